@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package intent
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// Kind is the type of an annotation's value. It alone knows which values are
+// allowed, and says so to the parser, to the error sentence, to the reference
+// page and to the admission policy. All kinds are in this package. White space
+// around a value and around the items of a list does not count, except in
+// [Text].
+type Kind interface {
+	// name is the type on the reference page.
+	name() string
+	// allowed completes "must be …".
+	allowed() string
+	// example is an allowed value.
+	example() string
+	// parse is the value of raw, and false when raw is not allowed.
+	parse(raw string) (value, bool)
+	// cel is a CEL expression that is true when the string expression v is
+	// allowed. It agrees with parse for all strings, and never fails.
+	cel(v string) string
+}
+
+// The kinds.
+type (
+	// Bool is true or false, in any case.
+	Bool struct{}
+	// Int is a whole number between Min and Max, both inclusive.
+	Int struct {
+		Min, Max int
+		Unit     string // such as "seconds"; empty: a plain number
+	}
+	// Enum is one of Values, in any case; parsed as in Values.
+	Enum struct{ Values []string }
+	// Name is a DNS label (RFC 1123).
+	Name struct{}
+	// Text is any text of at most Max characters.
+	Text struct {
+		Max     int
+		Example string
+	}
+	// Duration is a time between Min and Max, both inclusive, such as 1m30s.
+	Duration struct{ Min, Max time.Duration }
+	// Address is an IP address of the Family; of any when that is zero.
+	Address struct{ Family Family }
+	// CIDR is an address range of either family, such as 192.0.2.0/24.
+	CIDR struct{}
+	// OnePerFamily is one IPv4 address, one IPv6 address, or one of each.
+	OnePerFamily struct{}
+	// List is 1 to Max items.
+	List struct {
+		Item  Kind
+		Items string // what the items are called: "IP ranges"
+		Sep   Separator
+		Max   int
+	}
+	// Pairs are 1 to Max times key=value, separated by commas; of two with one
+	// key the last counts.
+	Pairs struct{ Max int }
+	// Written is what controllers write for people to read: all is allowed,
+	// and nothing is read.
+	Written struct{}
+)
+
+// Separator stands between the items of a list. The zero value is none.
+type Separator uint8
+
+// The separators.
+const (
+	Comma Separator = iota + 1
+	Space
+)
+
+func (s Separator) text() string {
+	if s == Space {
+		return " "
+	}
+	return ","
+}
+
+func (Bool) name() string    { return "boolean" }
+func (Bool) allowed() string { return "true or false" }
+func (Bool) example() string { return "true" }
+
+func (Bool) parse(raw string) (value, bool) {
+	switch lowerASCII(strings.TrimSpace(raw)) {
+	case "true":
+		return boolValue(true), true
+	case "false":
+		return boolValue(false), true
+	}
+	return nil, false
+}
+
+func (Bool) cel(v string) string {
+	return v + ".trim().lowerAscii() in ['true', 'false']"
+}
+
+func (k Int) name() string {
+	if k.Unit != "" {
+		return "integer, " + k.Unit
+	}
+	return "integer"
+}
+
+func (k Int) allowed() string {
+	text := fmt.Sprintf("a whole number from %d to %d", k.Min, k.Max)
+	if k.Unit != "" {
+		return text + " (" + k.Unit + ")"
+	}
+	return text
+}
+
+func (k Int) example() string { return strconv.Itoa(k.Min) }
+
+// integer is what both parsers take for a number: no sign of plus, no size
+// that could overflow.
+var integer = regexp.MustCompile(`^-?[0-9]{1,9}$`)
+
+func (k Int) parse(raw string) (value, bool) {
+	text := strings.TrimSpace(raw)
+	if !integer.MatchString(text) {
+		return nil, false
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < k.Min || n > k.Max {
+		return nil, false
+	}
+	return intValue(n), true
+}
+
+func (k Int) cel(v string) string {
+	return fmt.Sprintf("%[1]s.trim().matches('%[2]s') && int(%[1]s.trim()) >= %[3]d && int(%[1]s.trim()) <= %[4]d",
+		v, integer, k.Min, k.Max)
+}
+
+func (Enum) name() string      { return "choice" }
+func (k Enum) allowed() string { return "one of " + strings.Join(k.Values, ", ") }
+func (k Enum) example() string { return k.Values[0] }
+
+func (k Enum) parse(raw string) (value, bool) {
+	text := lowerASCII(strings.TrimSpace(raw))
+	for _, v := range k.Values {
+		if lowerASCII(v) == text {
+			return textValue(v), true
+		}
+	}
+	return nil, false
+}
+
+func (k Enum) cel(v string) string {
+	quoted := make([]string, len(k.Values))
+	for i, text := range k.Values {
+		quoted[i] = celString(lowerASCII(text))
+	}
+	return v + ".trim().lowerAscii() in [" + strings.Join(quoted, ", ") + "]"
+}
+
+func (Name) name() string { return "name" }
+
+func (Name) allowed() string {
+	return "at most 63 lower case letters, digits and dashes, with a letter or digit at both ends"
+}
+
+func (Name) example() string { return "web-1" }
+
+func (Name) parse(raw string) (value, bool) {
+	text := strings.TrimSpace(raw)
+	return textValue(text), len(validation.IsDNS1123Label(text)) == 0
+}
+
+func (Name) cel(v string) string {
+	return fmt.Sprintf("%[1]s.trim().matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && size(%[1]s.trim()) <= %[2]d",
+		v, validation.DNS1123LabelMaxLength)
+}
+
+func (Text) name() string      { return "text" }
+func (k Text) allowed() string { return fmt.Sprintf("text of at most %d characters", k.Max) }
+func (k Text) example() string { return k.Example }
+
+func (k Text) parse(raw string) (value, bool) {
+	return textValue(raw), utf8.RuneCountInString(raw) <= k.Max
+}
+
+func (k Text) cel(v string) string { return fmt.Sprintf("size(%s) <= %d", v, k.Max) }
+
+func (Duration) name() string { return "duration" }
+
+func (k Duration) allowed() string {
+	return fmt.Sprintf("a time from %s to %s, in whole h, m, s and ms", k.Min, k.Max)
+}
+
+func (k Duration) example() string { return k.Min.String() }
+
+// duration is what both parsers take for a time, the units in this order.
+var duration = regexp.MustCompile(`^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?([0-9]{1,6}ms)?$`)
+
+func (k Duration) parse(raw string) (value, bool) {
+	text := strings.TrimSpace(raw)
+	if !duration.MatchString(text) {
+		return nil, false
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < k.Min || d > k.Max {
+		return nil, false
+	}
+	return durationValue(d), true
+}
+
+func (k Duration) cel(v string) string {
+	return fmt.Sprintf("%[1]s.trim() != '' && %[1]s.trim().matches('%[2]s') && "+
+		"duration(%[1]s.trim()) >= duration('%[3]s') && duration(%[1]s.trim()) <= duration('%[4]s')",
+		v, duration, k.Min, k.Max)
+}
+
+func (Address) name() string { return "IP address" }
+
+func (k Address) allowed() string {
+	switch k.Family {
+	case V4:
+		return "an IPv4 address"
+	case V6:
+		return "an IPv6 address"
+	}
+	return "an IP address"
+}
+
+func (k Address) example() string {
+	if k.Family == V6 {
+		return "2001:db8::10"
+	}
+	return "192.0.2.10"
+}
+
+func (k Address) parse(raw string) (value, bool) {
+	a, err := netip.ParseAddr(strings.TrimSpace(raw))
+	if err != nil || a.Zone() != "" || a.Is4In6() {
+		return nil, false
+	}
+	return addrValue(a), k.Family == 0 || k.Family == FamilyOf(a)
+}
+
+func (k Address) cel(v string) string {
+	text := fmt.Sprintf("isIP(%s.trim())", v)
+	switch k.Family {
+	case V4:
+		return fmt.Sprintf("%s && ip(%s.trim()).family() == 4", text, v)
+	case V6:
+		return fmt.Sprintf("%s && ip(%s.trim()).family() == 6", text, v)
+	}
+	return text
+}
+
+func (CIDR) name() string    { return "IP range" }
+func (CIDR) allowed() string { return "an IP range" }
+func (CIDR) example() string { return "192.0.2.0/24" }
+
+func (CIDR) parse(raw string) (value, bool) {
+	p, err := netip.ParsePrefix(strings.TrimSpace(raw))
+	if err != nil || p.Addr().Is4In6() {
+		return nil, false
+	}
+	return prefixValue(p.Masked()), true
+}
+
+func (CIDR) cel(v string) string { return fmt.Sprintf("isCIDR(%s.trim())", v) }
+
+func (OnePerFamily) name() string { return "IP addresses, one of each family" }
+
+func (OnePerFamily) allowed() string {
+	return "at most one IPv4 and one IPv6 address, separated by a comma"
+}
+
+func (OnePerFamily) example() string { return "192.0.2.10,2001:db8::10" }
+
+func (OnePerFamily) parse(raw string) (value, bool) {
+	v, ok := oneOrTwoAddresses().parse(raw)
+	if !ok {
+		return nil, false
+	}
+	list, ok := v.(listValue)
+	if !ok {
+		return nil, false
+	}
+	if len(list.items) == 2 && familyOfValue(list.items[0]) == familyOfValue(list.items[1]) {
+		return nil, false
+	}
+	return list, true
+}
+
+func (OnePerFamily) cel(v string) string {
+	return fmt.Sprintf("%[1]s && (size(%[2]s.split(',')) == 1 || "+
+		"ip(%[2]s.split(',')[0].trim()).family() != ip(%[2]s.split(',')[1].trim()).family())",
+		oneOrTwoAddresses().cel(v), v)
+}
+
+func oneOrTwoAddresses() List {
+	return List{Item: Address{}, Items: "IP addresses", Sep: Comma, Max: 2}
+}
+
+func familyOfValue(v value) Family {
+	if a, ok := v.(addrValue); ok {
+		return FamilyOf(netip.Addr(a))
+	}
+	return 0
+}
+
+func (k List) name() string { return "list of " + k.Items }
+
+func (k List) allowed() string {
+	by := "commas"
+	if k.Sep == Space {
+		by = "spaces"
+	}
+	return fmt.Sprintf("1 to %d %s, separated by %s, each %s", k.Max, k.Items, by, k.Item.allowed())
+}
+
+func (k List) example() string { return k.Item.example() }
+
+func (k List) parse(raw string) (value, bool) {
+	parts := strings.Split(strings.TrimSpace(raw), k.Sep.text())
+	if k.Sep == Space {
+		parts = slices.DeleteFunc(parts, func(s string) bool { return strings.TrimSpace(s) == "" })
+	}
+	if len(parts) == 0 || len(parts) > k.Max {
+		return nil, false
+	}
+	list := listValue{items: make([]value, len(parts)), sep: k.Sep}
+	for i, part := range parts {
+		part = strings.TrimSpace(part)
+		v, ok := k.Item.parse(part)
+		if !ok || part == "" {
+			return nil, false
+		}
+		list.items[i] = v
+	}
+	return list, true
+}
+
+func (k List) cel(v string) string {
+	list := fmt.Sprintf("%s.trim().split(%s)", v, celString(k.Sep.text()))
+	if k.Sep == Space {
+		list += ".filter(s, s.trim() != '')"
+	}
+	return fmt.Sprintf("size(%[1]s) >= 1 && size(%[1]s) <= %[2]d && %[1]s.all(i, i.trim() != '' && %[3]s)",
+		list, k.Max, k.Item.cel("i.trim()"))
+}
+
+func (Pairs) name() string      { return "key=value list" }
+func (k Pairs) allowed() string { return fmt.Sprintf("1 to %d key=value, separated by commas", k.Max) }
+func (Pairs) example() string   { return "team=web,env=prod" }
+
+func (k Pairs) parse(raw string) (value, bool) {
+	parts := strings.Split(raw, ",")
+	if len(parts) > k.Max {
+		return nil, false
+	}
+	pairs := make(pairsValue, len(parts))
+	for _, part := range parts {
+		key, val, ok := strings.Cut(strings.TrimSpace(part), "=")
+		if !ok || key == "" {
+			return nil, false
+		}
+		pairs[strings.TrimSpace(key)] = strings.TrimSpace(val)
+	}
+	return pairs, true
+}
+
+func (k Pairs) cel(v string) string {
+	return fmt.Sprintf("size(%[1]s.split(',')) <= %[2]d && %[1]s.split(',').all(p, p.trim().indexOf('=') > 0)",
+		v, k.Max)
+}
+
+func (Written) name() string    { return "written by controllers" }
+func (Written) allowed() string { return "anything" }
+func (Written) example() string { return "" }
+
+func (Written) parse(raw string) (value, bool) { return textValue(raw), true }
+
+func (Written) cel(string) string { return "true" }
+
+// lowerASCII lowers the letters A to Z alone, as CEL's lowerAscii does.
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r - 'A' + 'a'
+		}
+		return r
+	}, s)
+}
