@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cloudconfig
+
+import (
+	"fmt"
+	"net/netip"
+	"reflect"
+
+	"go4.org/netipx"
+)
+
+// draft is bare metal before its objects were compared with each other.
+type draft struct {
+	pools section[Pool]
+	peers section[Peer]
+	ads   section[Advertisement]
+}
+
+func (d *draft) metal() *Metal {
+	return &Metal{
+		Pools: d.pools.objects(), Peers: d.peers.objects(), Advertisements: d.ads.objects(),
+		Speaker: defaultSpeaker(),
+	}
+}
+
+// check leaves out what does not go with an earlier object, and
+// advertisements that name what is not there.
+func (d *draft) check() {
+	d.pools.unique()
+	d.peers.unique()
+	d.ads.unique()
+	d.pools.leaveOut(disjoint)
+	d.peers.leaveOut(otherSession)
+	d.ads.leaveOut(func(e entry[Advertisement], _ []entry[Advertisement]) bool {
+		return d.resolves(e) && d.aggregatesWithin(e)
+	})
+	for i := range d.ads.good {
+		a := &d.ads.good[i].it
+		a.Pools = known(a.Pools, &d.pools)
+		a.Peers = known(a.Peers, &d.peers)
+	}
+}
+
+// disjoint refuses a pool with addresses of an earlier one.
+func disjoint(e entry[Pool], before []entry[Pool]) bool {
+	for _, b := range before {
+		for i, block := range e.it.Blocks {
+			for _, earlier := range b.it.Blocks {
+				both, overlap := intersect(earlier, block)
+				if !overlap {
+					continue
+				}
+				e.at.child("addresses").items()[i].fault(
+					fmt.Sprintf("pool %q on line %d holds %s too", b.name, b.at.line(), both),
+					"an address can be in one pool only: take it out of one of them")
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// intersect returns what two blocks have in common.
+func intersect(a, b Block) (Block, bool) {
+	if !a.Range.Overlaps(b.Range) {
+		return Block{}, false
+	}
+	from, to := a.Range.From(), a.Range.To()
+	if from.Less(b.Range.From()) {
+		from = b.Range.From()
+	}
+	if b.Range.To().Less(to) {
+		to = b.Range.To()
+	}
+	r := netipx.IPRangeFrom(from, to)
+	_, isPrefix := r.Prefix()
+	return Block{Range: r, CIDR: isPrefix && from != to}, true
+}
+
+// otherSession refuses a peer that is the same session as an earlier one. Two
+// peers that select nodes differently are two sessions.
+func otherSession(e entry[Peer], before []entry[Peer]) bool {
+	for _, b := range before {
+		p, q := e.it, b.it
+		same := p.Address == q.Address && p.Port == q.Port && p.SourceAddress == q.SourceAddress
+		apart := len(p.NodeSelectors) > 0 && len(q.NodeSelectors) > 0 &&
+			!reflect.DeepEqual(p.NodeSelectors, q.NodeSelectors)
+		if !same || apart {
+			continue
+		}
+		key := "address"
+		if e.at.r.dialect == metallb {
+			key = "peer-address"
+		}
+		e.at.child(key).fault(
+			fmt.Sprintf("peer %q on line %d has the same address, port and source address", b.name, b.at.line()),
+			"remove one of them, or give both node selectors that differ")
+		return false
+	}
+	return true
+}
+
+// resolves refuses an advertisement that names pools or peers that do not
+// exist, and one of which nothing is left because what it names has faults.
+func (d *draft) resolves(e entry[Advertisement]) bool {
+	if e.at.r.dialect == metallb { // stands inside its pool and names no peers
+		return d.pools.has(e.it.Pools[0])
+	}
+	pools := references(e.at.get("pools"), &d.pools)
+	peers := references(e.at.get("peers"), &d.peers)
+	return pools && peers
+}
+
+// references judges a list of names. No names stand for all objects.
+func references[T any](v value, s *section[T]) bool {
+	if v.node == nil {
+		return true
+	}
+	before := v.r.errors
+	items := v.items()
+	usable := 0
+	for _, item := range items {
+		name := item.node.Value
+		_, bad := s.bad[name]
+		switch {
+		case s.has(name):
+			usable++
+		case bad:
+		default:
+			item.fault("no such "+s.kind, s.existing())
+		}
+	}
+	if v.r.errors == before && usable == 0 && len(items) > 0 {
+		v.fault("every "+s.kind+" it names has a fault", "correct them first")
+	}
+	return v.r.errors == before
+}
+
+// existing says which names there are.
+func (s *section[T]) existing() string {
+	names := s.names()
+	if len(names) == 0 {
+		return "there is none that can be used"
+	}
+	const enough = 20
+	if len(names) > enough {
+		return fmt.Sprintf("there are %s and %d more", list(names[:enough]), len(names)-enough)
+	}
+	if len(names) == 1 {
+		return "there is " + names[0]
+	}
+	return "there are " + list(names)
+}
+
+// known drops names of objects that were left out.
+func known[T any](names []string, s *section[T]) []string {
+	var out []string
+	for _, name := range names {
+		if s.has(name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// aggregatesWithin refuses an aggregation length that is shorter than a prefix
+// of a pool, as MetalLB does, and warns when an aggregate reaches out of a
+// range of addresses.
+func (d *draft) aggregatesWithin(e entry[Advertisement]) bool {
+	key4, key6 := "aggregationLength", "aggregationLengthV6"
+	if e.at.r.dialect == metallb {
+		key4, key6 = "aggregation-length", "aggregation-length-v6"
+	}
+	for _, p := range d.pools.good {
+		if !e.it.Covers(p.name) {
+			continue
+		}
+		for _, b := range p.it.Blocks {
+			key, bits := key4, e.it.AggregationLength
+			if b.Range.From().Is6() {
+				key, bits = key6, e.it.AggregationLengthV6
+			}
+			if !aggregatesBlock(e.at.child(key), p, b, bits) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// aggregatesBlock judges the length for one block.
+func aggregatesBlock(at value, p entry[Pool], b Block, bits int) bool {
+	widest := b.Range.From().BitLen()
+	for _, prefix := range b.Range.Prefixes() {
+		widest = min(widest, prefix.Bits())
+	}
+	if bits < widest {
+		at.fault(fmt.Sprintf("is shorter than /%d of %s in pool %q on line %d", widest, b, p.name, p.at.line()),
+			fmt.Sprintf("write %d or more", widest))
+		return false
+	}
+	if outside, ok := reachesOut(p.it, b, bits); ok {
+		at.warn(fmt.Sprintf("announces %s, which reaches out of %s in pool %q on line %d", outside, b, p.name, p.at.line()),
+			"use a longer length or a pool of whole prefixes")
+	}
+	return true
+}
+
+// reachesOut returns an aggregate of the block that holds addresses which are
+// not the pool's.
+func reachesOut(p Pool, b Block, bits int) (netip.Prefix, bool) {
+	var set netipx.IPSetBuilder
+	for _, block := range p.Blocks {
+		set.AddRange(block.Range)
+	}
+	all, err := set.IPSet()
+	if err != nil {
+		return netip.Prefix{}, false
+	}
+	for _, end := range []netip.Addr{b.Range.From(), b.Range.To()} {
+		if aggregate, err := end.Prefix(bits); err == nil && !all.ContainsPrefix(aggregate) {
+			return aggregate, true
+		}
+	}
+	return netip.Prefix{}, false
+}
+
+// warnUnannounced names pools that no advertisement covers.
+func (d *draft) warnUnannounced() {
+	for _, p := range d.pools.good {
+		covered := false
+		for _, a := range d.ads.good {
+			covered = covered || a.it.Covers(p.name)
+		}
+		if !covered {
+			p.at.child("name").warn("no advertisement covers the pool, so its addresses are given to Services but never announced",
+				"name it under pools of an advertisement")
+		}
+	}
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cloudconfig
+
+import (
+	"fmt"
+	"math"
+)
+
+// maxTTL is used where MetalLB only says that the peer is some hops away.
+const maxTTL = 255
+
+// looksLikeMetalLB reports whether the document has a key that only MetalLB's
+// file has at its top.
+func looksLikeMetalLB(root value) bool {
+	for _, key := range []string{"address-pools", "peers", "bgp-communities", "bfd-profiles"} {
+		if root.get(key).node != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// parseMetalLB reads the value of config in MetalLB's ConfigMap as it was up to
+// v0.12: peers get the names peer1, peer2 and so on by their order, and each
+// pool's advertisements the pool's name with their number.
+func parseMetalLB(root value) (*Config, error) {
+	root.r.dialect = metallb
+	var peers, communities, pools, profiles value
+	root.mapping(fields{
+		"peers": hold(&peers), "bgp-communities": hold(&communities),
+		"address-pools": hold(&pools), "bfd-profiles": hold(&profiles),
+	})
+	for _, profile := range profiles.items() {
+		profile.object = fmt.Sprintf("bfd-profile %q", shorten(profile.scalar("name")))
+		profile.warn("BFD is not supported yet", "sessions that use the profile run without BFD")
+	}
+	d := draft{
+		pools: newSection[Pool]("pool"),
+		peers: newSection[Peer]("peer"),
+		ads:   newSection[Advertisement]("advertisement"),
+	}
+	for i, item := range peers.items() {
+		name := fmt.Sprintf("peer%d", i+1)
+		d.peers.read(item, name, func(v value) (Peer, bool) { return v.metallbPeer(name) })
+	}
+	known := communities.aliases()
+	for _, item := range pools.items() {
+		item.metallbPool(&d, known)
+	}
+	d.check()
+	c := newConfig()
+	c.Metal = d.metal()
+	c.Faults = root.r.sorted()
+	return c, nil
+}
+
+func (v value) metallbPeer(name string) (Peer, bool) {
+	p := newPeer()
+	p.Name = name
+	var t timers
+	multihop := false
+	ok := v.mapping(fields{
+		"my-asn":         into(&p.MyASN, value.asn),
+		"peer-asn":       into(&p.PeerASN, value.asn),
+		"peer-address":   into(&p.Address, value.addr),
+		"source-address": into(&p.SourceAddress, value.addr),
+		"peer-port":      into(&p.Port, value.port),
+		"hold-time":      into(&t.hold, ptr(seconds(0, math.MaxUint16))),
+		"keepalive-time": into(&t.keepalive, ptr(seconds(0, math.MaxUint16))),
+		"router-id":      into(&p.RouterID, value.routerID),
+		"node-selectors": into(&p.NodeSelectors, value.selectors),
+		"password":       into(&p.Password.Inline, value.password),
+		"ebgp-multihop":  into(&multihop, value.flag),
+		"bfd-profile": func(v value) {
+			v.warn("BFD is not supported yet", "the session runs without BFD")
+		},
+	}, "my-asn", "peer-asn", "peer-address")
+	if !ok {
+		return p, false
+	}
+	if multihop {
+		p.MultihopTTL = maxTTL
+	}
+	return p, v.finishPeer(&p, t, peerKeys{
+		hold: "hold-time", keepalive: "keepalive-time", multihop: "ebgp-multihop", source: "source-address",
+	})
+}
+
+// metallbPool reads a pool and the advertisements inside it.
+func (v value) metallbPool(d *draft, known aliases) {
+	var ads, protocol value
+	name := v.scalar("name")
+	// MetalLB lets Services of any namespace share an address.
+	p := Pool{AutoAssign: true, ShareAcrossNamespaces: true}
+	good := d.pools.read(v, name, func(v value) (Pool, bool) {
+		ok := v.mapping(fields{
+			"name":               into(&p.Name, value.word),
+			"protocol":           func(v value) { protocol = v; v.protocol() },
+			"addresses":          into(&p.Blocks, value.blocks),
+			"auto-assign":        into(&p.AutoAssign, value.flag),
+			"avoid-buggy-ips":    into(&p.AvoidBuggyIPs, value.flag),
+			"bgp-advertisements": hold(&ads),
+		}, "name", "protocol", "addresses")
+		return p, ok
+	})
+	v.object = fmt.Sprintf("pool %q", shorten(name))
+	ads.object = v.object
+	if protocol.node != nil && protocol.node.Value == protocolLayer2 {
+		v.warnLayer2(protocol, ads)
+		return
+	}
+	items := ads.items()
+	for i, item := range items {
+		a, ok := item.metallbAdvertisement(known)
+		a.Name, a.Pools = adName(name, i), []string{name}
+		if ok && good {
+			d.ads.good = append(d.ads.good, entry[Advertisement]{at: item, name: a.Name, it: a})
+		}
+	}
+	if len(items) == 0 && good {
+		a := defaultAdvertisement()
+		a.Name, a.Pools = adName(name, 0), []string{name}
+		d.ads.good = append(d.ads.good, entry[Advertisement]{at: v, name: a.Name, it: a})
+	}
+}
+
+func adName(pool string, index int) string { return fmt.Sprintf("%s-%d", pool, index+1) }
+
+const (
+	protocolBGP    = "bgp"
+	protocolLayer2 = "layer2"
+)
+
+func (v value) protocol() {
+	if s, ok := v.word(); ok && s != protocolBGP && s != protocolLayer2 {
+		v.fault("no such protocol", "allowed are bgp and layer2")
+	}
+}
+
+// warnLayer2 says that the pool's addresses are given, but not announced.
+func (v value) warnLayer2(protocol, ads value) {
+	protocol.object = v.object
+	protocol.warn("announcing by ARP and NDP is not supported yet, so the pool's addresses are given to Services but not announced",
+		"use protocol bgp, or announce them by other means")
+	if ads.present() {
+		ads.warn("is not for layer2", "remove it")
+	}
+}
+
+func (v value) metallbAdvertisement(known aliases) (Advertisement, bool) {
+	a := defaultAdvertisement()
+	ok := v.mapping(fields{
+		"aggregation-length":    into(&a.AggregationLength, length(32)),
+		"aggregation-length-v6": into(&a.AggregationLengthV6, length(128)),
+		"localpref":             into(&a.LocalPref, ptr(value.uint32)),
+		"communities":           into(&a.Communities, known.list),
+	})
+	return a, ok
+}
