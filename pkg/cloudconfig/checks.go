@@ -24,22 +24,12 @@ func (d *draft) metal() *Metal {
 	}
 }
 
-// check leaves out what does not go with an earlier object, and
-// advertisements that name what is not there.
-func (d *draft) check() {
+// checkTargets leaves out pools and peers that do not go with an earlier one.
+func (d *draft) checkTargets() {
 	d.pools.unique()
 	d.peers.unique()
-	d.ads.unique()
 	d.pools.leaveOut(disjoint)
 	d.peers.leaveOut(otherSession)
-	d.ads.leaveOut(func(e entry[Advertisement], _ []entry[Advertisement]) bool {
-		return d.resolves(e) && d.aggregatesWithin(e)
-	})
-	for i := range d.ads.good {
-		a := &d.ads.good[i].it
-		a.Pools = known(a.Pools, &d.pools)
-		a.Peers = known(a.Peers, &d.peers)
-	}
 }
 
 // disjoint refuses a pool with addresses of an earlier one.
@@ -101,40 +91,27 @@ func otherSession(e entry[Peer], before []entry[Peer]) bool {
 	return true
 }
 
-// resolves refuses an advertisement that names pools or peers that do not
-// exist, and one of which nothing is left because what it names has faults.
-func (d *draft) resolves(e entry[Advertisement]) bool {
-	if e.at.r.dialect == metallb { // stands inside its pool and names no peers
-		return d.pools.has(e.it.Pools[0])
-	}
-	pools := references(e.at.get("pools"), &d.pools)
-	peers := references(e.at.get("peers"), &d.peers)
-	return pools && peers
-}
-
-// references judges a list of names. No names stand for all objects.
-func references[T any](v value, s *section[T]) bool {
+// references judges a list of names of pools or peers: those that do not
+// exist are faults. Names of what was left out for a fault of its own are not,
+// as long as a usable one is beside them.
+func references[T any](v value, s *section[T]) {
 	if v.node == nil {
-		return true
+		return
 	}
 	before := v.r.errors
 	items := v.items()
-	usable := 0
+	left := 0
 	for _, item := range items {
 		name := item.node.Value
-		_, bad := s.bad[name]
-		switch {
-		case s.has(name):
-			usable++
-		case bad:
-		default:
+		if _, bad := s.bad[name]; s.has(name) {
+			left++
+		} else if !bad {
 			item.fault("no such "+s.kind, s.existing())
 		}
 	}
-	if v.r.errors == before && usable == 0 && len(items) > 0 {
+	if v.r.errors == before && left == 0 && len(items) > 0 {
 		v.fault("every "+s.kind+" it names has a fault", "correct them first")
 	}
-	return v.r.errors == before
 }
 
 // existing says which names there are.
@@ -153,8 +130,8 @@ func (s *section[T]) existing() string {
 	return "there are " + list(names)
 }
 
-// known drops names of objects that were left out.
-func known[T any](names []string, s *section[T]) []string {
+// usable drops names of objects that were left out.
+func usable[T any](names []string, s *section[T]) []string {
 	var out []string
 	for _, name := range names {
 		if s.has(name) {
@@ -164,29 +141,30 @@ func known[T any](names []string, s *section[T]) []string {
 	return out
 }
 
+// aggregationKeys are the names of a format for the aggregation lengths.
+type aggregationKeys struct{ v4, v6 string }
+
 // aggregatesWithin refuses an aggregation length that is shorter than a prefix
 // of a pool, as MetalLB does, and warns when an aggregate reaches out of a
 // range of addresses.
-func (d *draft) aggregatesWithin(e entry[Advertisement]) bool {
-	key4, key6 := "aggregationLength", "aggregationLengthV6"
-	if e.at.r.dialect == metallb {
-		key4, key6 = "aggregation-length", "aggregation-length-v6"
+func (d *draft) aggregatesWithin(v value, a *Advertisement, keys aggregationKeys) {
+	if !a.aggregates() {
+		return
 	}
 	for _, p := range d.pools.good {
-		if !e.it.Covers(p.name) {
+		if !a.Covers(p.name) {
 			continue
 		}
 		for _, b := range p.it.Blocks {
-			key, bits := key4, e.it.AggregationLength
+			key, bits := keys.v4, a.AggregationLength
 			if b.Range.From().Is6() {
-				key, bits = key6, e.it.AggregationLengthV6
+				key, bits = keys.v6, a.AggregationLengthV6
 			}
-			if !aggregatesBlock(e.at.child(key), p, b, bits) {
-				return false
+			if !aggregatesBlock(v.child(key), p, b, bits) {
+				return
 			}
 		}
 	}
-	return true
 }
 
 // aggregatesBlock judges the length for one block.

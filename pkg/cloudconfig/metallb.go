@@ -5,6 +5,7 @@ package cloudconfig
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // maxTTL is used where MetalLB only says that the peer is some hops away.
@@ -45,10 +46,14 @@ func parseMetalLB(root value) (*Config, error) {
 		d.peers.read(item, name, func(v value) (Peer, bool) { return v.metallbPeer(name) })
 	}
 	known := communities.aliases()
-	for _, item := range pools.items() {
-		item.metallbPool(&d, known)
+	ads := make([]value, len(pools.items()))
+	for i, item := range pools.items() {
+		ads[i] = item.metallbPool(&d.pools)
 	}
-	d.check()
+	d.checkTargets()
+	for i, item := range pools.items() {
+		item.metallbAdvertisements(ads[i], &d, known)
+	}
 	c := newConfig()
 	c.Metal = d.metal()
 	c.Faults = root.r.sorted()
@@ -76,27 +81,23 @@ func (v value) metallbPeer(name string) (Peer, bool) {
 			v.warn("BFD is not supported yet", "the session runs without BFD")
 		},
 	}, "my-asn", "peer-asn", "peer-address")
-	if !ok {
-		return p, false
-	}
 	if multihop {
 		p.MultihopTTL = maxTTL
 	}
-	return p, v.finishPeer(&p, t, peerKeys{
+	fits := v.finishPeer(&p, t, peerKeys{
 		hold: "hold-time", keepalive: "keepalive-time", multihop: "ebgp-multihop", source: "source-address",
 	})
+	return p, fits && ok
 }
 
-// metallbPool reads a pool and the advertisements inside it.
-func (v value) metallbPool(d *draft, known aliases) {
-	var ads, protocol value
-	name := v.scalar("name")
+// metallbPool reads a pool and returns the advertisements inside it.
+func (v value) metallbPool(pools *section[Pool]) (ads value) {
 	// MetalLB lets Services of any namespace share an address.
 	p := Pool{AutoAssign: true, ShareAcrossNamespaces: true}
-	good := d.pools.read(v, name, func(v value) (Pool, bool) {
+	pools.read(v, v.scalar("name"), func(v value) (Pool, bool) {
 		ok := v.mapping(fields{
 			"name":               into(&p.Name, value.word),
-			"protocol":           func(v value) { protocol = v; v.protocol() },
+			"protocol":           value.protocol,
 			"addresses":          into(&p.Blocks, value.blocks),
 			"auto-assign":        into(&p.AutoAssign, value.flag),
 			"avoid-buggy-ips":    into(&p.AvoidBuggyIPs, value.flag),
@@ -104,17 +105,22 @@ func (v value) metallbPool(d *draft, known aliases) {
 		}, "name", "protocol", "addresses")
 		return p, ok
 	})
-	v.object = fmt.Sprintf("pool %q", shorten(name))
-	ads.object = v.object
-	if protocol.node != nil && protocol.node.Value == protocolLayer2 {
-		v.warnLayer2(protocol, ads)
+	return ads
+}
+
+// metallbAdvertisements adds the advertisements of a pool; a bgp pool without
+// any has one with defaults.
+func (v value) metallbAdvertisements(ads value, d *draft, known aliases) {
+	name := v.scalar("name")
+	good := slices.ContainsFunc(d.pools.good, func(e entry[Pool]) bool { return e.at.node == v.node })
+	if v.scalar("protocol") == protocolLayer2 {
 		return
 	}
 	items := ads.items()
 	for i, item := range items {
-		a, ok := item.metallbAdvertisement(known)
+		a := defaultAdvertisement()
 		a.Name, a.Pools = adName(name, i), []string{name}
-		if ok && good {
+		if item.metallbAdvertisement(&a, d, known) && good {
 			d.ads.good = append(d.ads.good, entry[Advertisement]{at: item, name: a.Name, it: a})
 		}
 	}
@@ -133,28 +139,25 @@ const (
 )
 
 func (v value) protocol() {
-	if s, ok := v.word(); ok && s != protocolBGP && s != protocolLayer2 {
+	s, ok := v.word()
+	switch {
+	case !ok, s == protocolBGP:
+	case s == protocolLayer2:
+		v.warn("announcing by ARP and NDP is not supported yet, so the pool's addresses are given to Services but not announced",
+			"use protocol bgp, or announce them by other means")
+	default:
 		v.fault("no such protocol", "allowed are bgp and layer2")
 	}
 }
 
-// warnLayer2 says that the pool's addresses are given, but not announced.
-func (v value) warnLayer2(protocol, ads value) {
-	protocol.object = v.object
-	protocol.warn("announcing by ARP and NDP is not supported yet, so the pool's addresses are given to Services but not announced",
-		"use protocol bgp, or announce them by other means")
-	if ads.present() {
-		ads.warn("is not for layer2", "remove it")
-	}
-}
-
-func (v value) metallbAdvertisement(known aliases) (Advertisement, bool) {
-	a := defaultAdvertisement()
-	ok := v.mapping(fields{
+func (v value) metallbAdvertisement(a *Advertisement, d *draft, known aliases) bool {
+	before := v.r.errors
+	v.mapping(fields{
 		"aggregation-length":    into(&a.AggregationLength, length(32)),
 		"aggregation-length-v6": into(&a.AggregationLengthV6, length(128)),
 		"localpref":             into(&a.LocalPref, ptr(value.uint32)),
 		"communities":           into(&a.Communities, known.list),
 	})
-	return a, ok
+	d.aggregatesWithin(v, a, aggregationKeys{"aggregation-length", "aggregation-length-v6"})
+	return v.r.errors == before
 }

@@ -44,21 +44,20 @@ func readMetal(v value) *Metal {
 	d := draft{
 		pools: readSection(pools, "pool", value.pool),
 		peers: readSection(peers, "peer", value.peer),
-		ads: readSection(ads, "advertisement", func(v value) (Advertisement, bool) {
-			return v.advertisement(known)
-		}),
 	}
-	d.check()
-	switch {
-	case ads.node == nil:
-		d.ads.good = append(d.ads.good, entry[Advertisement]{at: v, name: DefaultAdvertisementName, it: defaultAdvertisement()})
-	case ads.null():
-		ads.warn("is empty, which announces nothing", "write [] if that is meant, or remove the key to announce all pools to all peers")
+	d.checkTargets()
+	d.ads = readSection(ads, "advertisement", func(v value) (Advertisement, bool) {
+		return v.advertisement(&d, known)
+	})
+	d.ads.unique()
+	if ads.node == nil {
+		a := defaultAdvertisement()
+		d.ads.good = append(d.ads.good, entry[Advertisement]{at: v, name: a.Name, it: a})
 	}
 	d.warnUnannounced()
 	m := d.metal()
-	zoneSection := readSection(zones, "zone", value.zone)
-	m.Zones = zoneSection.objects()
+	zoned := readSection(zones, "zone", value.zone)
+	m.Zones = zoned.objects()
 	if speaker.present() {
 		speaker.speaker(&m.Speaker)
 	}
@@ -150,12 +149,10 @@ func (v value) peer() (Peer, bool) {
 		"gracefulRestart":  func(v value) { v.gracefulRestart(&p.GracefulRestart) },
 		"nodeSelectors":    into(&p.NodeSelectors, value.selectors),
 	}, "name", "myASN", "peerASN", "address")
-	if !ok {
-		return p, false
-	}
-	return p, v.finishPeer(&p, t, peerKeys{
+	fits := v.finishPeer(&p, t, peerKeys{
 		hold: "holdTime", keepalive: "keepaliveTime", multihop: "multihopTTL", source: "sourceAddress",
 	})
+	return p, v.onePassword() && fits && ok
 }
 
 // timers are the times of a session as far as they were given.
@@ -164,20 +161,18 @@ type timers struct{ hold, keepalive *time.Duration }
 // peerKeys are the names of a format for what finishPeer judges.
 type peerKeys struct{ hold, keepalive, multihop, source string }
 
-// finishPeer derives what was not given and judges fields against each other.
+// finishPeer derives what was not given and judges fields against each other,
+// as far as they could be read.
 func (v value) finishPeer(p *Peer, t timers, keys peerKeys) bool {
 	before := v.r.errors
 	v.times(p, t, keys)
-	if p.MultihopTTL > 0 && p.IBGP() {
+	if p.MultihopTTL > 0 && p.MyASN > 0 && p.IBGP() {
 		v.child(keys.multihop).fault("is for eBGP, but myASN and peerASN are equal",
 			"remove it: iBGP sessions may always cross routers")
 	}
-	if p.SourceAddress.IsValid() && p.SourceAddress.Is4() != p.Address.Is4() {
+	if p.SourceAddress.IsValid() && p.Address.IsValid() && p.SourceAddress.Is4() != p.Address.Is4() {
 		v.child(keys.source).fault(fmt.Sprintf("is of another IP family than the peer's address %s", p.Address),
 			"give both of one family")
-	}
-	if n := p.Password.sources(); n > 1 {
-		v.under("password", v.node).fault("more than one of password, passwordFile and passwordSecret is set", "leave one")
 	}
 	return v.r.errors == before
 }
@@ -210,15 +205,23 @@ func (v value) times(p *Peer, t timers, keys peerKeys) {
 	}
 }
 
-// sources counts where the password comes from.
-func (p Password) sources() int {
-	n := 0
-	for _, set := range []bool{p.Inline != "", p.File != "", p.SecretName != ""} {
-		if set {
-			n++
+// onePassword refuses a peer whose password comes from two places.
+func (v value) onePassword() bool {
+	var first string
+	for _, p := range v.pairs() {
+		key := p.key.Value
+		if key != "password" && key != "passwordFile" && key != "passwordSecret" {
+			continue
 		}
+		if first != "" && first != key {
+			c := v.under(key, p.val)
+			c.secret = true
+			c.fault("the peer has "+first+" as well", "leave one of password, passwordFile and passwordSecret")
+			return false
+		}
+		first = key
 	}
-	return n
+	return true
 }
 
 func (v value) password() (Secret, bool) {
@@ -280,9 +283,10 @@ func (v value) gracefulRestart(g *GracefulRestart) {
 	})
 }
 
-func (v value) advertisement(known aliases) (Advertisement, bool) {
+func (v value) advertisement(d *draft, known aliases) (Advertisement, bool) {
+	before := v.r.errors
 	a := defaultAdvertisement()
-	ok := v.mapping(fields{
+	v.mapping(fields{
 		"name":                into(&a.Name, value.word),
 		"pools":               into(&a.Pools, each(value.word)),
 		"aggregationLength":   into(&a.AggregationLength, length(32)),
@@ -293,12 +297,16 @@ func (v value) advertisement(known aliases) (Advertisement, bool) {
 		"nodeSelectors":       into(&a.NodeSelectors, value.selectors),
 		"serviceSelectors":    into(&a.ServiceSelectors, value.selectors),
 	}, "name")
-	if ok && len(a.ServiceSelectors) > 0 && a.aggregates() {
+	if len(a.ServiceSelectors) > 0 && a.aggregates() {
 		v.child("serviceSelectors").fault("cannot go with an aggregation length, which covers other Services too",
 			"remove one of them")
-		ok = false
 	}
-	return a, ok
+	references(v.get("pools"), &d.pools)
+	references(v.get("peers"), &d.peers)
+	d.aggregatesWithin(v, &a, aggregationKeys{"aggregationLength", "aggregationLengthV6"})
+	a.Pools = usable(a.Pools, &d.pools)
+	a.Peers = usable(a.Peers, &d.peers)
+	return a, v.r.errors == before
 }
 
 func (a *Advertisement) aggregates() bool {
