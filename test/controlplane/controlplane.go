@@ -27,6 +27,8 @@ import (
 const (
 	// pollEvery is how often a starting program is asked whether it is ready.
 	pollEvery = 25 * time.Millisecond
+	// probeLimit is how long one question may take.
+	probeLimit = 3 * time.Second
 	// startTries is how often a program is started anew when another took its port.
 	startTries = 5
 	// tailLines is how much of a log an error carries.
@@ -34,8 +36,7 @@ const (
 	// startLimit is how long one program may take to become ready. A loaded
 	// machine of two cores needs some 10 s.
 	startLimit = 90 * time.Second
-	// stopGrace is how long a program may take to end by itself. Nothing is
-	// lost by killing it: what matters is in etcd.
+	// stopGrace is how long a program may take to end by itself.
 	stopGrace = 2 * time.Second
 )
 
@@ -148,7 +149,9 @@ func (cp *ControlPlane) start(ctx context.Context) error {
 // kube-controller-manager, then etcd. What is gone already is no error. The
 // files stay.
 func (cp *ControlPlane) Stop() error {
-	return errors.Join(cp.apiserver.stop(stopGrace), cp.manager.stop(stopGrace), cp.etcd.stop(stopGrace))
+	// The API server is killed: asked to end, it waits 1 to 2 s for open
+	// watches, and it keeps nothing that is not in etcd.
+	return errors.Join(cp.apiserver.kill(), cp.manager.stop(stopGrace), cp.etcd.stop(stopGrace))
 }
 
 // KillAPIServer ends the API server as a crash would. Etcd and the controllers

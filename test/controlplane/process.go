@@ -44,7 +44,7 @@ func startProcess(binary, log string, args []string) (*process, error) {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		// The program outlives the start, so no context ends it: stop does.
-		cmd := exec.CommandContext(context.WithoutCancel(context.Background()), binary, args...)
+		cmd := exec.CommandContext(context.Background(), binary, args...)
 		cmd.Stdout, cmd.Stderr = out, out
 		cmd.SysProcAttr = sysProcAttr()
 		err := cmd.Start()
@@ -107,7 +107,7 @@ func (p *process) await(ctx context.Context, ready func(context.Context) error) 
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
-		last := ready(ctx)
+		last := probe(ctx, ready)
 		if last == nil {
 			return nil
 		}
@@ -120,6 +120,14 @@ func (p *process) await(ctx context.Context, ready func(context.Context) error) 
 		case <-tick.C:
 		}
 	}
+}
+
+// probe asks once. It is given up after probeLimit, since another program may
+// hold the port and never answer.
+func probe(ctx context.Context, ready func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+	return ready(ctx)
 }
 
 // exitError says that a program ended before it was ready.

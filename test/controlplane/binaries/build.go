@@ -3,6 +3,7 @@
 package binaries
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,9 +15,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
+
+// reportEvery is how often a long build says how far it is.
+const reportEvery = 10 * time.Second
 
 // program is one binary and the package that it is built from.
 type program struct{ name, pkg string }
@@ -55,36 +60,97 @@ func Build(ctx context.Context, root string, out io.Writer) (string, error) {
 			return dir, nil
 		}
 	}
+	if err := buildAll(ctx, src, dir, version, out); err != nil {
+		return "", err
+	}
+	return dir, os.WriteFile(stamp, []byte(want), 0o600)
+}
+
+func buildAll(ctx context.Context, src, dir, version string, out io.Writer) error {
 	say := func(format string, args ...any) { _, _ = fmt.Fprintf(out, "controlplane: "+format+"\n", args...) }
-	say("building %d programs of Kubernetes %s into bin/controlplane; a first build takes about five minutes on two cores, later ones come from Go's cache", len(programs()), version)
+	say("building %d programs of Kubernetes %s into bin/controlplane", len(programs()), version)
+	say("the first build takes about five minutes on two cores; it is cached for all later ones")
 	begin := time.Now()
 	for i, p := range programs() {
-		say("%d/%d %s ...", i+1, len(programs()), p.name)
 		start := time.Now()
-		if err := build(ctx, src, filepath.Join(dir, p.name), p.pkg, version, out); err != nil {
-			return "", fmt.Errorf("build %s from %s: %w", p.name, p.pkg, err)
+		title := fmt.Sprintf("%d/%d %s", i+1, len(programs()), p.name)
+		say("%s ...", title)
+		err := build(ctx, src, filepath.Join(dir, p.name), p.pkg, version, func(packages int) {
+			say("%s ... %d packages compiled, %s", title, packages, since(start))
+		})
+		if err != nil {
+			return fmt.Errorf("build %s from %s: %w", p.name, p.pkg, err)
 		}
-		say("%d/%d %s took %s", i+1, len(programs()), p.name, since(start))
+		say("%s took %s", title, since(start))
 	}
 	say("done in %s", since(begin))
-	return dir, os.WriteFile(stamp, []byte(want), 0o600)
+	return nil
 }
 
 func since(t time.Time) time.Duration { return time.Since(t).Round(100 * time.Millisecond) }
 
-// build builds one package. The binary replaces the old one only when it is
-// whole, since that may be running.
-func build(ctx context.Context, src, file, pkg, version string, out io.Writer) error {
+// build builds one package, and reports every now and then how many packages
+// were compiled. The binary replaces the old one only when it is whole, since
+// that may be running.
+func build(ctx context.Context, src, file, pkg, version string, report func(packages int)) error {
 	part := file + ".part"
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", //nolint:gosec // G204: all arguments are ours.
+	// With -v, go prints a line for each package that it compiles.
+	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-trimpath", //nolint:gosec // G204: all arguments are ours.
 		"-ldflags=-s -w -X k8s.io/component-base/version.gitVersion="+version, "-o", part, pkg)
 	cmd.Dir = src
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Run(); err != nil {
+	var printed lines
+	cmd.Stdout, cmd.Stderr = &printed, &printed
+	if err := cmd.Start(); err != nil {
 		return err
 	}
-	return os.Rename(part, file)
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	tick := time.NewTicker(reportEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			report(printed.count())
+		case err := <-ended:
+			if err != nil {
+				return fmt.Errorf("%w; its last lines:\n%s", err, printed.last())
+			}
+			return os.Rename(part, file)
+		}
+	}
+}
+
+// lines counts the lines written to it and keeps the last ones.
+type lines struct {
+	mu   sync.Mutex
+	n    int
+	text []byte
+}
+
+// lastBytes is how much of the output is kept for an error.
+const lastBytes = 4096
+
+// Write never fails.
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.n += bytes.Count(p, []byte("\n"))
+	l.text = append(l.text, p...)
+	l.text = l.text[max(0, len(l.text)-lastBytes):]
+	return len(p), nil
+}
+
+func (l *lines) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.n
+}
+
+func (l *lines) last() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.text)
 }
 
 // key is what the binaries depend on, and the version of Kubernetes: the
