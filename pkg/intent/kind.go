@@ -355,7 +355,7 @@ func (k List) cel(v string) string {
 	if k.Sep == Space {
 		list += ".filter(s, s.trim() != '')"
 	}
-	return fmt.Sprintf("size(%[1]s) >= 1 && size(%[1]s) <= %[2]d && %[1]s.all(i, i.trim() != '' && %[3]s)",
+	return fmt.Sprintf("size(%[1]s) <= %[2]d && size(%[1]s) >= 1 && %[1]s.all(i, i.trim() != '' && %[3]s)",
 		list, k.Max, k.Item.cel("i.trim()"))
 }
 

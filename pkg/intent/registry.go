@@ -5,13 +5,21 @@ package intent
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
+
+// maxValue is the most characters that any value may have: far above what is
+// useful, and low enough for the admission policy's budget.
+const maxValue = 16384
 
 // Annotation is what the registry knows of one annotation.
 type Annotation struct {
-	// Key is the name that we document. It counts before its aliases.
+	// Key is the name that we document. It counts before its aliases. One star
+	// in it stands for letters, digits and dashes, such as a port: then there
+	// are neither aliases nor default, and each key is a value of its own.
 	Key string
 	// Aliases are other names, in order of precedence: the first that is
 	// present counts, even when it is empty.
@@ -80,6 +88,9 @@ func NewRegistry(prefixes []Prefix, tables ...[]Annotation) (*Registry, error) {
 	}
 	for i := range r.annotations {
 		a := &r.annotations[i]
+		if a.isPattern() && (len(a.Aliases) > 0 || a.Default != "" || strings.Count(a.Key, "*") > 1) {
+			return nil, fmt.Errorf("registry: %s has a star, and so neither another nor aliases nor a default", a.Key)
+		}
 		for _, key := range a.keys() {
 			if _, dup := r.byKey[key]; dup {
 				return nil, fmt.Errorf("registry: %s stands in it twice", key)
@@ -87,7 +98,7 @@ func NewRegistry(prefixes []Prefix, tables ...[]Annotation) (*Registry, error) {
 			r.byKey[key] = i
 		}
 		for _, text := range []string{a.Default, a.InvalidMeans} {
-			if _, ok := a.Kind.parse(text); text != "" && !ok {
+			if _, ok := a.parse(text); text != "" && !ok {
 				return nil, fmt.Errorf("registry: %s must be %s, and %q is not", a.Key, a.Kind.allowed(), text)
 			}
 		}
@@ -139,10 +150,12 @@ func (r *Registry) read(annotations map[string]string, provider string) (Options
 		if _, written := a.Kind.(Written); written {
 			continue
 		}
-		opt, found := a.read(annotations)
-		problems = append(problems, found...)
-		if opt.value != nil {
-			o.values[a.Key] = opt
+		for _, key := range a.found(annotations) {
+			opt, found := a.read(key, annotations)
+			problems = append(problems, found...)
+			if opt.value != nil {
+				o.values[key] = opt
+			}
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(annotations)) {
@@ -154,29 +167,30 @@ func (r *Registry) read(annotations map[string]string, provider string) (Options
 	return o, problems
 }
 
-// read is the annotation's value: of the first of its keys that is present,
-// else the default.
-func (a *Annotation) read(annotations map[string]string) (option, []Problem) {
-	var problems []Problem
-	var used, raw string
-	for _, key := range a.keys() {
-		text, ok := annotations[key]
-		switch {
-		case !ok:
-			continue
-		case used == "":
-			used, raw = key, text
-		case strings.TrimSpace(text) != strings.TrimSpace(raw):
-			problems = append(problems, conflicting(used, raw, key, text))
-		}
-		if p, old := a.deprecated(key); old {
-			problems = append(problems, p)
+// found is the annotation's key, or for a pattern the keys that match it,
+// sorted.
+func (a *Annotation) found(annotations map[string]string) []string {
+	if !a.isPattern() {
+		return []string{a.Key}
+	}
+	var keys []string
+	for key := range annotations {
+		if a.matches(key) {
+			keys = append(keys, key)
 		}
 	}
+	slices.Sort(keys)
+	return keys
+}
+
+// read is the annotation's value: of the first of key and aliases that is
+// present, else the default.
+func (a *Annotation) read(key string, annotations map[string]string) (option, []Problem) {
+	used, raw, problems := a.choose(key, annotations)
 	if used == "" || (raw == "" && a.Empty == EmptyUnset) {
 		return option{value: a.parsed(a.Default)}, problems
 	}
-	if v, ok := a.Kind.parse(raw); ok {
+	if v, ok := a.parse(raw); ok {
 		return option{value: v, key: used}, problems
 	}
 	problems = append(problems, a.notAllowed(used, raw))
@@ -186,22 +200,67 @@ func (a *Annotation) read(annotations map[string]string) (option, []Problem) {
 	return option{value: a.parsed(a.Default)}, problems
 }
 
+// choose finds the key that counts, and its value; empty when the user wrote
+// none of them.
+func (a *Annotation) choose(key string, annotations map[string]string) (used, raw string, problems []Problem) {
+	for _, k := range append([]string{key}, a.keys()[1:]...) {
+		text, ok := annotations[k]
+		if !ok {
+			continue
+		}
+		switch {
+		case used == "":
+			used, raw = k, text
+		case strings.TrimSpace(text) != strings.TrimSpace(raw):
+			problems = append(problems, conflicting(used, raw, k, text))
+		}
+		if p, old := a.deprecated(k); old {
+			problems = append(problems, p)
+		}
+	}
+	return used, raw, problems
+}
+
+// parse is the value of raw, and false when it is not allowed.
+func (a *Annotation) parse(raw string) (value, bool) {
+	if utf8.RuneCountInString(raw) > maxValue {
+		return nil, false
+	}
+	return a.Kind.parse(raw)
+}
+
 // parsed is the value of a text of the registry's own; nil for an empty one.
 func (a *Annotation) parsed(text string) value {
-	if text == "" {
-		return nil
+	if v, ok := a.Kind.parse(text); ok && text != "" {
+		return v
 	}
-	v, ok := a.Kind.parse(text)
-	if !ok {
-		return nil
+	return nil
+}
+
+// isPattern reports whether the key has a star.
+func (a *Annotation) isPattern() bool { return strings.Contains(a.Key, "*") }
+
+// matches reports whether key is one of the pattern's.
+func (a *Annotation) matches(key string) bool {
+	before, after, _ := strings.Cut(a.Key, "*")
+	if len(key) <= len(before)+len(after) || !strings.HasPrefix(key, before) || !strings.HasSuffix(key, after) {
+		return false
 	}
-	return v
+	return !strings.ContainsFunc(key[len(before):len(key)-len(after)], func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-'
+	})
+}
+
+// patternRegexp matches the keys that matches does.
+func (a *Annotation) patternRegexp() string {
+	before, after, _ := strings.Cut(a.Key, "*")
+	return "^" + regexp.QuoteMeta(before) + "[A-Za-z0-9-]+" + regexp.QuoteMeta(after) + "$"
 }
 
 // unknown is the problem of a key that the registry does not know, and false
 // when it knows it or is not meant to.
 func (r *Registry) unknown(key, provider string) (Problem, bool) {
-	if _, known := r.byKey[key]; known {
+	if r.knows(key) {
 		return Problem{}, false
 	}
 	for _, prefix := range r.prefixes {
@@ -221,7 +280,15 @@ func (r *Registry) unknown(key, provider string) (Problem, bool) {
 	return Problem{}, false
 }
 
-// under are the known keys that begin with the prefix, sorted.
+func (r *Registry) knows(key string) bool {
+	if _, known := r.byKey[key]; known {
+		return true
+	}
+	return slices.ContainsFunc(r.annotations, func(a Annotation) bool { return a.isPattern() && a.matches(key) })
+}
+
+// under are the known keys that begin with the prefix, sorted. Patterns stand
+// with their star.
 func (r *Registry) under(prefix Prefix) []string {
 	var keys []string
 	for key := range r.byKey {

@@ -92,7 +92,7 @@ func conflicting(used, raw, other, text string) Problem {
 func (r *Registry) ignored(a *Annotation, annotations map[string]string, provider string) []Problem {
 	var problems []Problem
 	why, told := a.Elsewhere[provider]
-	for _, key := range a.keys() {
+	for _, key := range append(a.found(annotations), a.keys()[1:]...) {
 		raw, ok := annotations[key]
 		if !ok || (!told && !strings.HasPrefix(key, ownPrefix)) {
 			continue
@@ -130,7 +130,7 @@ func unknownFar(known []string) string {
 }
 
 // nearest is the first of the known keys that differs from key by at most one
-// typing error, where case and dashes do not count.
+// typing error, where case, dashes and underscores do not count.
 func nearest(key string, known []string) (string, bool) {
 	plain := plainKey(key)
 	for _, k := range known {
