@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"errors"
+	"time"
+)
+
+// Kind tells the pass what to do about an error. It is set once, where the
+// answer of the cloud is read. The zero value is none.
+type Kind uint8
+
+// The kinds of error.
+const (
+	Transient Kind = iota + 1 // try again with back-off
+	Throttled                 // try again after RetryAfter
+	Conflict                  // another writer was there: observe and plan again
+	Denied                    // access must be granted
+	Invalid                   // the Service or the configuration must change
+	Exhausted                 // something must be freed first: a pool, a quota
+)
+
+// Error is an error with what the pass needs to know of it.
+type Error struct {
+	Kind Kind
+	// Reason is fixed and PascalCase: the reason of the event and condition.
+	Reason string
+	// RetryAfter is when a throttled call may be sent again.
+	RetryAfter time.Duration
+	Err        error // the sentence: what, where, why, cure
+}
+
+// Error is the sentence.
+func (e *Error) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// KindOf is the kind of the first Error in err's chain, and Transient when
+// there is none: what nobody classified is worth another try.
+func KindOf(err error) Kind {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Kind
+	}
+	return Transient
+}
