@@ -71,6 +71,18 @@ func (d Diff) String() string {
 	return fmt.Sprintf("%s: %s -> %s", d.Field, d.Have, d.Want)
 }
 
+// Summary is the step on one line: its action, and the fields it changes.
+func (s Step) Summary() string {
+	parts := make([]string, len(s.Why))
+	for i, d := range s.Why {
+		parts[i] = d.String()
+	}
+	if len(parts) == 0 {
+		return s.Action.String()
+	}
+	return s.Action.String() + " " + strings.Join(parts, ", ")
+}
+
 // String is the plan for people: a line for each step, one below it for each
 // field, and a summary. An empty plan says so.
 func (p Plan) String() string {

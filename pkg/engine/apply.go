@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"maps"
+
+	"github.com/fairlead/fairlead/pkg/plan"
+)
+
+// maxParallel is how many steps of one pass run at once: enough to hide the
+// seconds that a cloud write takes, and far below the write budgets of Azure
+// (200 at once) and AWS.
+const maxParallel = 64
+
+// apply runs the steps of one plan. One goroutine, run, owns its state.
+type apply struct {
+	plan    plan.Plan
+	execute func(plan.Step, map[plan.Key]bool) error
+	// serviceDone is called once for each Service, when no step serves it any
+	// more; sharedDone once, when no shared step is left.
+	serviceDone func(plan.Key, error)
+	sharedDone  func()
+
+	failed  map[plan.Key]error
+	dead    map[plan.ID]error // steps that did nothing for any Service, and why
+	serving map[plan.Key]int  // steps left for each Service
+	needs   map[plan.ID]int   // needs left of each step
+	users   map[plan.ID][]int // steps that need the target
+	shared  int               // shared steps left
+	changed bool              // a step other than a creation was done
+}
+
+// result is how a step ended.
+type result struct {
+	step   int
+	failed map[plan.Key]error // the Services that failed by it
+	err    error              // set when it did nothing for any Service
+}
+
+func newApply(p plan.Plan, execute func(plan.Step, map[plan.Key]bool) error) *apply {
+	a := &apply{
+		plan: p, execute: execute,
+		failed:  map[plan.Key]error{},
+		dead:    map[plan.ID]error{},
+		serving: map[plan.Key]int{},
+		needs:   map[plan.ID]int{},
+		users:   map[plan.ID][]int{},
+	}
+	for i, st := range p.Steps {
+		a.needs[st.Target] = len(st.Needs)
+		for _, n := range st.Needs {
+			a.users[n] = append(a.users[n], i)
+		}
+		for _, k := range st.Serves {
+			a.serving[k]++
+		}
+		if st.Shared {
+			a.shared++
+		}
+	}
+	return a
+}
+
+// run does the steps, as many side by side as their needs allow, and returns
+// whether anything was changed or removed. The Services refused before are
+// done at once: what the plan still does for them keeps them served.
+func (a *apply) run(keys []plan.Key, refused map[plan.Key]error) bool {
+	for _, k := range keys {
+		if a.serving[k] == 0 {
+			a.serviceDone(k, refused[k])
+		}
+	}
+	if a.shared == 0 {
+		a.sharedDone()
+	}
+	var ready []int
+	for i, st := range a.plan.Steps {
+		if len(st.Needs) == 0 {
+			ready = append(ready, i)
+		}
+	}
+	results := make(chan result)
+	for running := 0; len(ready) > 0 || running > 0; {
+		for len(ready) > 0 && running < maxParallel {
+			i := ready[0]
+			ready = ready[1:]
+			without, r := a.prepare(i)
+			if r != nil {
+				ready = append(ready, a.done(*r)...)
+				continue
+			}
+			running++
+			go func() { results <- a.do(i, without) }()
+		}
+		if running > 0 {
+			r := <-results
+			running--
+			ready = append(ready, a.done(r)...)
+		}
+	}
+	return a.changed
+}
+
+// prepare returns the Services of the step that have failed already. When
+// nothing is left to do it returns the result at once: all Services failed, or
+// the step is private and what it needs was not done at all.
+func (a *apply) prepare(i int) (without map[plan.Key]bool, r *result) {
+	st := a.plan.Steps[i]
+	without = map[plan.Key]bool{}
+	for _, k := range st.Serves {
+		if a.failed[k] != nil {
+			without[k] = true
+		}
+	}
+	if len(st.Serves) > 0 && len(without) == len(st.Serves) {
+		return nil, &result{step: i, err: a.failed[st.Serves[0]]}
+	}
+	if st.Shared {
+		return without, nil
+	}
+	for _, n := range st.Needs {
+		if err := a.dead[n]; err != nil {
+			return nil, failure(i, st.Serves, err)
+		}
+	}
+	return without, nil
+}
+
+// failure is the result of a step that failed for these Services.
+func failure(step int, keys []plan.Key, err error) *result {
+	r := &result{step: step, err: err, failed: make(map[plan.Key]error, len(keys))}
+	for _, k := range keys {
+		r.failed[k] = err
+	}
+	return r
+}
+
+// done notes the end of a step and returns the steps that are ready now.
+func (a *apply) done(r result) []int {
+	st := a.plan.Steps[r.step]
+	maps.Copy(a.failed, r.failed)
+	switch {
+	case r.err != nil:
+		a.dead[st.Target] = r.err
+	case st.Action != plan.Create:
+		a.changed = true
+	}
+	if st.Shared {
+		if a.shared--; a.shared == 0 {
+			a.sharedDone()
+		}
+	}
+	for _, k := range st.Serves {
+		if a.serving[k]--; a.serving[k] == 0 {
+			a.serviceDone(k, a.failed[k])
+		}
+	}
+	var ready []int
+	for _, u := range a.users[st.Target] {
+		target := a.plan.Steps[u].Target
+		if a.needs[target]--; a.needs[target] == 0 {
+			ready = append(ready, u)
+		}
+	}
+	return ready
+}
+
+// do executes one step; a shared write that the cloud rejects as invalid is
+// halved.
+func (a *apply) do(i int, without map[plan.Key]bool) result {
+	st := a.plan.Steps[i]
+	err := a.execute(st, without)
+	if err == nil {
+		return result{step: i}
+	}
+	var wanted []plan.Key
+	for _, k := range st.Serves {
+		if !without[k] {
+			wanted = append(wanted, k)
+		}
+	}
+	if !st.Shared || len(wanted) < 2 || plan.KindOf(err) != plan.Invalid {
+		return *failure(i, wanted, err)
+	}
+	h := halving{step: st, execute: a.execute, without: without, failed: map[plan.Key]error{}}
+	for _, k := range wanted {
+		h.without[k] = true
+	}
+	h.split(wanted)
+	if len(h.failed) == len(wanted) {
+		return result{step: i, failed: h.failed, err: err}
+	}
+	return result{step: i, failed: h.failed}
+}
+
+// halving finds the Services whose parts make a shared write invalid: every
+// half that the cloud takes stays in.
+type halving struct {
+	step    plan.Step
+	execute func(plan.Step, map[plan.Key]bool) error
+	without map[plan.Key]bool // what is left out of the next write
+	failed  map[plan.Key]error
+}
+
+func (h *halving) split(keys []plan.Key) {
+	mid := len(keys) / 2
+	h.try(keys[:mid])
+	h.try(keys[mid:])
+}
+
+// try writes with the keys added to what was taken so far.
+func (h *halving) try(keys []plan.Key) {
+	for _, k := range keys {
+		delete(h.without, k)
+	}
+	err := h.execute(h.step, h.without)
+	if err == nil {
+		return
+	}
+	for _, k := range keys {
+		h.without[k] = true
+	}
+	if len(keys) > 1 && plan.KindOf(err) == plan.Invalid {
+		h.split(keys)
+		return
+	}
+	for _, k := range keys {
+		h.failed[k] = err
+	}
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"slices"
+
+	v1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/klog/v2"
+
+	"github.com/fairlead/fairlead/pkg/intent"
+	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
+)
+
+// outcome is how a pass ended for one Service.
+type outcome struct {
+	status  *v1.LoadBalancerStatus
+	err     error
+	notices []provider.Notice
+	removed bool // its load balancer was to be removed
+	refresh bool // the status in the cluster is another one
+}
+
+// member is an entry in a pass, with what the pass knows of it.
+type member struct {
+	*entry
+	item    provider.Item
+	refused error // by the intent: its new form is not used
+	notices []provider.Notice
+}
+
+// pass is one turn over the entries of a group: observe, decide, apply,
+// answer. It ends when the last of its steps has.
+func (s *scheduler) pass(ctx context.Context, name provider.Group, entries []*entry) {
+	start := s.Clock.Now()
+	members, batch := s.batch(name, entries)
+	look, d, err := s.look(ctx, batch)
+	if err != nil {
+		klog.FromContext(ctx).Error(err, "Pass could not observe", "group", name, "services", len(members))
+		for _, m := range members {
+			s.end(name, m, outcome{err: err, removed: m.item.Want == provider.Remove})
+		}
+		s.events <- event{group: name, shared: true}
+		return
+	}
+	if isDrift(entries[0]) {
+		observeDrift(s.Provider.Name(), d.Plan)
+		d = reportDrift(d)
+	}
+	a := newApply(d.Plan, func(step plan.Step, without map[plan.Key]bool) error {
+		return s.execute(ctx, look, step, without)
+	})
+	a.sharedDone = func() { s.events <- event{group: name, shared: true} }
+	a.serviceDone = func(key plan.Key, err error) {
+		m := members[key]
+		s.end(name, m, s.outcome(m, look, d, err))
+	}
+	freed := a.run(keysOf(batch.Items), d.Refused)
+	if freed {
+		s.events <- event{group: name, freed: true}
+	}
+	observePass(s.Provider.Name(), len(members), s.Clock.Since(start))
+	log := klog.FromContext(ctx).WithValues("group", name, "services", len(members), "steps", len(d.Plan.Steps), "refused", len(d.Refused), "took", s.Clock.Since(start))
+	if d.Plan.Empty() {
+		log.V(2).Info("Pass done")
+		return
+	}
+	log.Info("Pass done")
+}
+
+// reasonDrift is the reason of the event that tells of a difference that the
+// drift pass found and left.
+const reasonDrift = "DriftFound"
+
+// reportDrift turns the steps of a decision into notices.
+func reportDrift(d provider.Decision) provider.Decision {
+	notices := map[plan.Key][]provider.Notice{}
+	for _, st := range d.Plan.Steps {
+		for _, k := range st.Serves {
+			notices[k] = append(notices[k], provider.Notice{
+				Reason:  reasonDrift,
+				Message: fmt.Sprintf("%s differs from what the Service asks for and would be set right by: %s; edit the Service or set drift.mode to repair", st.Target, st.Summary()),
+				Warning: true,
+			})
+		}
+	}
+	return provider.Decision{Refused: d.Refused, Notices: notices}
+}
+
+// look observes and decides; it changes nothing.
+func (e *Engine) look(ctx context.Context, batch provider.Batch) (provider.Pass, provider.Decision, error) {
+	p, err := e.Provider.Observe(ctx, batch)
+	if err != nil {
+		return nil, provider.Decision{}, fmt.Errorf("observe: %w", err)
+	}
+	return p, p.Decide(), nil
+}
+
+// execute does one step. A step in flight is not cut off when the process has
+// to end, since its answer would be lost; the provider bounds its time.
+func (s *scheduler) execute(ctx context.Context, look provider.Pass, step plan.Step, without map[plan.Key]bool) error {
+	if ctx.Err() != nil {
+		return errStopping
+	}
+	start := s.Clock.Now()
+	err := look.Execute(context.WithoutCancel(ctx), step, without)
+	observeStep(s.Provider.Name(), step, err)
+	log := klog.FromContext(ctx).WithValues("action", step.Action, "target", step.Target, "took", s.Clock.Since(start))
+	if err != nil {
+		log.Info("Step failed", "err", err)
+		return fmt.Errorf("%s %s: %w", step.Action, step.Target, err)
+	}
+	log.V(2).Info("Wrote")
+	return nil
+}
+
+// end tells the user and the scheduler how it went for one Service.
+func (s *scheduler) end(name provider.Group, m *member, out outcome) {
+	if wait, again := retryAfter(out.err, m.entry); !again || wait >= longWait {
+		s.teller.tell(m.ident, m.item, out)
+	}
+	s.events <- event{group: name, ended: m.entry, out: out}
+}
+
+// batch reads the newest form of every Service and the nodes.
+func (e *Engine) batch(name provider.Group, entries []*entry) (map[plan.Key]*member, provider.Batch) {
+	members := make(map[plan.Key]*member, len(entries))
+	batch := provider.Batch{Group: name, Nodes: targets(e.Nodes)}
+	for _, en := range entries {
+		m := e.member(en)
+		members[en.Key] = m
+		batch.Items = append(batch.Items, m.item)
+	}
+	slices.SortFunc(batch.Items, oldestFirst)
+	return members, batch
+}
+
+// member finds out what shall become of a Service: the newest form counts, not
+// the one that a caller brought.
+func (e *Engine) member(en *entry) *member {
+	svc, err := e.Services.Services(en.Namespace).Get(en.Name)
+	if apierrors.IsNotFound(err) || (err == nil && svc.UID != en.uid) {
+		svc = en.service
+		err = errGone
+	}
+	m := &member{entry: en, item: provider.Item{Key: en.Key, Service: svc, Cause: en.cause, Want: provider.Remove}}
+	if err != nil || svc.DeletionTimestamp != nil || !e.Owns(svc) {
+		return m
+	}
+	in, problems := intent.New(svc, e.Provider.Name(), e.Registry)
+	m.item.Want = provider.Serve
+	m.item.Intent = in
+	if m.refused = intent.Refusal(problems); m.refused != nil {
+		m.item.Want = provider.Keep
+	}
+	for _, p := range problems {
+		if p.Severity != intent.Refuse {
+			m.notices = append(m.notices, provider.Notice{Reason: p.Reason, Message: p.Sentence, Warning: p.Severity == intent.Warn})
+		}
+	}
+	return m
+}
+
+var errGone = errors.New("the Service is gone")
+
+// outcome joins what the intent, the decision and the steps say of a Service.
+func (s *scheduler) outcome(m *member, look provider.Pass, d provider.Decision, err error) outcome {
+	out := outcome{removed: m.item.Want == provider.Remove, notices: slices.Concat(m.notices, d.Notices[m.Key])}
+	out.err = cmp.Or(err, d.Refused[m.Key], m.refused)
+	if out.err != nil || out.removed {
+		return out
+	}
+	out.status = withModes(look.Status(m.Key))
+	have := m.item.Service.Status.LoadBalancer.Ingress
+	out.refresh = m.cause != provider.Drift && len(m.callers) == 0 &&
+		!apiequality.Semantic.DeepEqual(have, out.status.Ingress)
+	return out
+}
+
+// withModes sets the ipMode of each address that has none: the apiserver would
+// do it, and the upstream controller then sees a change at every sync.
+func withModes(status *v1.LoadBalancerStatus) *v1.LoadBalancerStatus {
+	vip := v1.LoadBalancerIPModeVIP
+	for i, in := range status.Ingress {
+		if in.IP != "" && in.IPMode == nil {
+			status.Ingress[i].IPMode = &vip
+		}
+	}
+	return status
+}
+
+// callerError is what the outcome means for the operation that was asked for.
+func callerError(o op, out outcome) error {
+	if out.err != nil {
+		return out.err
+	}
+	if o == opDelete && !out.removed {
+		return errWantedAgain
+	}
+	return nil
+}
+
+var errWantedAgain = errors.New("the Service wants a load balancer again; nothing was deleted")
+
+func oldestFirst(a, b provider.Item) int {
+	return cmp.Or(a.Service.CreationTimestamp.Compare(b.Service.CreationTimestamp.Time), plan.CompareKeys(a.Key, b.Key))
+}
+
+func keysOf(items []provider.Item) []plan.Key {
+	keys := make([]plan.Key, len(items))
+	for i, it := range items {
+		keys[i] = it.Key
+	}
+	return keys
+}
+
+// fingerprint is a hash over what a user can edit in a Service.
+func fingerprint(svc *v1.Service) uint64 {
+	h := fnv.New64a()
+	// Encoding plain API types cannot fail, and a hash takes every write.
+	_ = json.NewEncoder(h).Encode([]any{svc.Spec, svc.Annotations, svc.Labels})
+	return h.Sum64()
+}

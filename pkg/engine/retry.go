@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"errors"
+	"time"
+
+	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
+)
+
+const (
+	// firstRetry doubles with each try up to maxRetry. A conflict is tried
+	// again at once the first time.
+	firstRetry = 250 * time.Millisecond
+	// maxRetry is that of the upstream service controller.
+	maxRetry = 5 * time.Minute
+	// patience is how many tries a caller waits for. Then it gets the error,
+	// the user an event, and the upstream controller's back-off begins.
+	patience = 5
+	// minThrottle bounds a Retry-After of zero.
+	minThrottle = 100 * time.Millisecond
+)
+
+// retryAfter tells whether the engine itself tries again, and when. What nobody
+// waits for is tried until it succeeds; a drift pass comes again by itself.
+func retryAfter(err error, en *entry) (time.Duration, bool) {
+	if err == nil || errors.Is(err, errStopping) || en.cause == provider.Drift {
+		return 0, false
+	}
+	tired := len(en.callers) > 0 && en.attempts >= patience
+	switch plan.KindOf(err) {
+	case plan.Throttled:
+		e, _ := errors.AsType[*plan.Error](err)
+		return max(e.RetryAfter, minThrottle), true
+	case plan.Conflict:
+		return backoff(en.attempts - 1), !tired
+	case plan.Transient:
+		return backoff(en.attempts), !tired
+	case plan.Denied, plan.Invalid, plan.Exhausted:
+	}
+	return 0, false
+}
+
+// backoff is firstRetry doubled n times, and nothing for a negative n.
+func backoff(n int) time.Duration {
+	if n < 0 {
+		return 0
+	}
+	d := firstRetry
+	for range n {
+		if d >= maxRetry {
+			return maxRetry
+		}
+		d *= 2
+	}
+	return d
+}

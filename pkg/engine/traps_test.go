@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/pkg/plan"
+)
+
+// The traps that the upstream service controller sets for a load balancer, as
+// far as the engine closes them.
+
+// Trap 1: Ensure, Update and Delete of one Service run concurrently.
+func TestCallsForOneServiceNeverOverlap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud()
+		c.writeTime = 100 * time.Millisecond
+		r := start(t, c)
+		svc := r.put(t, service("web", 80))
+		var wg sync.WaitGroup
+		for range 5 {
+			wg.Go(func() { _ = r.ensure(t, svc) })
+			wg.Go(func() { _ = r.UpdateLoadBalancer(t.Context(), "kubernetes", svc, nil) })
+			wg.Go(func() { _ = r.EnsureLoadBalancerDeleted(t.Context(), "kubernetes", svc) })
+		}
+		wg.Wait()
+		if c.overlaps > 0 {
+			t.Errorf("%d steps of one Service overlapped", c.overlaps)
+		}
+		if len(c.parts) != 1 {
+			t.Errorf("served %d, want the newest form, which wants one", len(c.parts))
+		}
+	})
+}
+
+// Trap 1: an update that comes after the deletion must not make it anew.
+func TestUpdateAfterDeleteMakesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud()
+		r := start(t, c)
+		svc := r.put(t, service("web", 80))
+		if err := r.ensure(t, svc); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.services.Delete(svc); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.EnsureLoadBalancerDeleted(t.Context(), "kubernetes", svc); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.UpdateLoadBalancer(t.Context(), "kubernetes", svc, nil); err != nil {
+			t.Fatal(err)
+		}
+		if len(c.parts)+len(c.addresses) != 0 {
+			t.Errorf("left or made anew: %v %v", c.parts, c.addresses)
+		}
+	})
+}
+
+// A deletion that the newest form of the Service contradicts must not report
+// success: the upstream controller would take the finalizer away.
+func TestDeleteOfAServiceThatIsWantedAgainFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newCloud())
+		svc := r.put(t, service("web", 80))
+		if err := r.EnsureLoadBalancerDeleted(t.Context(), "kubernetes", svc); !errors.Is(err, errWantedAgain) {
+			t.Errorf("got %v, want %v", err, errWantedAgain)
+		}
+	})
+}
+
+// A name that comes back with another UID is another Service.
+func TestOldLifeIsRemovedWhileTheNewOneIsServed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud()
+		r := start(t, c)
+		old := r.put(t, service("web", 80))
+		if err := r.ensure(t, old); err != nil {
+			t.Fatal(err)
+		}
+		reborn := service("web", 81)
+		reborn.UID = "uid-2"
+		r.put(t, reborn)
+		if err := r.EnsureLoadBalancerDeleted(t.Context(), "kubernetes", old); err != nil {
+			t.Fatal(err)
+		}
+		if len(c.addresses) != 0 {
+			t.Errorf("addresses left of the old life: %v", c.addresses)
+		}
+		if err := r.ensure(t, reborn); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// Trap 3: a RetryError is lost on the delete path, so the engine waits itself.
+func TestThrottledDeletionWaitsOutRetryAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud()
+		r := start(t, c)
+		svc := r.put(t, service("web", 80))
+		if err := r.ensure(t, svc); err != nil {
+			t.Fatal(err)
+		}
+		throttled := 1
+		c.fault = func(plan.Step, map[plan.Key]bool) error {
+			if throttled--; throttled >= 0 {
+				return &plan.Error{Kind: plan.Throttled, Reason: "Throttled", RetryAfter: 30 * time.Second, Err: errors.New("too many requests")}
+			}
+			return nil
+		}
+		gone := svc.DeepCopy()
+		now := metav1.Now()
+		gone.DeletionTimestamp = &now
+		began := time.Now()
+		if err := r.EnsureLoadBalancerDeleted(t.Context(), "kubernetes", r.put(t, gone)); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took < 30*time.Second || took > 35*time.Second {
+			t.Errorf("sent again after %s, want 30s to 35s", took)
+		}
+		if len(c.parts)+len(c.addresses) != 0 {
+			t.Errorf("left behind: %v %v", c.parts, c.addresses)
+		}
+	})
+}
+
+// Traps 4 and 5: absence is no error, and a fragment is existence.
+func TestGetLoadBalancerTellsAbsenceFromFragments(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud()
+		r := start(t, c)
+		svc := service("web", 80)
+		if _, exists, err := r.GetLoadBalancer(t.Context(), "kubernetes", svc); exists || err != nil {
+			t.Errorf("absent: got %t, %v", exists, err)
+		}
+		c.addresses[keyOf("web")] = "192.0.2.1"
+		if _, exists, err := r.GetLoadBalancer(t.Context(), "kubernetes", svc); !exists || err != nil {
+			t.Errorf("fragment: got %t, %v", exists, err)
+		}
+	})
+}
+
+// Trap 10: the upstream controller never looks again at what it has made.
+func TestDriftIsReportedOrRepaired(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		mode cloudconfig.DriftMode
+		want string
+		said int // events
+	}{
+		{"report leaves it and says so", cloudconfig.DriftReport, "tampered", 1},
+		{"repair sets it right", cloudconfig.DriftRepair, "port 80 to 0 nodes", 0},
+		{"off leaves it", cloudconfig.DriftOff, "tampered", 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCloud()
+				r := start(t, c, func(o *Options) { o.Drift = cloudconfig.Drift{Mode: tt.mode, Interval: 10 * time.Minute} })
+				if err := r.ensure(t, r.put(t, service("web", 80))); err != nil {
+					t.Fatal(err)
+				}
+				c.mu.Lock()
+				c.parts[keyOf("web")] = "tampered"
+				c.mu.Unlock()
+				time.Sleep(10*time.Minute + time.Second) //nolint:forbidigo // the bubble's clock
+				synctest.Wait()
+				if got := c.parts[keyOf("web")]; got != tt.want {
+					t.Errorf("after the drift pass: %q, want %q", got, tt.want)
+				}
+				if said := r.said(); len(said) != tt.said {
+					t.Errorf("events %q, want %d", said, tt.said)
+				}
+			})
+		})
+	}
+}
+
+// Trap 11: an address without ipMode costs a write at every sync.
+func TestEveryAddressHasItsMode(t *testing.T) {
+	status := withModes(&v1.LoadBalancerStatus{Ingress: []v1.LoadBalancerIngress{{IP: "192.0.2.1"}, {Hostname: "lb.example"}}})
+	if m := status.Ingress[0].IPMode; m == nil || *m != v1.LoadBalancerIPModeVIP {
+		t.Errorf("ipMode of the address is %v, want VIP", m)
+	}
+	if m := status.Ingress[1].IPMode; m != nil {
+		t.Errorf("ipMode of the name is %v, want none: the apiserver refuses it", *m)
+	}
+}
+
+func TestErrorsAreTriedAgainByKind(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		err   error
+		tries int           // until it succeeds
+		want  bool          // the caller is told of success
+		least time.Duration // before the last try
+		most  time.Duration
+	}{
+		{"conflict at once", &plan.Error{Kind: plan.Conflict, Err: errors.New("etag")}, 1, true, 0, time.Second},
+		{"lost answer soon", errors.New("connection reset"), 1, true, 0, time.Second},
+		{"throttled when told", &plan.Error{Kind: plan.Throttled, RetryAfter: 10 * time.Second, Err: errors.New("slow down")}, 3, true, 30 * time.Second, 31 * time.Second},
+		{"transient too often", errors.New("500"), 100, false, 0, time.Minute},
+		{"invalid never", invalid("no"), 1, false, 0, 0},
+		{"denied never", &plan.Error{Kind: plan.Denied, Err: errors.New("no")}, 1, false, 0, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCloud()
+				left := tt.tries
+				c.fault = func(plan.Step, map[plan.Key]bool) error {
+					if left--; left >= 0 {
+						return tt.err
+					}
+					return nil
+				}
+				r := start(t, c)
+				began := time.Now()
+				err := r.ensure(t, r.put(t, service("web", 80)))
+				if (err == nil) != tt.want {
+					t.Errorf("got %v, want success: %t", err, tt.want)
+				}
+				if took := time.Since(began); took < tt.least || took > tt.most {
+					t.Errorf("took %s, want %s to %s", took, tt.least, tt.most)
+				}
+			})
+		})
+	}
+}
