@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ccm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/klog/v2"
+
+	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/pkg/intent"
+	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/metal"
+)
+
+// Cloud is one value of --cloud-provider.
+type Cloud struct {
+	Name string
+	// Scheme begins the provider ids of the cloud's nodes, before "://".
+	Scheme string
+	// New makes the provider. It may use ctx for as long as the provider lives.
+	New func(ctx context.Context, d Deps) (provider.Provider, error)
+}
+
+// Deps are what a provider may be made of.
+type Deps struct {
+	// Config is the cloud-config now.
+	Config *cloudconfig.Config
+	// Watch calls apply with the cloud-config at once, and again whenever the
+	// file changes, until the provider's context ends. It returns at once.
+	Watch func(apply func(*cloudconfig.Config))
+	// Informers are running, and those that New asks for are started and synced
+	// before the first pass.
+	Informers informers.SharedInformerFactory
+	Client    kubernetes.Interface
+}
+
+// Clouds are all providers. A new one is one more line.
+func Clouds() []Cloud {
+	return []Cloud{
+		{Name: intent.Metal, Scheme: "metal", New: newMetal},
+	}
+}
+
+func newMetal(_ context.Context, d Deps) (provider.Provider, error) {
+	if d.Config.Metal == nil {
+		return nil, errors.New("the cloud-config has no section metal")
+	}
+	core := d.Informers.Core().V1()
+	p := metal.New(metal.Options{
+		Services:   core.Services().Lister(),
+		Namespaces: core.Namespaces().Lister(),
+		Config:     d.Config,
+	})
+	d.Watch(p.Update)
+	return p, nil
+}
+
+// choose returns the cloud of that name.
+func choose(clouds []Cloud, name string) (Cloud, error) {
+	known := make([]string, 0, len(clouds))
+	for _, c := range clouds {
+		if c.Name == name {
+			return c, nil
+		}
+		known = append(known, c.Name)
+	}
+	slices.Sort(known)
+	return Cloud{}, fmt.Errorf("--cloud-provider %q: must be one of %s", name, strings.Join(known, ", "))
+}
+
+// loadConfig reads the cloud-config.
+func (o *Options) loadConfig() (*cloudconfig.Config, error) {
+	file := o.KubeCloudShared.CloudProvider.CloudConfigFile
+	if file == "" {
+		return nil, errors.New("--cloud-config is empty: give the path of the cloud-config file")
+	}
+	conf, err := cloudconfig.Load(file)
+	if err != nil {
+		return nil, fmt.Errorf("--cloud-config %s: %w", file, err)
+	}
+	return conf, nil
+}
+
+// makeProvider makes the provider of the newest cloud-config and waits until
+// what it reads has been read. It lives until life ends; ctx bounds the wait.
+func (m *manager) makeProvider(ctx, life context.Context) (provider.Provider, *cloudconfig.Config, error) {
+	conf, err := m.opts.loadConfig()
+	if err != nil {
+		klog.FromContext(ctx).Error(err, "Using the cloud-config as it was at the start")
+		conf = m.conf
+	}
+	client, err := m.ClientBuilder.Client("service-controller")
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a client: %w", err)
+	}
+	prov, err := m.cloud.New(life, Deps{
+		Config:    conf,
+		Watch:     func(apply func(*cloudconfig.Config)) { go m.watchConfig(life, apply) },
+		Informers: m.SharedInformers,
+		Client:    client,
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("start provider %s: %w", m.cloud.Name, err)
+	}
+	m.SharedInformers.Start(life.Done())
+	return prov, conf, m.waitForCaches(ctx)
+}
+
+// watchConfig applies the cloud-config whenever it changes. A file that cannot
+// be used at all changes nothing.
+func (m *manager) watchConfig(ctx context.Context, apply func(*cloudconfig.Config)) {
+	file := m.opts.KubeCloudShared.CloudProvider.CloudConfigFile
+	log := klog.FromContext(ctx).WithValues("file", file)
+	cloudconfig.Watch(ctx, file, func(conf *cloudconfig.Config, err error) {
+		if err != nil {
+			log.Error(err, "The cloud-config cannot be used; the last good one goes on")
+			return
+		}
+		logFaults(log, conf)
+		apply(conf)
+	})
+}
+
+func logFaults(log klog.Logger, conf *cloudconfig.Config) {
+	for _, f := range conf.Faults {
+		if f.Warning {
+			log.Info("Doubtful in the cloud-config", "warning", f.Error())
+			continue
+		}
+		log.Error(f, "Left out of the cloud-config")
+	}
+}

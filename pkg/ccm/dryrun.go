@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ccm
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/record"
+
+	"github.com/fairlead/fairlead/pkg/engine"
+	"github.com/fairlead/fairlead/pkg/intent"
+	"github.com/fairlead/fairlead/pkg/plan"
+)
+
+// reportWindow is how long changes are gathered before the plan is made again.
+const reportWindow = time.Second
+
+// dryRun prints what would be done, and again whenever that changes, until ctx
+// ends. No upstream controller runs.
+func (m *manager) dryRun(ctx context.Context, out io.Writer) error {
+	m.startInformers(ctx)
+	if err := m.waitForCaches(ctx); err != nil {
+		return err
+	}
+	prov, conf, err := m.makeProvider(ctx, ctx)
+	if err != nil {
+		return err
+	}
+	core := m.SharedInformers.Core().V1()
+	eng := engine.New(engine.Options{
+		Provider: prov,
+		Registry: intent.Annotations(),
+		Services: core.Services().Lister(),
+		Nodes:    core.Nodes().Lister(),
+		Recorder: &record.FakeRecorder{},
+		Owns:     m.classes().Owns,
+		Refresh:  func(...plan.Key) {},
+		Clock:    m.clock,
+		Drift:    conf.Drift,
+	})
+	changed := make(chan struct{}, 1)
+	for _, informer := range []cache.SharedIndexInformer{core.Services().Informer(), core.Nodes().Informer()} {
+		if _, err := informer.AddEventHandler(signal(changed)); err != nil {
+			return fmt.Errorf("watch for changes: %w", err)
+		}
+	}
+	return m.report(ctx, eng, out, changed)
+}
+
+// report prints the plan when it differs from the last one.
+func (m *manager) report(ctx context.Context, eng *engine.Engine, out io.Writer, changed <-chan struct{}) error {
+	last := ""
+	for {
+		groups, err := eng.Report(ctx)
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("plan: %w", err)
+		}
+		if text := planText(groups); err == nil && text != last {
+			if _, err := io.WriteString(out, text); err != nil {
+				return fmt.Errorf("print the plan: %w", err)
+			}
+			last = text
+		}
+		select {
+		case <-changed:
+		case <-eng.Provider.Changed():
+		case <-ctx.Done():
+			return nil
+		}
+		select {
+		case <-m.clock.After(reportWindow):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// signal returns a handler that says that something changed. A resync changes
+// nothing.
+func signal(changed chan<- struct{}) cache.ResourceEventHandler {
+	tell := func(any) {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
+	return cache.ResourceEventHandlerFuncs{
+		AddFunc:    tell,
+		DeleteFunc: tell,
+		UpdateFunc: func(old, cur any) {
+			if old != cur {
+				tell(cur)
+			}
+		},
+	}
+}
+
+// planText is the plan of all groups for people.
+func planText(groups []engine.GroupPlan) string {
+	var b strings.Builder
+	if len(groups) == 0 {
+		b.WriteString("No Service is ours.\n")
+	}
+	for _, g := range groups {
+		fmt.Fprintf(&b, "Group %s, Services: %d\n%s", g.Group, g.Services, g.Plan)
+		for _, key := range slices.SortedFunc(maps.Keys(g.Refused), plan.CompareKeys) {
+			fmt.Fprintf(&b, "! %s: %v\n", key, g.Refused[key])
+		}
+		for _, key := range slices.SortedFunc(maps.Keys(g.Notices), plan.CompareKeys) {
+			for _, n := range g.Notices[key] {
+				fmt.Fprintf(&b, "i %s: %s: %s\n", key, n.Reason, n.Message)
+			}
+		}
+	}
+	return b.String()
+}

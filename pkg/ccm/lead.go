@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ccm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/klog/v2"
+
+	"github.com/fairlead/fairlead/pkg/engine"
+	"github.com/fairlead/fairlead/pkg/intent"
+)
+
+const (
+	// drainTime bounds how long what is in flight may take at the end. Pods
+	// have 30 s by default.
+	drainTime = 10 * time.Second
+	// quietTime is how long no write may have been in flight for the drain to be
+	// over: an answer's status and event are written after it.
+	quietTime = 100 * time.Millisecond
+	// cancelTime bounds how long a pass whose context has ended may still run.
+	cancelTime = time.Second
+)
+
+// leadership is what runs while we lead.
+type leadership struct {
+	*manager
+	services context.Context //nolint:containedctx // lives as long as the struct
+	nodes    context.Context //nolint:containedctx // lives as long as the struct
+	view     *ServiceView
+	engine   *engine.Engine
+	cloud    cloud
+}
+
+// lead starts everything and runs it until ctx ends. Then it begins nothing
+// new, lets what is in flight end, and returns when nothing is written any
+// more.
+func (m *manager) lead(ctx context.Context) error {
+	services, endServices := context.WithCancel(context.WithoutCancel(ctx))
+	defer endServices()
+	passes, endPasses := context.WithCancel(services)
+	defer endPasses()
+	nodes, endNodes := context.WithCancel(services)
+	defer endNodes()
+
+	l := &leadership{manager: m, services: services, nodes: nodes}
+	if err := l.build(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // told to stop before it began
+		}
+		return err
+	}
+	go l.engine.Run(passes)
+	if err := l.startControllers(); err != nil {
+		return err
+	}
+	<-ctx.Done()
+
+	log := klog.FromContext(ctx)
+	log.Info("Stopping: finishing what is in flight")
+	endNodes()
+	l.view.Park()
+	endPasses()
+	drain, cancel := context.WithTimeout(services, drainTime)
+	defer cancel()
+	err := l.engine.Drain(drain)
+	err = errors.Join(err, m.writes.quiet(drain, quietTime))
+	if err != nil {
+		log.Error(err, "Stopping with work in flight; the next leader does it again")
+	}
+	m.writes.shut()
+	return nil
+}
+
+// build makes the provider, the engine and the views.
+func (l *leadership) build(ctx context.Context) error {
+	if err := l.waitForCaches(ctx); err != nil {
+		return err
+	}
+	prov, conf, err := l.makeProvider(ctx, l.services)
+	if err != nil {
+		return err
+	}
+	client, err := l.ClientBuilder.Client("service-controller")
+	if err != nil {
+		return fmt.Errorf("make a client: %w", err)
+	}
+	core := l.SharedInformers.Core().V1()
+	classes := l.classes()
+	l.view = NewServiceView(l.services, core.Services(), classes)
+	l.engine = engine.New(engine.Options{
+		Provider: prov,
+		Registry: intent.Annotations(),
+		Services: core.Services().Lister(),
+		Nodes:    core.Nodes().Lister(),
+		Client:   client,
+		Recorder: l.recorder,
+		Owns:     classes.Owns,
+		Refresh:  l.view.Refresh,
+		Clock:    l.clock,
+		Drift:    conf.Drift,
+	})
+	if _, err := core.Nodes().Informer().AddEventHandler(l.engine.NodeHandler()); err != nil {
+		return fmt.Errorf("watch nodes: %w", err)
+	}
+	l.cloud = cloud{
+		name:     prov.Name(),
+		balancer: quietBalancer{LoadBalancer: l.engine, stopping: l.view.parked},
+		routes:   prov.Routes(),
+	}
+	if inner := prov.Instances(); inner != nil {
+		l.cloud.instances = &guardedInstances{
+			inner:  inner,
+			scheme: l.manager.cloud.Scheme,
+			brake:  newBrake(l.opts.MaxMissingNodesPercent, l.countNodes, l.clock),
+			clock:  l.clock,
+		}
+	}
+	return nil
+}
+
+func (m *manager) classes() Classes {
+	return Classes{Provider: m.cloud.Name, Unclassed: m.opts.unclassed()}
+}
+
+func (m *manager) countNodes() int {
+	nodes, err := m.SharedInformers.Core().V1().Nodes().Lister().List(labels.Everything())
+	if err != nil {
+		return 0 // a lister over a cache has no errors
+	}
+	return len(nodes)
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ccm
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/cloud-provider/app/config"
+	"k8s.io/component-base/version"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	"github.com/fairlead/fairlead/pkg/cloudconfig"
+)
+
+// manager is one run of the command.
+type manager struct {
+	*config.CompletedConfig
+	opts     *Options
+	cloud    Cloud
+	conf     *cloudconfig.Config
+	clock    clock.WithTicker
+	writes   *writes
+	recorder record.EventRecorder
+	health   *health
+}
+
+// Run runs the controller manager until ctx ends, and then hands over: no new
+// work is begun, what is in flight is finished, the lease is released. It
+// returns an error, at once, when the lease is lost.
+func Run(ctx context.Context, opts *Options, clouds []Cloud, out io.Writer) error {
+	m, err := newManager(ctx, opts, clouds)
+	if err != nil {
+		return err
+	}
+	if opts.DryRun {
+		return m.dryRun(ctx, out)
+	}
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	m.EventBroadcaster.StartStructuredLogging(0)
+	m.EventBroadcaster.StartRecordingToSink(&corev1.EventSinkImpl{Interface: m.Client.CoreV1().Events("")})
+	defer m.EventBroadcaster.Shutdown()
+	if err := m.serve(life); err != nil {
+		return err
+	}
+	// A standby's caches are filled, so that it goes on at once when it leads.
+	m.startInformers(life)
+	if m.ComponentConfig.Generic.LeaderElection.LeaderElect {
+		return m.elect(ctx)
+	}
+	return m.lead(ctx)
+}
+
+func newManager(ctx context.Context, opts *Options, clouds []Cloud) (*manager, error) {
+	chosen, err := choose(clouds, opts.KubeCloudShared.CloudProvider.Name)
+	if err != nil {
+		return nil, err
+	}
+	conf, err := opts.loadConfig()
+	if err != nil {
+		return nil, err
+	}
+	c, err := opts.config()
+	if err != nil {
+		return nil, err
+	}
+	wall := clock.RealClock{}
+	m := &manager{
+		CompletedConfig: c, opts: opts, cloud: chosen, conf: conf, clock: wall,
+		writes: &writes{clock: wall},
+	}
+	log := klog.FromContext(ctx)
+	log.Info("Starting", "version", version.Get().GitVersion, "provider", chosen.Name)
+	logFaults(log, conf)
+	return m, m.connect()
+}
+
+// connect makes all clients anew with our transport around upstream's.
+func (m *manager) connect() error {
+	m.Kubeconfig = rest.CopyConfig(m.Kubeconfig)
+	around := m.transport()
+	m.ClientBuilder = shownClients{ControllerClientBuilder: m.ClientBuilder, transport: around}
+	shared := rest.AddUserAgent(rest.CopyConfig(m.Kubeconfig), Name)
+	shared.Wrap(around)
+	client, err := kubernetes.NewForConfig(shared)
+	if err != nil {
+		return fmt.Errorf("make a client: %w", err)
+	}
+	m.Client, m.VersionedClient = client, client
+	resync := m.ComponentConfig.Generic.MinResyncPeriod.Duration
+	resync += time.Duration(rand.Int64N(int64(resync) + 1)) //nolint:gosec // spreads load, guards nothing
+	m.SharedInformers = informers.NewSharedInformerFactoryWithOptions(client, resync, informers.WithTransform(slim))
+	m.recorder = m.EventBroadcaster.NewRecorder(scheme.Scheme, v1.EventSource{Component: Name})
+	m.health = newHealth(m)
+	return nil
+}
+
+func (m *manager) transport() func(http.RoundTripper) http.RoundTripper {
+	if m.opts.DryRun {
+		return readOnly
+	}
+	return m.writes.transport
+}
+
+// slim drops from cached objects what nobody here reads. An update without
+// managed fields leaves those of the server as they are.
+func slim(obj any) (any, error) {
+	if o, err := meta.Accessor(obj); err == nil {
+		o.SetManagedFields(nil)
+	}
+	if node, ok := obj.(*v1.Node); ok {
+		node.Status.Images = nil
+	}
+	return obj, nil
+}
+
+// startInformers starts the informers that are always needed. Others start
+// when the provider has asked for them.
+func (m *manager) startInformers(ctx context.Context) {
+	core := m.SharedInformers.Core().V1()
+	core.Services().Informer()
+	core.Nodes().Informer()
+	m.SharedInformers.Start(ctx.Done())
+}
+
+// waitForCaches waits until all informers that were started have synced.
+func (m *manager) waitForCaches(ctx context.Context) error {
+	for kind, synced := range m.SharedInformers.WaitForCacheSync(ctx.Done()) {
+		if !synced {
+			return fmt.Errorf("read all %s: %w", kind, ctx.Err())
+		}
+	}
+	return nil
+}
