@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/klog/v2"
+
+	"github.com/fairlead/fairlead/pkg/speaker"
+)
+
+const (
+	// countInterval is the least time between two writes of which the second
+	// tells new counts of routes only.
+	countInterval = 10 * time.Second
+	// writeTimeout bounds one write.
+	writeTimeout = 5 * time.Second
+)
+
+// readState reads the node's state object, as long as it takes. None is the
+// zero state. The error is ctx's.
+func readState(ctx context.Context, o Options) (speaker.NodeState, error) {
+	log := klog.FromContext(ctx)
+	var out speaker.NodeState
+	backoff := wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Steps: 1 << 20, Cap: 5 * time.Second}
+	err := wait.ExponentialBackoffWithContext(ctx, backoff, func(ctx context.Context) (bool, error) {
+		cm, err := o.Client.CoreV1().ConfigMaps(o.Namespace).Get(ctx, speaker.StateName(o.Node), metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err):
+			return true, nil
+		case err != nil:
+			log.Error(err, "The state of the last run cannot be read")
+			return false, nil
+		}
+		if out, err = speaker.ParseState(cm.Data[speaker.StateKey]); err != nil {
+			log.Error(err, "The state of the last run is not understood and not used", "object", klog.KObj(cm))
+			out = speaker.NodeState{}
+		}
+		return true, nil
+	})
+	return out, err
+}
+
+// stateWriter keeps the node's state object up to date: at once when something
+// but counts changes, and at most every countInterval for counts.
+type stateWriter struct {
+	client    kubernetes.Interface
+	node      string
+	namespace string
+	wake      chan struct{}
+
+	mu      sync.Mutex
+	want    speaker.NodeState
+	written speaker.NodeState
+	exists  bool // something was written
+	at      time.Time
+}
+
+func newStateWriter(o Options) *stateWriter {
+	return &stateWriter{client: o.Client, node: o.Node, namespace: o.Namespace, wake: make(chan struct{}, 1)}
+}
+
+// set says what the object shall hold.
+func (w *stateWriter) set(s speaker.NodeState) {
+	w.mu.Lock()
+	news := !equalState(w.want, s, exactly)
+	w.want = s
+	w.mu.Unlock()
+	if !news {
+		return
+	}
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run writes until ctx ends. What cannot be written is tried again.
+func (w *stateWriter) run(ctx context.Context) {
+	log := klog.FromContext(ctx)
+	retry := time.Second
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		s, due, pending := w.due(time.Now())
+		switch {
+		case pending && due <= 0:
+			if err := w.write(ctx, s); err != nil && ctx.Err() == nil {
+				log.Error(err, "The node's state was not written; trying again", "after", retry)
+				timer.Reset(retry)
+				retry = min(2*retry, time.Minute)
+				select {
+				case <-ctx.Done():
+					return
+				case <-timer.C:
+				}
+				continue
+			}
+			retry = time.Second
+			continue
+		case pending:
+			timer.Reset(due)
+		default:
+			timer.Stop()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// due returns what is to be written, after how long, and whether anything is.
+func (w *stateWriter) due(now time.Time) (speaker.NodeState, time.Duration, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.want.Node == "", w.exists && equalState(w.want, w.written, exactly):
+		return speaker.NodeState{}, 0, false
+	case w.exists && equalState(w.want, w.written, exceptCounts):
+		return w.want, countInterval - now.Sub(w.at), true
+	default:
+		return w.want, 0, true
+	}
+}
+
+// write puts a state into the object, which it makes when there is none.
+func (w *stateWriter) write(ctx context.Context, s speaker.NodeState) error {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	data, err := s.Marshal()
+	if err != nil {
+		return err
+	}
+	api := w.client.CoreV1().ConfigMaps(w.namespace)
+	want := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: speaker.StateName(w.node), Namespace: w.namespace,
+			Labels: map[string]string{
+				speaker.LabelComponent: speaker.ComponentSpeaker,
+				speaker.LabelNode:      w.node,
+			},
+		},
+		Data: map[string]string{speaker.StateKey: data},
+	}
+	_, err = api.Update(ctx, want, metav1.UpdateOptions{})
+	if apierrors.IsNotFound(err) {
+		_, err = api.Create(ctx, want, metav1.CreateOptions{})
+	}
+	if err != nil {
+		return fmt.Errorf("state object %s/%s: %w", w.namespace, want.Name, errors.Join(err, ctx.Err()))
+	}
+	w.mu.Lock()
+	w.written, w.exists, w.at = s, true, time.Now()
+	w.mu.Unlock()
+	return nil
+}
+
+// comparison says how closely two states are compared.
+type comparison uint8
+
+const (
+	exactly comparison = iota + 1
+	exceptCounts
+)
+
+func equalState(a, b speaker.NodeState, c comparison) bool {
+	if len(a.Sessions) != len(b.Sessions) {
+		return false
+	}
+	for i := range a.Sessions {
+		x, y := a.Sessions[i], b.Sessions[i]
+		if c == exceptCounts {
+			x.Routes, y.Routes = 0, 0
+		}
+		if !x.Since.Equal(y.Since) {
+			return false
+		}
+		if x.Since, y.Since = (time.Time{}), (time.Time{}); x != y {
+			return false
+		}
+	}
+	return a.Node == b.Node && a.Phase == b.Phase && a.Since.Equal(b.Since) && a.Marked == b.Marked &&
+		a.Reason == b.Reason && a.Message == b.Message && a.BootID == b.BootID &&
+		a.Announced == b.Announced && a.Stopped.Equal(b.Stopped) && a.Version == b.Version
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"reflect"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/fairlead/fairlead/pkg/speaker"
+)
+
+// byService indexes EndpointSlices by the Service that they belong to.
+const byService = "service"
+
+// notHeadless leaves out the EndpointSlices of headless Services, which no load
+// balancer can have.
+const notHeadless = "!" + corev1.IsHeadlessService
+
+// cluster is the speaker's picture of the cluster: what it needs of Services,
+// EndpointSlices and its own Node, and no more.
+type cluster struct {
+	node      string
+	services  cache.SharedIndexInformer
+	slices    cache.SharedIndexInformer
+	nodes     cache.SharedIndexInformer
+	factories []informers.SharedInformerFactory
+}
+
+// newCluster prepares the watches of a node's speaker; events tell the inbox.
+func newCluster(client kubernetes.Interface, node string, in *inbox) (*cluster, error) {
+	c := &cluster{node: node}
+	factory := func(tweak func(*metav1.ListOptions)) informers.SharedInformerFactory {
+		f := informers.NewSharedInformerFactoryWithOptions(client, 0,
+			informers.WithTransform(c.strip), informers.WithTweakListOptions(tweak))
+		c.factories = append(c.factories, f)
+		return f
+	}
+	c.services = factory(func(*metav1.ListOptions) {}).Core().V1().Services().Informer()
+	c.slices = factory(func(o *metav1.ListOptions) { o.LabelSelector = notHeadless }).
+		Discovery().V1().EndpointSlices().Informer()
+	c.nodes = factory(func(o *metav1.ListOptions) {
+		o.FieldSelector = fields.OneTermEqualSelector("metadata.name", node).String()
+	}).Core().V1().Nodes().Informer()
+
+	err := c.slices.AddIndexers(cache.Indexers{byService: func(obj any) ([]string, error) {
+		s, ok := obj.(*discoveryv1.EndpointSlice)
+		if !ok {
+			return nil, nil
+		}
+		return []string{serviceOf(s).String()}, nil
+	}})
+	_, err1 := c.services.AddEventHandler(changes(func(obj any) {
+		if s, ok := obj.(*corev1.Service); ok {
+			in.service(types.NamespacedName{Namespace: s.Namespace, Name: s.Name})
+		}
+	}))
+	_, err2 := c.slices.AddEventHandler(changes(func(obj any) {
+		if s, ok := obj.(*discoveryv1.EndpointSlice); ok {
+			in.service(serviceOf(s))
+		}
+	}))
+	_, err3 := c.nodes.AddEventHandler(changes(func(any) { in.nudge() }))
+	return c, errors.Join(err, err1, err2, err3)
+}
+
+// changes calls touch for every object that an event is about, unless nothing
+// that was kept of it has changed.
+func changes(touch func(obj any)) cache.ResourceEventHandlerFuncs {
+	return cache.ResourceEventHandlerFuncs{
+		AddFunc: touch,
+		UpdateFunc: func(old, obj any) {
+			if !same(old, obj) {
+				touch(old) // a slice may move to another Service
+				touch(obj)
+			}
+		},
+		DeleteFunc: func(obj any) {
+			if d, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+				obj = d.Obj
+			}
+			touch(obj)
+		},
+	}
+}
+
+// same compares what was kept of two objects, apart from the version.
+func same(a, b any) bool {
+	switch a := a.(type) {
+	case *corev1.Service:
+		b, ok := b.(*corev1.Service)
+		return ok && reflect.DeepEqual(a.Spec, b.Spec) && reflect.DeepEqual(a.Status, b.Status) &&
+			reflect.DeepEqual(a.Labels, b.Labels) && a.DeletionTimestamp.Equal(b.DeletionTimestamp)
+	case *discoveryv1.EndpointSlice:
+		b, ok := b.(*discoveryv1.EndpointSlice)
+		return ok && a.AddressType == b.AddressType && serviceOf(a) == serviceOf(b) &&
+			reflect.DeepEqual(a.Endpoints, b.Endpoints)
+	case *corev1.Node:
+		b, ok := b.(*corev1.Node)
+		return ok && speaker.NodeFrom(a.Name, a).Equal(speaker.NodeFrom(b.Name, b))
+	default:
+		return false
+	}
+}
+
+// start runs the watches until ctx ends, and waits for the first complete
+// picture. It returns false when waiting ended before.
+func (c *cluster) start(ctx, waiting context.Context) bool {
+	for _, f := range c.factories {
+		f.Start(ctx.Done())
+	}
+	return cache.WaitForCacheSync(waiting.Done(), c.services.HasSynced, c.slices.HasSynced, c.nodes.HasSynced)
+}
+
+// stop waits until the watches have ended; their ctx must have.
+func (c *cluster) stop() {
+	for _, f := range c.factories {
+		f.Shutdown()
+	}
+}
+
+// own returns the speaker's node as it is now.
+func (c *cluster) own() speaker.Node {
+	obj, ok, err := c.nodes.GetStore().GetByKey(c.node)
+	if n, is := obj.(*corev1.Node); err == nil && ok && is {
+		return speaker.NodeFrom(c.node, n)
+	}
+	return speaker.NodeFrom(c.node, nil)
+}
+
+// service returns a Service and its EndpointSlices; nil when there is none.
+func (c *cluster) service(key types.NamespacedName) (*corev1.Service, []*discoveryv1.EndpointSlice) {
+	obj, ok, err := c.services.GetStore().GetByKey(key.String())
+	svc, is := obj.(*corev1.Service)
+	if err != nil || !ok || !is {
+		return nil, nil
+	}
+	if svc.Spec.Type != corev1.ServiceTypeLoadBalancer {
+		return svc, nil
+	}
+	objs, err := c.slices.GetIndexer().ByIndex(byService, key.String())
+	if err != nil {
+		return svc, nil
+	}
+	out := make([]*discoveryv1.EndpointSlice, 0, len(objs))
+	for _, o := range objs {
+		if s, ok := o.(*discoveryv1.EndpointSlice); ok {
+			out = append(out, s)
+		}
+	}
+	return svc, out
+}
+
+// all returns the keys of all Services.
+func (c *cluster) all() map[types.NamespacedName]struct{} {
+	out := map[types.NamespacedName]struct{}{}
+	for _, key := range c.services.GetStore().ListKeys() {
+		if ns, name, err := cache.SplitMetaNamespaceKey(key); err == nil {
+			out[types.NamespacedName{Namespace: ns, Name: name}] = struct{}{}
+		}
+	}
+	return out
+}
+
+func serviceOf(s *discoveryv1.EndpointSlice) types.NamespacedName {
+	return types.NamespacedName{Namespace: s.Namespace, Name: s.Labels[discoveryv1.LabelServiceName]}
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package bgp carries routes to routers: it holds BGP sessions with GoBGP. Each
+// session has a GoBGP server of its own, with its own AS number and identifier,
+// so that no export policy is needed to tell peers apart, and a router that is
+// dead cannot hold back the updates to the others (with graceful restart a
+// server waits for the End-of-RIB of all its peers, RFC 4724 section 4.1).
+package bgp
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/osrg/gobgp/v4/api"
+	"github.com/osrg/gobgp/v4/pkg/apiutil"
+	"github.com/osrg/gobgp/v4/pkg/server"
+
+	"github.com/fairlead/fairlead/pkg/speaker"
+)
+
+// Host opens sessions. It serialises what GoBGP keeps per process: StartBgp
+// writes the options of path selection, which every server reads when it is
+// given a path.
+type Host struct {
+	mu  sync.Mutex
+	log slog.Handler
+}
+
+// NewHost returns a Host that logs to a handler. GoBGP's lines are details:
+// its Info is logged as Debug.
+func NewHost(log slog.Handler) *Host { return &Host{log: log} }
+
+// Open starts a session and hands it the routes before it first connects, so
+// that the peer's End-of-RIB never flushes a route that is merely late. changed
+// is called, from any goroutine, after every change of Status; it must not
+// block. The session runs until Close, whatever becomes of ctx.
+func (h *Host) Open(ctx context.Context, cfg speaker.SessionConfig, routes []speaker.Route, changed func()) (*Session, error) {
+	s := &Session{
+		host:    h,
+		cfg:     cfg,
+		changed: changed,
+		routes:  map[netip.Prefix]speaker.Route{},
+		lost:    make(chan struct{}, 1),
+		done:    make(chan struct{}),
+	}
+	s.status.Phase = speaker.SessionDown
+	s.status.Since = time.Now()
+	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	s.server = server.NewBgpServer(server.LoggerOption(slog.New(newLogHandler(h.log, s.heard)), nil))
+	go s.server.Serve()
+	if err := s.start(ctx, routes); err != nil {
+		s.cancel()
+		s.server.Stop()
+		return nil, fmt.Errorf("session with peer %q: %w", cfg.Peer, err)
+	}
+	go s.reconnect(ctx)
+	return s, nil
+}
+
+// start gives the server its routes, then its peer.
+func (s *Session) start(ctx context.Context, routes []speaker.Route) error {
+	s.host.mu.Lock()
+	err := s.server.StartBgp(ctx, &api.StartBgpRequest{Global: &api.Global{
+		Asn:        s.cfg.LocalASN,
+		RouterId:   s.cfg.RouterID.String(),
+		ListenPort: -1, // never listens: port 179 stays free for others on the host
+	}})
+	s.host.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if err := s.Update(speaker.Delta{Announce: routes}); err != nil {
+		return err
+	}
+	err = s.server.WatchEvent(ctx, server.WatchEventMessageCallbacks{
+		OnPeerUpdate: func(e *apiutil.WatchEventMessage_PeerEvent, _ time.Time) { s.event(e) },
+	}, server.WatchPeer())
+	if err != nil {
+		return err
+	}
+	return s.server.AddPeer(ctx, &api.AddPeerRequest{Peer: peer(s.cfg)})
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bgp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/osrg/gobgp/v4/api"
+	"github.com/osrg/gobgp/v4/pkg/apiutil"
+	"github.com/osrg/gobgp/v4/pkg/packet/bgp"
+	"github.com/osrg/gobgp/v4/pkg/server"
+
+	"github.com/fairlead/fairlead/pkg/speaker"
+)
+
+// Session is one BGP session and the routes that it hands to its peer. Update
+// and Close are called by one goroutine; Status by any.
+type Session struct {
+	host    *Host
+	cfg     speaker.SessionConfig
+	server  *server.BgpServer
+	changed func()
+	cancel  context.CancelFunc
+	lost    chan struct{} // the session went down and must be made anew
+	done    chan struct{} // reconnect has ended
+
+	mu     sync.Mutex
+	status speaker.SessionStatus
+	routes map[netip.Prefix]speaker.Route
+	closed bool
+}
+
+// Update announces and withdraws routes. What is announced already in the same
+// words is left alone. It returns the faults of single routes joined; the
+// others are handed on.
+func (s *Session) Update(d speaker.Delta) error {
+	var errs []error
+	var add, del []*apiutil.Path
+	s.mu.Lock()
+	for _, r := range d.Announce {
+		if old, ok := s.routes[r.Prefix]; ok && old.Equal(r) {
+			continue
+		}
+		p, err := path(s.cfg, r)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		s.routes[r.Prefix] = r
+		add = append(add, p)
+	}
+	for _, prefix := range d.Withdraw {
+		r, ok := s.routes[prefix]
+		if !ok {
+			continue
+		}
+		p, err := path(s.cfg, r)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		delete(s.routes, prefix)
+		del = append(del, p)
+	}
+	s.status.Routes = len(s.routes)
+	s.status.Updates += uint64(len(add) + len(del))
+	s.mu.Unlock()
+
+	s.host.mu.Lock()
+	defer s.host.mu.Unlock()
+	if len(add) > 0 {
+		if _, err := s.server.AddPath(apiutil.AddPathRequest{Paths: add}); err != nil {
+			errs = append(errs, fmt.Errorf("announce %d routes to peer %q: %w", len(add), s.cfg.Peer, err))
+		}
+	}
+	if len(del) > 0 {
+		// By path and not by UUID: GoBGP looks for a UUID through all paths.
+		if err := s.server.DeletePath(apiutil.DeletePathRequest{Paths: del}); err != nil {
+			errs = append(errs, fmt.Errorf("withdraw %d routes from peer %q: %w", len(del), s.cfg.Peer, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Status returns what is known of the session now.
+func (s *Session) Status() speaker.SessionStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status
+}
+
+// Close ends the session and waits until it has ended. Calling it again does
+// nothing.
+func (s *Session) Close(ctx context.Context, mode speaker.CloseMode) error {
+	s.mu.Lock()
+	again := s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if again {
+		return nil
+	}
+	s.cancel()
+	<-s.done
+	err := s.server.StopBgp(ctx, &api.StopBgpRequest{AllowGracefulRestart: mode == speaker.Keep})
+	s.server.Stop() // ends the BFD server, which StopBgp leaves running
+	if err != nil {
+		return fmt.Errorf("close session with peer %q: %w", s.cfg.Peer, err)
+	}
+	return nil
+}
+
+// event follows the state of the session.
+func (s *Session) event(e *apiutil.WatchEventMessage_PeerEvent) {
+	if e.Type != apiutil.PEER_EVENT_STATE && e.Type != apiutil.PEER_EVENT_INIT {
+		return
+	}
+	up := e.Peer.State.SessionState == bgp.BGP_FSM_ESTABLISHED
+	s.mu.Lock()
+	was := s.status.Phase == speaker.SessionUp
+	if s.closed || up == was {
+		s.mu.Unlock()
+		return
+	}
+	s.status.Since = time.Now()
+	if up {
+		s.status.Phase = speaker.SessionUp
+		s.status.LocalAddress = e.Peer.Transport.LocalAddress.Unmap()
+		s.status.RemoteRouterID = e.Peer.State.RouterID
+	} else {
+		s.status.Phase = speaker.SessionDown
+		s.status.LastError = downReason(e.Peer.State)
+	}
+	s.mu.Unlock()
+	if !up {
+		select {
+		case s.lost <- struct{}{}:
+		default:
+		}
+	}
+	s.changed()
+}
+
+// reconnect makes the peer anew after each loss: a used one waits 5 s before it
+// connects again and would not say that forwarding was preserved.
+func (s *Session) reconnect(ctx context.Context) {
+	defer close(s.done)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.lost:
+		}
+		err := s.server.DeletePeer(ctx, &api.DeletePeerRequest{Address: s.cfg.Address.String()})
+		if err == nil {
+			err = s.server.AddPeer(ctx, &api.AddPeerRequest{Peer: peer(s.cfg)})
+		}
+		if err != nil {
+			s.heard("reconnect: " + err.Error())
+		}
+	}
+}
+
+// heard takes note of a fault that GoBGP met while the session is not up.
+func (s *Session) heard(fault string) {
+	s.mu.Lock()
+	news := !s.closed && s.status.Phase != speaker.SessionUp && s.status.LastError != fault
+	if news {
+		s.status.LastError = fault
+	}
+	s.mu.Unlock()
+	if news {
+		s.changed()
+	}
+}
