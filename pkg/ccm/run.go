@@ -18,7 +18,9 @@ import (
 	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/cloud-provider/app"
 	"k8s.io/cloud-provider/app/config"
+	"k8s.io/component-base/configz"
 	"k8s.io/component-base/version"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
@@ -57,6 +59,7 @@ func Run(ctx context.Context, opts *Options, clouds []Cloud, out io.Writer) erro
 	if err := m.serve(life); err != nil {
 		return err
 	}
+	defer configz.Delete(app.ConfigzName)
 	// A standby's caches are filled, so that it goes on at once when it leads.
 	m.startInformers(life)
 	if m.ComponentConfig.Generic.LeaderElection.LeaderElect {

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ccm_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// holder is who has the lease; empty when it was released.
+func (c *cluster) holder(ctx context.Context) (string, error) {
+	lease, err := c.CoordinationV1().Leases("kube-system").Get(ctx, "cloud-controller-manager", metav1.GetOptions{})
+	if err != nil {
+		return "", err
+	}
+	if lease.Spec.HolderIdentity == nil {
+		return "", nil
+	}
+	return *lease.Spec.HolderIdentity, nil
+}
+
+func (c *cluster) heldBy(want func(string) bool) func(context.Context) error {
+	return func(ctx context.Context) error {
+		got, err := c.holder(ctx)
+		if err != nil {
+			return err
+		}
+		if !want(got) {
+			return fmt.Errorf("the lease is held by %q", got)
+		}
+		return nil
+	}
+}
+
+func someone(holder string) bool { return holder != "" }
+
+// Trap 13: upstream neither releases the lease nor waits for anything.
+func TestTrap13StandbyLeadsWithinThreeSecondsOfTERM(t *testing.T) {
+	c := newCluster(t)
+	c.build(t)
+	leader := c.start(t, "leader")
+	eventually(t, 20*time.Second, c.heldBy(someone))
+	first, err := c.holder(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.start(t, "standby")
+	c.create(t, newService("before", ""))
+	eventually(t, 20*time.Second, func(ctx context.Context) error { return c.served(ctx, "before") })
+
+	begin := time.Now()
+	if code := leader.term(t); code != 0 {
+		t.Errorf("exit code %d after TERM, want 0", code)
+	}
+	t.Logf("leader ended after %s", time.Since(begin).Round(time.Millisecond))
+	eventually(t, 3*time.Second-time.Since(begin), c.heldBy(func(h string) bool { return h != "" && h != first }))
+	t.Logf("standby leads after %s", time.Since(begin).Round(time.Millisecond))
+	c.create(t, newService("after", ""))
+	eventually(t, 5*time.Second, func(ctx context.Context) error { return c.served(ctx, "after") })
+}
+
+func TestStandbyEndsOnTERMWithoutTheLease(t *testing.T) {
+	c := newCluster(t)
+	c.build(t)
+	c.start(t, "leader")
+	eventually(t, 20*time.Second, c.heldBy(someone))
+	first, err := c.holder(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := c.start(t, "standby").term(t); code != 0 && code != -1 { // -1: before its signal handler
+		t.Errorf("exit code %d after TERM, want 0", code)
+	}
+	if now, err := c.holder(t.Context()); err != nil || now != first {
+		t.Errorf("the lease is held by %q (error %v), want %q as before", now, err, first)
+	}
+}
+
+func TestLosingTheLeaseEndsTheProcessWithAnError(t *testing.T) {
+	c := newCluster(t)
+	c.build(t)
+	m := c.start(t, "leader", "--leader-elect-lease-duration=3s", "--leader-elect-renew-deadline=2s", "--leader-elect-retry-period=200ms")
+	eventually(t, 20*time.Second, c.heldBy(someone))
+	lease, err := c.CoordinationV1().Leases("kube-system").Get(t.Context(), "cloud-controller-manager", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	eventually(t, 5*time.Second, func(ctx context.Context) error {
+		other, far, now := "another", int32(3600), metav1.NowMicro()
+		lease.Spec.HolderIdentity, lease.Spec.LeaseDurationSeconds, lease.Spec.RenewTime = &other, &far, &now
+		_, err := c.CoordinationV1().Leases("kube-system").Update(ctx, lease, metav1.UpdateOptions{})
+		if err != nil {
+			lease, _ = c.CoordinationV1().Leases("kube-system").Get(ctx, "cloud-controller-manager", metav1.GetOptions{})
+		}
+		return err
+	})
+	if code := m.wait(t); code != 1 {
+		t.Errorf("exit code %d, want 1", code)
+	}
+	t.Logf("ended %s after the lease was taken", time.Since(begin).Round(time.Millisecond))
+	if now, err := c.holder(t.Context()); err != nil || now != "another" {
+		t.Errorf("the lease is held by %q (error %v), want it left to another", now, err)
+	}
+}
