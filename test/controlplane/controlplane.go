@@ -142,7 +142,7 @@ func (cp *ControlPlane) start(ctx context.Context) error {
 	if len(cp.opts.Controllers) == 0 {
 		return nil
 	}
-	return cp.startManager()
+	return cp.startManager(ctx)
 }
 
 // Stop ends all programs by pid: first the API server, then

@@ -62,7 +62,7 @@ func TestStopLeavesNoProcess(t *testing.T) {
 func TestStartCarriesTheLastLinesOfAFailedProgram(t *testing.T) {
 	bin := t.TempDir()
 	script := "#!/bin/sh\necho no such flag >&2\nexit 1\n"
-	if err := os.WriteFile(bin+"/etcd", []byte(script), 0o700); err != nil { //nolint:gosec // G306: it has to be executable.
+	if err := os.WriteFile(bin+"/etcd", []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	_, err := controlplane.Start(t.Context(), controlplane.Options{Dir: t.TempDir(), BinDir: bin})

@@ -24,7 +24,7 @@ func freePort(ctx context.Context, addr netip.Addr) (uint16, error) {
 	var listen net.ListenConfig
 	var last error
 	for range portTries {
-		port := uint16(firstPort + rand.IntN(lastPort-firstPort+1)) //nolint:gosec // G404: a port is no secret.
+		port := uint16(firstPort + rand.IntN(lastPort-firstPort+1))
 		l, err := listen.Listen(ctx, "tcp", netip.AddrPortFrom(addr, port).String())
 		if err != nil {
 			last = err

@@ -31,7 +31,7 @@ type process struct {
 // thread until the program ends. Linux sends the death signal when the thread
 // that started a program ends, and a caller may be on a thread that ends soon,
 // as tests that enter a network namespace are.
-func startProcess(binary, log string, args []string) (*process, error) {
+func startProcess(ctx context.Context, binary, log string, args []string) (*process, error) {
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func startProcess(binary, log string, args []string) (*process, error) {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		// The program outlives the start, so no context ends it: stop does.
-		cmd := exec.CommandContext(context.Background(), binary, args...)
+		cmd := exec.CommandContext(context.WithoutCancel(ctx), binary, args...)
 		cmd.Stdout, cmd.Stderr = out, out
 		cmd.SysProcAttr = sysProcAttr()
 		err := cmd.Start()

@@ -23,7 +23,7 @@ func TestProgramsDieWithTheirStarter(t *testing.T) {
 		starter(t, log)
 		return
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$") //nolint:gosec // G204: it is this binary.
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
 	cmd.Env = append(os.Environ(), starterEnv+"="+filepath.Join(t.TempDir(), "log"))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -60,7 +60,7 @@ func TestProgramsDieWithTheirStarter(t *testing.T) {
 // starter starts a program, says its pid, and waits to be killed.
 func starter(t *testing.T, log string) {
 	t.Helper()
-	p, err := startProcess("/bin/sleep", log, []string{"60"})
+	p, err := startProcess(t.Context(), "/bin/sleep", log, []string{"60"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ func (cp *ControlPlane) startEtcd(ctx context.Context) error {
 			return err
 		}
 		url := "http://" + netip.AddrPortFrom(local, cp.etcdPort).String()
-		cp.etcd, err = startProcess(cp.binary("etcd"), cp.log("etcd"), []string{
+		cp.etcd, err = startProcess(ctx, cp.binary("etcd"), cp.log("etcd"), []string{
 			"--data-dir=" + cp.path("etcd"),
 			"--listen-client-urls=" + url,
 			"--advertise-client-urls=" + url,
@@ -84,7 +84,7 @@ func (cp *ControlPlane) startAPIServer(ctx context.Context) error {
 // runAPIServer starts the API server on its port and waits until it is ready.
 func (cp *ControlPlane) runAPIServer(ctx context.Context) error {
 	var err error
-	cp.apiserver, err = startProcess(cp.binary("kube-apiserver"), cp.log("kube-apiserver"), cp.apiServerArgs())
+	cp.apiserver, err = startProcess(ctx, cp.binary("kube-apiserver"), cp.log("kube-apiserver"), cp.apiServerArgs())
 	if err != nil {
 		return err
 	}
@@ -142,12 +142,12 @@ func (cp *ControlPlane) apiServerArgs() []string {
 
 // startManager starts kube-controller-manager. It serves nothing, so there is
 // nothing to wait for: its controllers begin within about a second.
-func (cp *ControlPlane) startManager() error {
+func (cp *ControlPlane) startManager(ctx context.Context) error {
 	kubeconfig, err := cp.Kubeconfig(ControllerManager)
 	if err != nil {
 		return err
 	}
-	cp.manager, err = startProcess(cp.binary("kube-controller-manager"), cp.log("kube-controller-manager"), append([]string{
+	cp.manager, err = startProcess(ctx, cp.binary("kube-controller-manager"), cp.log("kube-controller-manager"), append([]string{
 		"--kubeconfig=" + kubeconfig,
 		"--controllers=" + strings.Join(cp.opts.Controllers, ","),
 		"--use-service-account-credentials",

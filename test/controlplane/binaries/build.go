@@ -55,49 +55,59 @@ func Build(ctx context.Context, root string, out io.Writer) (string, error) {
 		return "", err
 	}
 	stamp := filepath.Join(dir, ".stamp")
-	if have, err := os.ReadFile(stamp); err == nil && string(have) == want { //nolint:gosec // G304: the name is ours.
+	if have, err := os.ReadFile(stamp); err == nil && string(have) == want {
 		if missing(dir) == nil {
 			return dir, nil
 		}
 	}
-	if err := buildAll(ctx, src, dir, version, out); err != nil {
+	if err := (builder{src: src, dir: dir, version: version, out: out}).all(ctx); err != nil {
 		return "", err
 	}
 	return dir, os.WriteFile(stamp, []byte(want), 0o600)
 }
 
-func buildAll(ctx context.Context, src, dir, version string, out io.Writer) error {
-	say := func(format string, args ...any) { _, _ = fmt.Fprintf(out, "controlplane: "+format+"\n", args...) }
-	say("building %d programs of Kubernetes %s into bin/controlplane", len(programs()), version)
-	say("the first build takes about five minutes on two cores; it is cached for all later ones")
+// builder builds the programs of the module at src into dir.
+type builder struct {
+	src, dir, version string
+	out               io.Writer
+}
+
+func (b builder) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(b.out, "controlplane: "+format+"\n", args...)
+}
+
+func (b builder) all(ctx context.Context) error {
+	b.say("building %d programs of Kubernetes %s into bin/controlplane", len(programs()), b.version)
+	b.say("the first build takes about five minutes on two cores; it is cached for all later ones")
 	begin := time.Now()
 	for i, p := range programs() {
 		start := time.Now()
 		title := fmt.Sprintf("%d/%d %s", i+1, len(programs()), p.name)
-		say("%s ...", title)
-		err := build(ctx, src, filepath.Join(dir, p.name), p.pkg, version, func(packages int) {
-			say("%s ... %d packages compiled, %s", title, packages, since(start))
+		b.say("%s ...", title)
+		err := b.one(ctx, p, func(packages int) {
+			b.say("%s ... %d packages compiled, %s", title, packages, since(start))
 		})
 		if err != nil {
 			return fmt.Errorf("build %s from %s: %w", p.name, p.pkg, err)
 		}
-		say("%s took %s", title, since(start))
+		b.say("%s took %s", title, since(start))
 	}
-	say("done in %s", since(begin))
+	b.say("done in %s", since(begin))
 	return nil
 }
 
 func since(t time.Time) time.Duration { return time.Since(t).Round(100 * time.Millisecond) }
 
-// build builds one package, and reports every now and then how many packages
-// were compiled. The binary replaces the old one only when it is whole, since
+// one builds one program, and reports every now and then how many packages were
+// compiled. The binary replaces the old one only when it is whole, since
 // that may be running.
-func build(ctx context.Context, src, file, pkg, version string, report func(packages int)) error {
+func (b builder) one(ctx context.Context, p program, report func(packages int)) error {
+	file := filepath.Join(b.dir, p.name)
 	part := file + ".part"
 	// With -v, go prints a line for each package that it compiles.
-	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-trimpath", //nolint:gosec // G204: all arguments are ours.
-		"-ldflags=-s -w -X k8s.io/component-base/version.gitVersion="+version, "-o", part, pkg)
-	cmd.Dir = src
+	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-trimpath",
+		"-ldflags=-s -w -X k8s.io/component-base/version.gitVersion="+b.version, "-o", part, p.pkg)
+	cmd.Dir = b.src
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	var printed lines
 	cmd.Stdout, cmd.Stderr = &printed, &printed
@@ -156,7 +166,7 @@ func (l *lines) last() string {
 // key is what the binaries depend on, and the version of Kubernetes: the
 // versions that the nested module pins, and that of Go.
 func key(ctx context.Context, src string) (sum, version string, err error) {
-	mod, err := os.ReadFile(filepath.Join(src, "go.mod")) //nolint:gosec // G304: the name is ours.
+	mod, err := os.ReadFile(filepath.Join(src, "go.mod"))
 	if err != nil {
 		return "", "", err
 	}
@@ -177,7 +187,7 @@ func key(ctx context.Context, src string) (sum, version string, err error) {
 // lock waits until no other process holds the file. The kernel frees it when
 // the process ends, however that ends.
 func lock(file string) (unlock func(), err error) {
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // G304: the name is ours.
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}

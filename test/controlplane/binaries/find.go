@@ -23,7 +23,7 @@ func Root() (string, error) {
 		return "", err
 	}
 	for dir := wd; ; dir = filepath.Dir(dir) {
-		data, err := os.ReadFile(filepath.Join(dir, "go.mod")) //nolint:gosec // G304: the name is ours.
+		data, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 		if err == nil && bytes.HasPrefix(data, []byte(module)) {
 			return dir, nil
 		}
