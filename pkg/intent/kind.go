@@ -200,10 +200,10 @@ func (k Text) cel(v string) string { return fmt.Sprintf("size(%s) <= %d", v, k.M
 func (Duration) name() string { return "duration" }
 
 func (k Duration) allowed() string {
-	return fmt.Sprintf("a time from %s to %s, in whole h, m, s and ms", k.Min, k.Max)
+	return fmt.Sprintf("a time from %s to %s, in whole h, m, s and ms", durationText(k.Min), durationText(k.Max))
 }
 
-func (k Duration) example() string { return k.Min.String() }
+func (k Duration) example() string { return durationText(k.Min) }
 
 // duration is what both parsers take for a time, the units in this order.
 var duration = regexp.MustCompile(`^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?([0-9]{1,6}ms)?$`)
@@ -223,7 +223,7 @@ func (k Duration) parse(raw string) (value, bool) {
 func (k Duration) cel(v string) string {
 	return fmt.Sprintf("%[1]s.trim() != '' && %[1]s.trim().matches('%[2]s') && "+
 		"duration(%[1]s.trim()) >= duration('%[3]s') && duration(%[1]s.trim()) <= duration('%[4]s')",
-		v, duration, k.Min, k.Max)
+		v, duration, durationText(k.Min), durationText(k.Max))
 }
 
 func (Address) name() string { return "IP address" }
@@ -355,8 +355,8 @@ func (k List) cel(v string) string {
 	if k.Sep == Space {
 		list += ".filter(s, s.trim() != '')"
 	}
-	return fmt.Sprintf("size(%[1]s) <= %[2]d && size(%[1]s) >= 1 && %[1]s.all(i, i.trim() != '' && %[3]s)",
-		list, k.Max, k.Item.cel("i.trim()"))
+	return fmt.Sprintf("size(%[1]s) <= %[2]d && size(%[1]s) >= 1 && %[1]s.map(i, i.trim()).all(i, i != '' && %[3]s)",
+		list, k.Max, k.Item.cel("i"))
 }
 
 func (Pairs) name() string      { return "key=value list" }

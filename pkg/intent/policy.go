@@ -36,7 +36,7 @@ func (r *Registry) Policy() *admissionregistrationv1.ValidatingAdmissionPolicy {
 	}
 	for i := range r.annotations {
 		a := &r.annotations[i]
-		if _, written := a.Kind.(Written); !written && a.invalid() == Refuse {
+		if !isWritten(a.Kind) && a.invalid() == Refuse {
 			add("invalid_"+identifier(a.Key), a.invalidCEL())
 		}
 	}
@@ -44,7 +44,7 @@ func (r *Registry) Policy() *admissionregistrationv1.ValidatingAdmissionPolicy {
 		add("unknown_"+identifier(prefix.Name), r.unknownCEL(prefix))
 	}
 	variables = append(variables, admissionregistrationv1.Variable{
-		Name: "problems", Expression: strings.Join(lists, " +\n"),
+		Name: "problems", Expression: sumCEL(lists),
 	})
 	return &admissionregistrationv1.ValidatingAdmissionPolicy{
 		TypeMeta:   metav1.TypeMeta{APIVersion: admissionregistrationv1.SchemeGroupVersion.String(), Kind: "ValidatingAdmissionPolicy"},
@@ -98,18 +98,18 @@ func annotationsOf(object string) string {
 // values are not allowed. Like [Annotation.parse], it lets empty values be
 // when they mean nothing.
 func (a *Annotation) invalidCEL() string {
-	const v = "variables.annotations[k]"
-	good := fmt.Sprintf("size(%s) <= %d && %s", v, maxValue, a.Kind.cel(v))
+	good := fmt.Sprintf("size(v) <= %d && %s", maxValue, a.Kind.cel("v"))
 	if a.Empty == EmptyUnset {
-		good = fmt.Sprintf("%s == '' || (%s)", v, good)
+		good = "v == '' || " + good
 	}
 	keys := fmt.Sprintf("%s.filter(k, k in variables.changed &&", celList(a.keys()))
 	if a.isPattern() {
 		keys = fmt.Sprintf("variables.changed.filter(k, k.matches(%s) &&", celString(a.patternRegexp()))
 	}
 	before, between, after := a.sentenceParts()
-	return fmt.Sprintf("%s\n  !(%s)).map(k,\n  %s + k + %s + %s + %s)",
-		keys, good, celString(before), celString(between), quoteCEL(v), celString(after))
+	return fmt.Sprintf("%s\n  ![variables.annotations[k]].all(v, %s)).map(k,\n"+
+		"  [variables.annotations[k]].map(v, %s + k + %s +\n  %s +\n  %s)[0])",
+		keys, good, celString(before), celString(between), quoteCEL("v"), celString(after))
 }
 
 // quoteCEL is quote in CEL.
@@ -160,6 +160,20 @@ func oneEditCEL(a, b string, longest int) string {
        A.substring(i, i + 1) == B.substring(i + 1, i + 2) &&
        A.substring(i + 1, i + 2) == B.substring(i, i + 1))))`
 	return strings.NewReplacer("A", a, "B", b).Replace(text)
+}
+
+// sumCEL adds the terms in groups: CEL's parser allows 250 levels of nesting,
+// and takes each plus for one.
+func sumCEL(terms []string) string {
+	const group = 16
+	if len(terms) <= group {
+		return strings.Join(terms, " +\n")
+	}
+	var groups []string
+	for part := range slices.Chunk(terms, group) {
+		groups = append(groups, "("+strings.Join(part, " +\n")+")")
+	}
+	return sumCEL(groups)
 }
 
 // identifier turns a key into a CEL identifier.

@@ -3,6 +3,7 @@
 package intent_test
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -121,7 +122,7 @@ func everyKind(tb testing.TB) *intent.Registry {
 	tb.Helper()
 	reg, err := intent.NewRegistry(
 		[]intent.Prefix{{Name: "test.io/", Unknown: intent.Refuse}},
-		[]intent.Annotation{
+		intent.Table{Title: "Test", Annotations: []intent.Annotation{
 			{Key: "test.io/bool", Kind: intent.Bool{}, Default: "false"},
 			{Key: "test.io/lenient-bool", Kind: intent.Bool{}, Invalid: intent.Warn, InvalidMeans: "false"},
 			{Key: "test.io/int", Kind: intent.Int{Min: 4, Max: 100, Unit: "minutes"}, Default: "4"},
@@ -141,7 +142,7 @@ func everyKind(tb testing.TB) *intent.Registry {
 			{Key: "test.io/pairs", Kind: intent.Pairs{Max: 3}},
 			{Key: "test.io/port-*-off", Kind: intent.Bool{}},
 			{Key: "test.io/seen", Kind: intent.Written{}},
-		})
+		}})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -242,6 +243,31 @@ func TestPolicyStaysWithinTheBudgetForTheLargestValues(t *testing.T) {
 				t.Errorf("%s with %d times %q: cost %d, of %d", key, len(value), value[:1], cost, budget)
 			}
 		}
+	}
+}
+
+func TestPolicyHoldsAsManyAnnotationsAsTheCloudsHave(t *testing.T) {
+	const many = 250
+	table := intent.Table{Title: "Many"}
+	for i := range many {
+		table.Annotations = append(table.Annotations, intent.Annotation{
+			Key:     fmt.Sprintf("test.io/some-long-name-of-an-annotation-%d", i),
+			Aliases: []intent.Alias{{Key: fmt.Sprintf("test.io/other-%d", i)}},
+			Kind:    intent.List{Item: intent.CIDR{}, Items: "IP ranges", Sep: intent.Comma, Max: 100},
+		})
+	}
+	reg, err := intent.NewRegistry([]intent.Prefix{{Name: "test.io/", Unknown: intent.Refuse}}, table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	svc := annotated("test.io/other-249", "x", "test.io/some-long-nam-of-an-annotation-249", "y",
+		"test.io/"+strings.Repeat("k", 63), "z")
+	got, cost := newJudge(t, reg.Policy()).problems(t, svc, nil)
+	if diff := cmp.Diff(refused(svc, "any", reg), got); diff != "" {
+		t.Errorf("-parser +policy:\n%s", diff)
+	}
+	if cost > 1_000_000 {
+		t.Errorf("cost %d", cost)
 	}
 }
 

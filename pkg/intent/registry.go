@@ -28,7 +28,8 @@ type Annotation struct {
 	// Default is the value of an annotation that is absent, as a user would
 	// write it; empty: none.
 	Default string
-	// Providers honour the annotation; all do when the list is empty.
+	// Providers honour the annotation; all do when the list is empty, except
+	// those in Elsewhere.
 	Providers []string
 	// Elsewhere is, for a provider that does not honour the annotation, what
 	// the user should know and do instead.
@@ -60,6 +61,12 @@ const (
 	EmptyValue              // a value like others
 )
 
+// Table is the annotations of one provider, or those common to several.
+type Table struct {
+	Title       string // heading on the reference page
+	Annotations []Annotation
+}
+
 // Prefix is a prefix of annotation keys under which the registry knows all
 // keys: others are misspelt.
 type Prefix struct {
@@ -75,16 +82,20 @@ type Prefix struct {
 // Registry knows annotations. It is never changed.
 type Registry struct {
 	prefixes    []Prefix
-	annotations []Annotation
+	tables      []Table
+	annotations []Annotation   // of all tables, in their order
 	byKey       map[string]int // key or alias to index in annotations
 }
 
 // NewRegistry makes a registry. Its errors are faults of the tables.
-func NewRegistry(prefixes []Prefix, tables ...[]Annotation) (*Registry, error) {
+func NewRegistry(prefixes []Prefix, tables ...Table) (*Registry, error) {
 	r := &Registry{
-		prefixes:    slices.Clone(prefixes),
-		annotations: slices.Concat(tables...),
-		byKey:       make(map[string]int),
+		prefixes: slices.Clone(prefixes),
+		tables:   slices.Clone(tables),
+		byKey:    make(map[string]int),
+	}
+	for _, t := range tables {
+		r.annotations = append(r.annotations, t.Annotations...)
 	}
 	for i := range r.annotations {
 		a := &r.annotations[i]
@@ -97,7 +108,7 @@ func NewRegistry(prefixes []Prefix, tables ...[]Annotation) (*Registry, error) {
 			}
 			r.byKey[key] = i
 		}
-		for _, text := range []string{a.Default, a.InvalidMeans} {
+		for _, text := range []string{a.Default, a.InvalidMeans, a.Kind.example()} {
 			if _, ok := a.parse(text); text != "" && !ok {
 				return nil, fmt.Errorf("registry: %s must be %s, and %q is not", a.Key, a.Kind.allowed(), text)
 			}
@@ -127,6 +138,9 @@ func (a *Annotation) keys() []string {
 }
 
 func (a *Annotation) honouredBy(provider string) bool {
+	if _, no := a.Elsewhere[provider]; no {
+		return false
+	}
 	return len(a.Providers) == 0 || slices.Contains(a.Providers, provider)
 }
 
@@ -147,7 +161,7 @@ func (r *Registry) read(annotations map[string]string, provider string) (Options
 			problems = append(problems, r.ignored(a, annotations, provider)...)
 			continue
 		}
-		if _, written := a.Kind.(Written); written {
+		if isWritten(a.Kind) {
 			continue
 		}
 		for _, key := range a.found(annotations) {

@@ -11,6 +11,10 @@ import (
 // shownValue is how many characters of a value a sentence shows.
 const shownValue = 64
 
+// listedKeys is how many known keys a sentence lists; where there are more it
+// points to the reference page.
+const listedKeys = 12
+
 // annotationField is the path of an annotation in the Service.
 func annotationField(key string) string { return "metadata.annotations[" + key + "]" }
 
@@ -126,6 +130,9 @@ func unknownSentence(key string, known []string) string {
 func unknownNear(near string) string { return " is not known; did you mean " + near + "?" }
 
 func unknownFar(known []string) string {
+	if len(known) > listedKeys {
+		return " is not known; remove it, or use one of those in docs/annotations.md"
+	}
 	return " is not known; remove it, or use one of " + strings.Join(known, ", ")
 }
 

@@ -4,12 +4,8 @@ package intent
 
 import v1 "k8s.io/api/core/v1"
 
-// The providers, as in --cloud-provider.
-const (
-	Metal = "metal"
-	Azure = "azure"
-	AWS   = "aws"
-)
+// Metal is the provider of bare metal, as in --cloud-provider.
+const Metal = "metal"
 
 // The annotations that the intent itself reads, each by its first key.
 const (
@@ -50,22 +46,21 @@ func prefixes() []Prefix {
 }
 
 // neutralAnnotations are those of Kubernetes itself.
-func neutralAnnotations() []Annotation {
-	return []Annotation{{
-		Key:       KeySourceRanges,
-		Kind:      List{Item: CIDR{}, Items: "IP ranges", Sep: Comma, Max: maxRanges},
-		Providers: []string{Azure, AWS},
+func neutralAnnotations() Table {
+	return Table{Title: "Kubernetes", Annotations: []Annotation{{
+		Key:  KeySourceRanges,
+		Kind: List{Item: CIDR{}, Items: "IP ranges", Sep: Comma, Max: maxRanges},
 		Elsewhere: map[string]string{
 			Metal: "kube-proxy admits clients by spec.loadBalancerSourceRanges alone; set that field instead",
 		},
 		Doc: "The clients that may connect, when spec.loadBalancerSourceRanges is empty.",
-	}}
+	}}}
 }
 
 // metalAnnotations are ours and MetalLB's for bare metal.
-func metalAnnotations() []Annotation {
+func metalAnnotations() Table {
 	metal := []string{Metal}
-	return []Annotation{
+	return Table{Title: "Bare metal", Annotations: []Annotation{
 		{
 			Key:       KeyAddresses,
 			Aliases:   metalLBNames("loadBalancerIPs"),
@@ -94,7 +89,7 @@ func metalAnnotations() []Annotation {
 			Providers: metal,
 			Doc:       "MetalLB writes here where the address came from; it is not read.",
 		},
-	}
+	}}
 }
 
 // metalLBNames are MetalLB's two names of an annotation.

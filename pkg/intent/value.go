@@ -48,7 +48,7 @@ func (v intValue) String() string      { return strconv.Itoa(int(v)) }
 func (v textValue) String() string     { return string(v) }
 func (v addrValue) String() string     { return netip.Addr(v).String() }
 func (v prefixValue) String() string   { return netip.Prefix(v).String() }
-func (v durationValue) String() string { return time.Duration(v).String() }
+func (v durationValue) String() string { return durationText(time.Duration(v)) }
 
 // String is the pairs ordered by key.
 func (v pairsValue) String() string {
@@ -66,4 +66,22 @@ func (v listValue) String() string {
 		items[i] = item.String()
 	}
 	return strings.Join(items, v.sep.text())
+}
+
+// durationText prints a time in whole h, m, s and ms.
+func durationText(d time.Duration) string {
+	if d == 0 {
+		return "0s"
+	}
+	var b strings.Builder
+	for _, unit := range []struct {
+		size time.Duration
+		name string
+	}{{time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}, {time.Millisecond, "ms"}} {
+		if n := d / unit.size; n > 0 {
+			fmt.Fprintf(&b, "%d%s", n, unit.name)
+			d -= n * unit.size
+		}
+	}
+	return b.String()
 }
