@@ -173,7 +173,7 @@ func (a *attempt) choose() error {
 	}
 	pools, err := a.sources()
 	if err != nil {
-		return a.without(need[0], err)
+		return a.withoutAll(need, err)
 	}
 	if len(need) > 1 && a.both(pools) {
 		return nil
@@ -192,9 +192,22 @@ func (a *attempt) choose() error {
 	return nil
 }
 
+// withoutAll goes on with what there is if it may, and fails otherwise.
+func (a *attempt) withoutAll(need []intent.Family, why error) error {
+	if len(a.got) == 0 {
+		return why
+	}
+	for _, f := range need {
+		if err := a.without(f, why); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // without goes on without the family if it may, and fails otherwise.
 func (a *attempt) without(f intent.Family, why error) error {
-	if !a.optional(f) {
+	if !a.optional(f, why) {
 		return why
 	}
 	if a.missing == nil {
@@ -204,10 +217,17 @@ func (a *attempt) without(f intent.Family, why error) error {
 }
 
 // optional reports whether the Service can be served without the family. It
-// cannot where that would take an address from it that it still has.
-func (a *attempt) optional(f intent.Family) bool {
-	lost := slices.ContainsFunc(a.homeless, func(addr netip.Addr) bool { return intent.FamilyOf(addr) == f })
-	return a.req.Policy == intent.PreferDualStack && !lost
+// cannot where that would take an address from it for no better reason than
+// that its pool is gone, or that the pool asked for now is full.
+func (a *attempt) optional(f intent.Family, why error) bool {
+	if a.req.Policy != intent.PreferDualStack {
+		return false
+	}
+	if slices.ContainsFunc(a.homeless, func(addr netip.Addr) bool { return intent.FamilyOf(addr) == f }) {
+		return false
+	}
+	_, held := a.held(f)
+	return !held || plan.KindOf(why) != plan.Exhausted
 }
 
 // sources are the pools to choose from, in order: the one asked for, or else

@@ -274,7 +274,7 @@ func (t *table) occupied(s source) string {
 	var names []string
 	seen := map[int]struct{}{}
 	for _, a := range held {
-		for _, u := range t.users[a] {
+		for _, u := range t.byAge(a) {
 			if _, again := seen[u]; !again {
 				seen[u] = struct{}{}
 				names = append(names, t.holders[u].Key.String())

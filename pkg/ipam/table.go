@@ -151,11 +151,9 @@ func (t *table) contest(i int, a netip.Addr) (blocker *Holder, why rule, out []p
 	if len(t.users[a]) < 2 {
 		return nil, ruleNone, nil
 	}
-	users := slices.Clone(t.users[a])
-	slices.SortFunc(users, func(x, y int) int { return t.holders[x].older(&t.holders[y]) })
 	var rightful []int
 	mine := false
-	for _, u := range users {
+	for _, u := range t.byAge(a) {
 		at := slices.IndexFunc(rightful, func(o int) bool {
 			return t.pools.breaks(&t.holders[u], &t.holders[o], a) != ruleNone
 		})
@@ -173,6 +171,13 @@ func (t *table) contest(i int, a netip.Addr) (blocker *Holder, why rule, out []p
 		}
 	}
 	return nil, ruleNone, out
+}
+
+// byAge are the users of the address, the oldest first.
+func (t *table) byAge(a netip.Addr) []int {
+	users := slices.Clone(t.users[a])
+	slices.SortFunc(users, func(x, y int) int { return t.holders[x].older(&t.holders[y]) })
+	return users
 }
 
 // pick chooses an address of the source for holder i, without taking it yet:

@@ -155,7 +155,8 @@ func (p *pass) Execute(_ context.Context, st plan.Step, without map[plan.Key]boo
 func (p *pass) release(it *provider.Item) {
 	held := p.held(it.Key)
 	r := record{uid: it.Service.UID, released: held}
-	r.shown = len(r.left(statusAddresses(it.Service))) < len(it.Service.Status.LoadBalancer.Ingress)
+	inStatus := statusAddresses(it.Service)
+	r.shown = len(r.left(inStatus)) < len(inStatus)
 	p.memory.give(it.Key, r, held)
 }
 
