@@ -22,13 +22,12 @@ import (
 	"github.com/fairlead/fairlead/pkg/speaker"
 )
 
-// Host opens sessions. It serialises what GoBGP keeps per process: StartBgp
-// writes the options of path selection, which every server reads when it is
-// given a path.
-type Host struct {
-	mu  sync.Mutex
-	log slog.Handler
-}
+// processMu serialises what GoBGP keeps per process: StartBgp writes the options
+// of path selection, which every server reads when it is given a path.
+var processMu sync.Mutex //nolint:gochecknoglobals // guards GoBGP's globals
+
+// Host opens sessions.
+type Host struct{ log slog.Handler }
 
 // NewHost returns a Host that logs to a handler. GoBGP's lines are details:
 // its Info is logged as Debug.
@@ -40,7 +39,6 @@ func NewHost(log slog.Handler) *Host { return &Host{log: log} }
 // block. The session runs until Close, whatever becomes of ctx.
 func (h *Host) Open(ctx context.Context, cfg speaker.SessionConfig, routes []speaker.Route, changed func()) (*Session, error) {
 	s := &Session{
-		host:    h,
 		cfg:     cfg,
 		changed: changed,
 		routes:  map[netip.Prefix]speaker.Route{},
@@ -63,13 +61,13 @@ func (h *Host) Open(ctx context.Context, cfg speaker.SessionConfig, routes []spe
 
 // start gives the server its routes, then its peer.
 func (s *Session) start(ctx context.Context, routes []speaker.Route) error {
-	s.host.mu.Lock()
+	processMu.Lock()
 	err := s.server.StartBgp(ctx, &api.StartBgpRequest{Global: &api.Global{
 		Asn:        s.cfg.LocalASN,
 		RouterId:   s.cfg.RouterID.String(),
 		ListenPort: -1, // never listens: port 179 stays free for others on the host
 	}})
-	s.host.mu.Unlock()
+	processMu.Unlock()
 	if err != nil {
 		return err
 	}

@@ -70,11 +70,7 @@ func (h logHandler) WithGroup(name string) slog.Handler {
 func faultOf(r slog.Record) string {
 	switch r.Message {
 	case "failed to connect":
-		text := attr(r, "Error")
-		if i := strings.LastIndex(text, ": "); i >= 0 {
-			text = text[i+2:]
-		}
-		return "cannot connect: " + text
+		return "cannot connect: " + dialError(attr(r, "Error"))
 	case "outgoing connection IO error":
 		return disconnected(attr(r, "reason"))
 	case "sent notification":
@@ -84,6 +80,17 @@ func faultOf(r slog.Record) string {
 	default:
 		return ""
 	}
+}
+
+// dialError shortens what net says of a connection that failed.
+func dialError(text string) string {
+	if i := strings.LastIndex(text, ": "); i >= 0 {
+		text = text[i+2:]
+	}
+	if text == "i/o timeout" {
+		text = "no answer in time; is the address right, and the password (a wrong one looks the same)?"
+	}
+	return text
 }
 
 func notification(r slog.Record) string {
@@ -97,11 +104,36 @@ func notification(r slog.Record) string {
 		}
 		return true
 	})
-	text := bgp.NewNotificationErrorCode(code, sub).String()
+	text := notified(bgp.NewNotificationErrorCode(code, sub).String())
 	if c := attr(r, "Communicated-Reason"); c != "" {
-		text += fmt.Sprintf(" (%q)", c)
+		text += fmt.Sprintf(", saying %q", c)
 	}
 	return text
+}
+
+// notified shortens GoBGP's text of a NOTIFICATION, which is of the form
+// "code 2(open) subcode 2(bad peer as)".
+func notified(text string) string {
+	var code, sub int
+	if _, err := fmt.Sscanf(text, "code %d(", &code); err != nil {
+		return text
+	}
+	head, tail, ok := strings.Cut(text, ") subcode ")
+	if !ok {
+		return text
+	}
+	if _, err := fmt.Sscanf(tail, "%d(", &sub); err != nil {
+		return text
+	}
+	_, name, _ := strings.Cut(strings.TrimSuffix(tail, ")"), "(")
+	if name == "undefined" {
+		_, name, _ = strings.Cut(head, "(")
+	}
+	out := fmt.Sprintf("%s (NOTIFICATION %d/%d)", name, code, sub)
+	if code == bgp.BGP_ERROR_OPEN_MESSAGE_ERROR && sub == bgp.BGP_ERROR_SUB_BAD_PEER_AS {
+		out += "; compare peerASN and myASN with the router's"
+	}
+	return out
 }
 
 func attr(r slog.Record, key string) string {
@@ -132,15 +164,17 @@ func downReason(s apiutil.PeerState) string {
 
 // disconnected puts GoBGP's words into ours.
 func disconnected(reason string) string {
+	sent, isSent := strings.CutPrefix(reason, "notification-sent ")
+	received, isReceived := strings.CutPrefix(reason, "notification-received ")
 	switch {
 	case reason == "":
 		return "the session ended"
-	case reason == "read-failed", reason == "write-failed":
-		return "the peer closed the connection before the session was up; check the AS numbers and that it knows this node's address"
-	case strings.HasPrefix(reason, "notification-received "):
-		return "the peer refused: " + strings.TrimPrefix(reason, "notification-received ")
-	case strings.HasPrefix(reason, "notification-sent "):
-		return "refused the peer: " + strings.TrimPrefix(reason, "notification-sent ")
+	case reason == "read-failed", reason == "write-failed", reason == "invalid-msg":
+		return "the peer ended the connection before the session was up; check the AS numbers and that it knows this node's address"
+	case isReceived:
+		return "the peer refused: " + notified(received)
+	case isSent:
+		return "refused the peer: " + notified(sent)
 	default:
 		return reason
 	}

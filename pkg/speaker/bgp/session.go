@@ -21,7 +21,6 @@ import (
 // Session is one BGP session and the routes that it hands to its peer. Update
 // and Close are called by one goroutine; Status by any.
 type Session struct {
-	host    *Host
 	cfg     speaker.SessionConfig
 	server  *server.BgpServer
 	changed func()
@@ -71,8 +70,8 @@ func (s *Session) Update(d speaker.Delta) error {
 	s.status.Updates += uint64(len(add) + len(del))
 	s.mu.Unlock()
 
-	s.host.mu.Lock()
-	defer s.host.mu.Unlock()
+	processMu.Lock()
+	defer processMu.Unlock()
 	if len(add) > 0 {
 		if _, err := s.server.AddPath(apiutil.AddPathRequest{Paths: add}); err != nil {
 			errs = append(errs, fmt.Errorf("announce %d routes to peer %q: %w", len(add), s.cfg.Peer, err))
@@ -124,6 +123,9 @@ func (s *Session) event(e *apiutil.WatchEventMessage_PeerEvent) {
 	was := s.status.Phase == speaker.SessionUp
 	if s.closed || up == was {
 		s.mu.Unlock()
+		if e.Peer.State.SessionState == bgp.BGP_FSM_IDLE && e.Peer.State.DisconnectMessage != "" {
+			s.heard(disconnected(e.Peer.State.DisconnectMessage))
+		}
 		return
 	}
 	s.status.Since = time.Now()

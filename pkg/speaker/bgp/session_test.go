@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bgp_test
+
+import (
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/pkg/speaker"
+	"github.com/fairlead/fairlead/pkg/speaker/bgp"
+	"github.com/fairlead/fairlead/pkg/speaker/internal/testrouter"
+)
+
+func TestMain(m *testing.M) { testrouter.Main(m) }
+
+const (
+	localASN  = 4200000001 // four bytes long
+	remoteASN = 4200000002
+)
+
+func addr(s string) netip.Addr     { return netip.MustParseAddr(s) }
+func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
+
+// config is a session of 127.0.0.11 with a router.
+func config(r *testrouter.Router) speaker.SessionConfig {
+	return speaker.SessionConfig{
+		Peer: "router", LocalASN: localASN, PeerASN: r.ASN, Address: r.Address, Port: r.Port,
+		Source: addr("127.0.0.11"), RouterID: addr("10.0.0.11"),
+		HoldTime: 9 * time.Second, KeepaliveTime: 3 * time.Second, ConnectRetry: time.Second,
+		GracefulRestart: cloudconfig.GracefulRestart{Enabled: true, RestartTime: 60 * time.Second},
+	}
+}
+
+func router(t *testing.T, asn uint32, peers ...testrouter.Peer) *testrouter.Router {
+	t.Helper()
+	if len(peers) == 0 {
+		peers = []testrouter.Peer{{Address: addr("127.0.0.11"), ASN: localASN}}
+	}
+	return testrouter.Start(t, testrouter.Config{
+		ASN: asn, RouterID: "10.0.0.1", Address: addr("127.0.0.1"), GracefulRestart: true, Peers: peers,
+	})
+}
+
+// link is a session under test and the calls of its changed.
+type link struct {
+	*bgp.Session
+	changed chan struct{}
+}
+
+func open(t *testing.T, h *bgp.Host, cfg speaker.SessionConfig, routes ...speaker.Route) link {
+	t.Helper()
+	l := link{changed: make(chan struct{}, 1)}
+	s, err := h.Open(t.Context(), cfg, routes, func() {
+		select {
+		case l.changed <- struct{}{}:
+		default:
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Session = s
+	t.Cleanup(func() { closeLink(t, l, speaker.Withdraw) })
+	return l
+}
+
+func closeLink(t *testing.T, l link, mode speaker.CloseMode) {
+	t.Helper()
+	if err := l.Close(t.Context(), mode); err != nil {
+		t.Error(err)
+	}
+}
+
+// wait waits until the status fulfils a condition.
+func (l link) wait(t *testing.T, what string, cond func(speaker.SessionStatus) bool) speaker.SessionStatus {
+	t.Helper()
+	limit := time.After(20 * time.Second)
+	for {
+		if st := l.Status(); cond(st) {
+			return st
+		}
+		select {
+		case <-l.changed:
+		case <-limit:
+			t.Fatalf("waited in vain until %s; status %+v", what, l.Status())
+		}
+	}
+}
+
+func isUp(s speaker.SessionStatus) bool { return s.Phase == speaker.SessionUp }
+
+func newHost() *bgp.Host { return bgp.NewHost(slog.DiscardHandler) }
+
+func prefixes(rs []testrouter.Route) []string {
+	var out []string
+	for _, r := range rs {
+		out = append(out, r.Prefix.String())
+	}
+	return out
+}
+
+func hasPrefixes(want ...string) func([]testrouter.Route) bool {
+	return func(rs []testrouter.Route) bool { return slices.Equal(prefixes(rs), want) }
+}
+
+func uptr(v uint32) *uint32 { return &v }
+
+func TestRouteArrivesAsItIsMeant(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		asn   uint32
+		route speaker.Route
+		want  testrouter.Route
+	}{
+		"iBGP with the default preference": {
+			asn:   localASN,
+			route: speaker.Route{Prefix: prefix("192.0.2.1/32")},
+			want: testrouter.Route{
+				Prefix: prefix("192.0.2.1/32"), NextHop: addr("127.0.0.11"), LocalPref: uptr(100),
+			},
+		},
+		"iBGP with attributes": {
+			asn: localASN,
+			route: speaker.Route{
+				Prefix: prefix("192.0.2.0/24"), LocalPref: uptr(0),
+				Communities: []cloudconfig.Community{64512<<16 | 7, speaker.GracefulShutdown},
+			},
+			want: testrouter.Route{
+				Prefix: prefix("192.0.2.0/24"), NextHop: addr("127.0.0.11"), LocalPref: uptr(0),
+				Communities: []uint32{64512<<16 | 7, 0xFFFF0000},
+			},
+		},
+		"eBGP": {
+			asn:   remoteASN,
+			route: speaker.Route{Prefix: prefix("192.0.2.1/32"), LocalPref: uptr(50)},
+			want: testrouter.Route{
+				Prefix: prefix("192.0.2.1/32"), NextHop: addr("127.0.0.11"), ASPath: []uint32{localASN},
+			},
+		},
+		"eBGP with a longer path": {
+			asn:   remoteASN,
+			route: speaker.Route{Prefix: prefix("192.0.2.1/32"), Prepend: 3},
+			want: testrouter.Route{
+				Prefix: prefix("192.0.2.1/32"), NextHop: addr("127.0.0.11"),
+				ASPath: []uint32{localASN, localASN, localASN, localASN},
+			},
+		},
+		"IPv6 route over an IPv4 session": {
+			asn:   remoteASN,
+			route: speaker.Route{Prefix: prefix("2001:db8::1/128"), NextHop: addr("fd00::11")},
+			want: testrouter.Route{
+				Prefix: prefix("2001:db8::1/128"), NextHop: addr("fd00::11"), ASPath: []uint32{localASN},
+			},
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := router(t, c.asn)
+			open(t, newHost(), config(r), c.route)
+			got := r.WaitTable(t, "the route is there", func(rs []testrouter.Route) bool { return len(rs) > 0 })
+			c.want.From = addr("127.0.0.11")
+			if diff := cmp.Diff([]testrouter.Route{c.want}, got, cmp.Comparer(sameAddr), cmp.Comparer(samePrefix)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func sameAddr(a, b netip.Addr) bool     { return a == b }
+func samePrefix(a, b netip.Prefix) bool { return a == b }
+
+func TestIPv6SessionCarriesBothFamilies(t *testing.T) {
+	t.Parallel()
+	r := testrouter.Start(t, testrouter.Config{
+		ASN: remoteASN, RouterID: "10.0.0.1", Address: addr("::1"),
+		Peers: []testrouter.Peer{{Address: addr("::1"), ASN: localASN}},
+	})
+	cfg := config(r)
+	cfg.Source = addr("::1")
+	open(t, newHost(), cfg,
+		speaker.Route{Prefix: prefix("2001:db8::1/128")},
+		speaker.Route{Prefix: prefix("192.0.2.1/32"), NextHop: addr("10.0.0.11")})
+	got := r.WaitTable(t, "both are there", hasPrefixes("192.0.2.1/32", "2001:db8::1/128"))
+	if got[0].NextHop != addr("10.0.0.11") || got[1].NextHop != addr("::1") {
+		t.Errorf("next hops are %s and %s, want 10.0.0.11 and the session's ::1", got[0].NextHop, got[1].NextHop)
+	}
+}
+
+func TestUpdateChangesOnlyWhatDiffers(t *testing.T) {
+	t.Parallel()
+	r := router(t, remoteASN)
+	a, b := speaker.Route{Prefix: prefix("192.0.2.1/32")}, speaker.Route{Prefix: prefix("192.0.2.2/32")}
+	l := open(t, newHost(), config(r), a, b)
+	r.WaitTable(t, "both are there", hasPrefixes("192.0.2.1/32", "192.0.2.2/32"))
+	before := l.Status().Updates
+	c := speaker.Route{Prefix: prefix("192.0.2.3/32")}
+	err := l.Update(speaker.Delta{
+		Announce: []speaker.Route{a, c},
+		Withdraw: []netip.Prefix{prefix("192.0.2.2/32"), prefix("192.0.2.9/32")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.WaitTable(t, "the change is there", hasPrefixes("192.0.2.1/32", "192.0.2.3/32"))
+	if st := l.Status(); st.Routes != 2 || st.Updates-before != 2 {
+		t.Errorf("status is %+v, want 2 routes and 2 updates: the unchanged and the unknown ones cost nothing", st)
+	}
+}
+
+func TestPasswordMustMatch(t *testing.T) {
+	t.Parallel()
+	peer := testrouter.Peer{Address: addr("127.0.0.11"), ASN: localASN, Password: "foo"}
+	t.Run("right", func(t *testing.T) {
+		t.Parallel()
+		r := router(t, remoteASN, peer)
+		cfg := config(r)
+		cfg.Password = "foo"
+		open(t, newHost(), cfg).wait(t, "it is up", isUp)
+	})
+	t.Run("wrong", func(t *testing.T) {
+		t.Parallel()
+		r := router(t, remoteASN, peer)
+		cfg := config(r)
+		cfg.Password = "bar"
+		st := open(t, newHost(), cfg).wait(t, "it says why not", func(s speaker.SessionStatus) bool { return s.LastError != "" })
+		if isUp(st) || !strings.Contains(st.LastError, "password") {
+			t.Errorf("status is %+v, want a hint at the password", st)
+		}
+	})
+}
+
+func TestMultihopReachesWhatIsConfiguredForIt(t *testing.T) {
+	t.Parallel()
+	r := router(t, remoteASN, testrouter.Peer{Address: addr("127.0.0.11"), ASN: localASN, MultihopTTL: 5})
+	cfg := config(r)
+	cfg.MultihopTTL = 5
+	open(t, newHost(), cfg).wait(t, "it is up", isUp)
+}
+
+func TestSessionSaysWhyItIsDown(t *testing.T) {
+	t.Parallel()
+	says := func(part string) func(speaker.SessionStatus) bool {
+		return func(s speaker.SessionStatus) bool { return !isUp(s) && strings.Contains(s.LastError, part) }
+	}
+	t.Run("nobody listens", func(t *testing.T) {
+		t.Parallel()
+		r := router(t, remoteASN)
+		r.Kill()
+		open(t, newHost(), config(r)).wait(t, "it says so", says("connection refused"))
+	})
+	t.Run("the router has another AS number", func(t *testing.T) {
+		t.Parallel()
+		r := router(t, remoteASN)
+		cfg := config(r)
+		cfg.PeerASN = 64999
+		open(t, newHost(), cfg).wait(t, "it says so", says("bad peer as"))
+	})
+	t.Run("the router wants another AS number", func(t *testing.T) {
+		t.Parallel()
+		r := router(t, remoteASN, testrouter.Peer{Address: addr("127.0.0.11"), ASN: 64999})
+		open(t, newHost(), config(r)).wait(t, "it says so", says("check the AS numbers"))
+	})
+	t.Run("the router resets it", func(t *testing.T) {
+		t.Parallel()
+		r := router(t, remoteASN)
+		l := open(t, newHost(), config(r))
+		l.wait(t, "it is up", isUp)
+		r.Reset(t)
+		l.wait(t, "it says so", says("administrative reset"))
+		l.wait(t, "it is up again", isUp)
+	})
+}
+
+func TestRestartChangesNoRoute(t *testing.T) {
+	t.Parallel()
+	for name, mode := range map[string]speaker.CloseMode{"kept": speaker.Keep, "withdrawn": speaker.Withdraw} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := router(t, remoteASN)
+			h := newHost()
+			routes := []speaker.Route{{Prefix: prefix("192.0.2.1/32")}, {Prefix: prefix("2001:db8::1/128"), NextHop: addr("fd00::11")}}
+			first := open(t, h, config(r), routes...)
+			r.WaitTable(t, "both are there", hasPrefixes("192.0.2.1/32", "2001:db8::1/128"))
+			r.Changes()
+			closeLink(t, first, mode)
+			r.WaitUp(t, addr("127.0.0.11"), false)
+			open(t, h, config(r), routes...).wait(t, "the second is up", isUp)
+			r.WaitTable(t, "they are fresh", func(rs []testrouter.Route) bool {
+				return len(rs) == 2 && !rs[0].Stale && !rs[1].Stale
+			})
+			gone := slices.ContainsFunc(r.Changes(), func(c testrouter.Change) bool { return c.Withdrawn })
+			if gone == (mode == speaker.Keep) {
+				t.Errorf("a route went away: %t", gone)
+			}
+		})
+	}
+}
+
+func TestRestartedSessionDropsWhatIsGone(t *testing.T) {
+	t.Parallel()
+	r := router(t, remoteASN)
+	h := newHost()
+	first := open(t, h, config(r), speaker.Route{Prefix: prefix("192.0.2.1/32")}, speaker.Route{Prefix: prefix("192.0.2.2/32")})
+	r.WaitTable(t, "both are there", hasPrefixes("192.0.2.1/32", "192.0.2.2/32"))
+	closeLink(t, first, speaker.Keep)
+	open(t, h, config(r), speaker.Route{Prefix: prefix("192.0.2.2/32")})
+	r.WaitTable(t, "the other is gone", hasPrefixes("192.0.2.2/32"))
+}
+
+func TestSessionComesBackAfterTheRouterDied(t *testing.T) {
+	t.Parallel()
+	r := router(t, remoteASN)
+	l := open(t, newHost(), config(r), speaker.Route{Prefix: prefix("192.0.2.1/32")})
+	l.wait(t, "it is up", isUp)
+	r.Kill()
+	l.wait(t, "it is down", func(s speaker.SessionStatus) bool { return !isUp(s) })
+	down := time.Now()
+	again := testrouter.Start(t, r.Config)
+	again.WaitTable(t, "the route is back", hasPrefixes("192.0.2.1/32"))
+	if took := time.Since(down); took > 8*time.Second {
+		t.Errorf("it took %s; want a few seconds, not GoBGP's idle hold time", took)
+	}
+}
+
+func TestDeadPeerHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	r := router(t, remoteASN)
+	dead := config(r)
+	dead.Peer, dead.Address = "dead", addr("127.0.0.99")
+	h := newHost()
+	open(t, h, dead, speaker.Route{Prefix: prefix("192.0.2.1/32")})
+	start := time.Now()
+	l := open(t, h, config(r), speaker.Route{Prefix: prefix("192.0.2.1/32")})
+	r.WaitTable(t, "the route is there", hasPrefixes("192.0.2.1/32"))
+	if took := time.Since(start); took > 6*time.Second {
+		t.Errorf("the healthy router waited %s", took)
+	}
+	if err := l.Update(speaker.Delta{Announce: []speaker.Route{{Prefix: prefix("192.0.2.2/32")}}}); err != nil {
+		t.Fatal(err)
+	}
+	r.WaitTable(t, "the next one, too", hasPrefixes("192.0.2.1/32", "192.0.2.2/32"))
+}
+
+func TestOpenRefusesNonsense(t *testing.T) {
+	cfg := speaker.SessionConfig{Peer: "router", LocalASN: 1, PeerASN: 2, Address: addr("127.0.0.1"), Port: 1}
+	if _, err := newHost().Open(t.Context(), cfg, nil, func() {}); err == nil || !strings.Contains(err.Error(), `"router"`) {
+		t.Errorf("error is %v, want one that names the peer", err)
+	}
+}
