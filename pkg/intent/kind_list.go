@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package intent
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+func (OnePerFamily) name() string { return "IP addresses, one of each family" }
+
+func (OnePerFamily) allowed() string {
+	return "at most one IPv4 and one IPv6 address, separated by a comma"
+}
+
+func (OnePerFamily) example() string { return "192.0.2.10,2001:db8::10" }
+
+func (OnePerFamily) parse(raw string) (value, bool) {
+	v, ok := oneOrTwoAddresses().parse(raw)
+	if !ok {
+		return nil, false
+	}
+	list, ok := v.(listValue)
+	if !ok {
+		return nil, false
+	}
+	if len(list.items) == 2 && familyOfValue(list.items[0]) == familyOfValue(list.items[1]) {
+		return nil, false
+	}
+	return list, true
+}
+
+func (OnePerFamily) cel(v string) string {
+	return fmt.Sprintf("%[1]s && (size(%[2]s.split(',')) == 1 || "+
+		"ip(%[2]s.split(',')[0].trim()).family() != ip(%[2]s.split(',')[1].trim()).family())",
+		oneOrTwoAddresses().cel(v), v)
+}
+
+func oneOrTwoAddresses() List {
+	return List{Item: Address{}, Items: "IP addresses", Sep: Comma, Max: 2}
+}
+
+func familyOfValue(v value) Family {
+	if a, ok := v.(addrValue); ok {
+		return FamilyOf(netip.Addr(a))
+	}
+	return 0
+}
+
+func (k List) name() string { return "list of " + k.Items }
+
+func (k List) allowed() string {
+	by := "commas"
+	if k.Sep == Space {
+		by = "spaces"
+	}
+	return fmt.Sprintf("1 to %d %s, separated by %s, each %s", k.Max, k.Items, by, k.Item.allowed())
+}
+
+func (k List) example() string { return k.Item.example() }
+
+func (k List) parse(raw string) (value, bool) {
+	parts := strings.Split(strings.TrimSpace(raw), k.Sep.text())
+	if k.Sep == Space {
+		parts = slices.DeleteFunc(parts, func(s string) bool { return strings.TrimSpace(s) == "" })
+	}
+	if len(parts) == 0 || len(parts) > k.Max {
+		return nil, false
+	}
+	list := listValue{items: make([]value, len(parts)), sep: k.Sep}
+	for i, part := range parts {
+		part = strings.TrimSpace(part)
+		v, ok := k.Item.parse(part)
+		if !ok || part == "" {
+			return nil, false
+		}
+		list.items[i] = v
+	}
+	return list, true
+}
+
+func (k List) cel(v string) string {
+	list := fmt.Sprintf("%s.trim().split(%s)", v, celString(k.Sep.text()))
+	if k.Sep == Space {
+		list += ".filter(s, s.trim() != '')"
+	}
+	return fmt.Sprintf("size(%[1]s) <= %[2]d && size(%[1]s) >= 1 && %[1]s.map(i, i.trim()).all(i, i != '' && %[3]s)",
+		list, k.Max, k.Item.cel("i"))
+}
+
+func (Pairs) name() string      { return "key=value list" }
+func (k Pairs) allowed() string { return fmt.Sprintf("1 to %d key=value, separated by commas", k.Max) }
+func (Pairs) example() string   { return "team=web,env=prod" }
+
+func (k Pairs) parse(raw string) (value, bool) {
+	parts := strings.Split(raw, ",")
+	if len(parts) > k.Max {
+		return nil, false
+	}
+	pairs := make(pairsValue, len(parts))
+	for _, part := range parts {
+		key, val, ok := strings.Cut(strings.TrimSpace(part), "=")
+		if !ok || key == "" {
+			return nil, false
+		}
+		pairs[strings.TrimSpace(key)] = strings.TrimSpace(val)
+	}
+	return pairs, true
+}
+
+func (k Pairs) cel(v string) string {
+	return fmt.Sprintf("size(%[1]s.split(',')) <= %[2]d && %[1]s.split(',').all(p, p.trim().indexOf('=') > 0)",
+		v, k.Max)
+}
