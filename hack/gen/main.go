@@ -4,6 +4,8 @@
 // repository. Its test fails when one of them is stale.
 package main
 
+//go:generate go run .
+
 import (
 	"fmt"
 	"os"

@@ -33,7 +33,7 @@ func (o Options) Source(key string) string {
 }
 
 // Bool is the value of an annotation of kind [Bool].
-func (o Options) Bool(key string) (value, ok bool) {
+func (o Options) Bool(key string) (on, ok bool) {
 	v, ok := o.values[key].value.(boolValue)
 	return bool(v), ok
 }

@@ -106,10 +106,9 @@ func (a *Annotation) invalidCEL() string {
 	if a.isPattern() {
 		keys = fmt.Sprintf("variables.changed.filter(k, k.matches(%s) &&", celString(a.patternRegexp()))
 	}
-	before, between, after := a.sentenceParts()
 	return fmt.Sprintf("%s\n  ![variables.annotations[k]].all(v, %s)).map(k,\n"+
 		"  [variables.annotations[k]].map(v, %s + k + %s +\n  %s +\n  %s)[0])",
-		keys, good, celString(before), celString(between), quoteCEL("v"), celString(after))
+		keys, good, celString(annotationName("")), celString(isValue), quoteCEL("v"), celString(a.mustBe()))
 }
 
 // quoteCEL is quote in CEL.

@@ -33,16 +33,19 @@ func quote(text string) string {
 	).Replace(text) + `"`
 }
 
-// The sentence about a value that is not allowed, in three parts: key and
-// quoted value stand between them.
-func (a *Annotation) sentenceParts() (before, between, after string) {
-	after = ", but must be " + a.Kind.allowed() + "; "
+// isValue stands between key and quoted value in a sentence.
+const isValue = " is "
+
+// mustBe ends the sentence about a value that is not allowed; key and quoted
+// value stand before it.
+func (a *Annotation) mustBe() string {
+	after := ", but must be " + a.Kind.allowed() + "; "
 	if a.invalid() == Warn {
 		after += "it counts as " + a.toleratedAs()
 	} else {
 		after += "write it like " + quote(a.Kind.example()) + ", or remove the annotation"
 	}
-	return annotationName(""), " is ", after
+	return after
 }
 
 func (a *Annotation) toleratedAs() string {
@@ -56,13 +59,12 @@ func (a *Annotation) toleratedAs() string {
 }
 
 func (a *Annotation) notAllowed(key, raw string) Problem {
-	before, between, after := a.sentenceParts()
 	return Problem{
 		Severity: a.invalid(),
 		Reason:   ReasonInvalidAnnotation,
 		Field:    annotationField(key),
 		Value:    raw,
-		Sentence: before + key + between + quote(raw) + after,
+		Sentence: annotationName(key) + isValue + quote(raw) + a.mustBe(),
 	}
 }
 

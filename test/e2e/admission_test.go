@@ -46,12 +46,16 @@ func TestAdmissionPolicy(t *testing.T) {
 	create(t, client, old)
 	applyPolicy(t, client)
 
-	t.Run("the API server finds no fault with its types", func(t *testing.T) { typesAreRight(t, client) })
-	t.Run("valid Services are admitted", func(t *testing.T) { validAreAdmitted(t, client) })
-	t.Run("invalid ones are refused with the parser's sentences", func(t *testing.T) { invalidAreRefused(t, client) })
-	t.Run("Services that are not ours are admitted", func(t *testing.T) { foreignAreAdmitted(t, client) })
-	t.Run("an old invalid annotation blocks no other update", func(t *testing.T) { oldBlocksNothing(t, client) })
+	a := admission{client}
+	t.Run("the API server finds no fault with its types", a.typesAreRight)
+	t.Run("valid Services are admitted", a.validAreAdmitted)
+	t.Run("invalid ones are refused with the parser's sentences", a.invalidAreRefused)
+	t.Run("Services that are not ours are admitted", a.foreignAreAdmitted)
+	t.Run("an old invalid annotation blocks no other update", a.oldBlocksNothing)
 }
+
+// admission is a cluster where the policy holds.
+type admission struct{ client kubernetes.Interface }
 
 func loadBalancer(name string, annotations ...string) *v1.Service {
 	svc := &v1.Service{
@@ -119,10 +123,10 @@ func readPolicy(t *testing.T) (*admissionregistrationv1.ValidatingAdmissionPolic
 	return policy, binding
 }
 
-func typesAreRight(t *testing.T, client kubernetes.Interface) {
+func (a admission) typesAreRight(t *testing.T) {
 	var status admissionregistrationv1.ValidatingAdmissionPolicyStatus
 	err := wait.PollUntilContextTimeout(t.Context(), pollEvery, policyWait, true, func(ctx context.Context) (bool, error) {
-		policy, err := client.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(ctx, intent.PolicyName, metav1.GetOptions{})
+		policy, err := a.client.AdmissionregistrationV1().ValidatingAdmissionPolicies().Get(ctx, intent.PolicyName, metav1.GetOptions{})
 		if err != nil {
 			return false, err
 		}
@@ -137,7 +141,7 @@ func typesAreRight(t *testing.T, client kubernetes.Interface) {
 	}
 }
 
-func validAreAdmitted(t *testing.T, client kubernetes.Interface) {
+func (a admission) validAreAdmitted(t *testing.T) {
 	for name, annotations := range map[string][]string{
 		"none":               nil,
 		"of others":          {"example.com/fairlead.dev", "x", "metallb.io.example/x", "y"},
@@ -148,7 +152,7 @@ func validAreAdmitted(t *testing.T, client kubernetes.Interface) {
 		"MetalLB's own note": {"metallb.io/ip-allocated-from-pool", "public"},
 		"source ranges":      {intent.KeySourceRanges, "10.0.0.0/8, 2001:db8::/32"},
 	} {
-		if err := try(t.Context(), client, loadBalancer("valid", annotations...)); err != nil {
+		if err := try(t.Context(), a.client, loadBalancer("valid", annotations...)); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -179,7 +183,7 @@ func invalidCases() [][]string {
 	})
 }
 
-func invalidAreRefused(t *testing.T, client kubernetes.Interface) {
+func (a admission) invalidAreRefused(t *testing.T) {
 	registry := intent.Annotations()
 	for _, annotations := range invalidCases() {
 		svc := loadBalancer("invalid", annotations...)
@@ -196,7 +200,7 @@ func invalidAreRefused(t *testing.T, client kubernetes.Interface) {
 			want = append(want, problems[0].Sentence)
 		}
 		slices.Sort(want)
-		err := try(t.Context(), client, svc)
+		err := try(t.Context(), a.client, svc)
 		if !apierrors.IsInvalid(err) || len(want) == 0 {
 			t.Errorf("%.100q: got %v, want a refusal as Invalid with %q", annotations, err, want)
 			continue
@@ -210,7 +214,7 @@ func invalidAreRefused(t *testing.T, client kubernetes.Interface) {
 	}
 }
 
-func foreignAreAdmitted(t *testing.T, client kubernetes.Interface) {
+func (a admission) foreignAreAdmitted(t *testing.T) {
 	bad := []string{"fairlead.dev/color", "red", "metallb.io/loadBalancerIPs", "gold"}
 	class := func(name string) *v1.Service {
 		svc := loadBalancer("classed", bad...)
@@ -219,21 +223,21 @@ func foreignAreAdmitted(t *testing.T, client kubernetes.Interface) {
 	}
 	clusterIP := loadBalancer("internal", bad...)
 	clusterIP.Spec.Type = v1.ServiceTypeClusterIP
-	if err := try(t.Context(), client, clusterIP); err != nil {
+	if err := try(t.Context(), a.client, clusterIP); err != nil {
 		t.Errorf("a Service without load balancer: %v", err)
 	}
-	if err := try(t.Context(), client, class("example.com/other")); err != nil {
+	if err := try(t.Context(), a.client, class("example.com/other")); err != nil {
 		t.Errorf("a Service of a foreign class: %v", err)
 	}
-	if err := try(t.Context(), client, class(intent.ClassOf(intent.Metal))); err == nil {
+	if err := try(t.Context(), a.client, class(intent.ClassOf(intent.Metal))); err == nil {
 		t.Error("a Service of our class was admitted")
 	}
 }
 
-func oldBlocksNothing(t *testing.T, client kubernetes.Interface) {
+func (a admission) oldBlocksNothing(t *testing.T) {
 	update := func(edit func(*v1.Service)) error {
 		return retry.RetryOnConflict(retry.DefaultRetry, func() error {
-			services := client.CoreV1().Services(metav1.NamespaceDefault)
+			services := a.client.CoreV1().Services(metav1.NamespaceDefault)
 			svc, err := services.Get(t.Context(), "old", metav1.GetOptions{})
 			if err != nil {
 				return err
