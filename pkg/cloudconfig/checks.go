@@ -35,20 +35,27 @@ func (d *draft) checkTargets() {
 // disjoint refuses a pool with addresses of an earlier one.
 func disjoint(e entry[Pool], before []entry[Pool]) bool {
 	for _, b := range before {
-		for i, block := range e.it.Blocks {
-			for _, earlier := range b.it.Blocks {
-				both, overlap := intersect(earlier, block)
-				if !overlap {
-					continue
-				}
-				e.at.child("addresses").items()[i].fault(
-					fmt.Sprintf("pool %q on line %d holds %s too", b.name, b.at.line(), both),
-					"an address can be in one pool only: take it out of one of them")
-				return false
-			}
+		i, both, found := overlap(&e.it, &b.it)
+		if found {
+			e.at.child("addresses").items()[i].fault(
+				fmt.Sprintf("pool %q on line %d holds %s too", b.name, b.at.line(), both),
+				"an address can be in one pool only: take it out of one of them")
+			return false
 		}
 	}
 	return true
+}
+
+// overlap returns the first block of p that has addresses of q, and those.
+func overlap(p, q *Pool) (index int, both Block, found bool) {
+	for i, block := range p.Blocks {
+		for _, other := range q.Blocks {
+			if both, found = intersect(block, other); found {
+				return i, both, true
+			}
+		}
+	}
+	return 0, Block{}, false
 }
 
 // intersect returns what two blocks have in common.
@@ -68,15 +75,20 @@ func intersect(a, b Block) (Block, bool) {
 	return Block{Range: r, CIDR: isPrefix && from != to}, true
 }
 
-// otherSession refuses a peer that is the same session as an earlier one. Two
-// peers that select nodes differently are two sessions.
+// sameSession reports whether two peers are one session. Peers that select
+// nodes differently are two.
+func sameSession(p, q *Peer) bool {
+	if p.Address != q.Address || p.Port != q.Port || p.SourceAddress != q.SourceAddress {
+		return false
+	}
+	return len(p.NodeSelectors) == 0 || len(q.NodeSelectors) == 0 ||
+		reflect.DeepEqual(p.NodeSelectors, q.NodeSelectors)
+}
+
+// otherSession refuses a peer that is the same session as an earlier one.
 func otherSession(e entry[Peer], before []entry[Peer]) bool {
 	for _, b := range before {
-		p, q := e.it, b.it
-		same := p.Address == q.Address && p.Port == q.Port && p.SourceAddress == q.SourceAddress
-		apart := len(p.NodeSelectors) > 0 && len(q.NodeSelectors) > 0 &&
-			!reflect.DeepEqual(p.NodeSelectors, q.NodeSelectors)
-		if !same || apart {
+		if !sameSession(&e.it, &b.it) {
 			continue
 		}
 		key := "address"
@@ -92,25 +104,14 @@ func otherSession(e entry[Peer], before []entry[Peer]) bool {
 }
 
 // references judges a list of names of pools or peers: those that do not
-// exist are faults. Names of what was left out for a fault of its own are not,
-// as long as a usable one is beside them.
+// exist are faults. Names of what was left out for a fault of its own are not:
+// the list stays as it is, so that it never becomes empty, which means all.
 func references[T any](v value, s *section[T]) {
-	if v.node == nil {
-		return
-	}
-	before := v.r.errors
-	items := v.items()
-	left := 0
-	for _, item := range items {
+	for _, item := range v.items() {
 		name := item.node.Value
-		if _, bad := s.bad[name]; s.has(name) {
-			left++
-		} else if !bad {
+		if _, bad := s.bad[name]; !bad && !s.has(name) {
 			item.fault("no such "+s.kind, s.existing())
 		}
-	}
-	if v.r.errors == before && left == 0 && len(items) > 0 {
-		v.fault("every "+s.kind+" it names has a fault", "correct them first")
 	}
 }
 
@@ -128,17 +129,6 @@ func (s *section[T]) existing() string {
 		return "there is " + names[0]
 	}
 	return "there are " + list(names)
-}
-
-// usable drops names of objects that were left out.
-func usable[T any](names []string, s *section[T]) []string {
-	var out []string
-	for _, name := range names {
-		if s.has(name) {
-			out = append(out, name)
-		}
-	}
-	return out
 }
 
 // aggregationKeys are the names of a format for the aggregation lengths.
@@ -169,11 +159,7 @@ func (d *draft) aggregatesWithin(v value, a *Advertisement, keys aggregationKeys
 
 // aggregatesBlock judges the length for one block.
 func aggregatesBlock(at value, p entry[Pool], b Block, bits int) bool {
-	widest := b.Range.From().BitLen()
-	for _, prefix := range b.Range.Prefixes() {
-		widest = min(widest, prefix.Bits())
-	}
-	if bits < widest {
+	if widest := widestPrefix(b); bits < widest {
 		at.fault(fmt.Sprintf("is shorter than /%d of %s in pool %q on line %d", widest, b, p.name, p.at.line()),
 			fmt.Sprintf("write %d or more", widest))
 		return false
@@ -181,6 +167,32 @@ func aggregatesBlock(at value, p entry[Pool], b Block, bits int) bool {
 	if outside, ok := reachesOut(p.it, b, bits); ok {
 		at.warn(fmt.Sprintf("announces %s, which reaches out of %s in pool %q on line %d", outside, b, p.name, p.at.line()),
 			"use a longer length or a pool of whole prefixes")
+	}
+	return true
+}
+
+// widestPrefix is the length of the shortest prefix that fits in the block.
+func widestPrefix(b Block) int {
+	widest := b.Range.From().BitLen()
+	for _, prefix := range b.Range.Prefixes() {
+		widest = min(widest, prefix.Bits())
+	}
+	return widest
+}
+
+// fitsPool reports whether no aggregate is wider than a block of the pool.
+func (a *Advertisement) fitsPool(p *Pool) bool {
+	if !a.Covers(p.Name) {
+		return true
+	}
+	for _, b := range p.Blocks {
+		bits := a.AggregationLength
+		if b.Range.From().Is6() {
+			bits = a.AggregationLengthV6
+		}
+		if bits < widestPrefix(b) {
+			return false
+		}
 	}
 	return true
 }

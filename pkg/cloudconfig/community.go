@@ -52,7 +52,7 @@ func (v value) aliases() aliases {
 		}
 		seen[name] = v.r.line(p.key)
 		c := v.under(name, p.val)
-		c.object = fmt.Sprintf("community %q", shorten(name))
+		c.object = objectName("community", name)
 		community, ok := c.community()
 		std, known := wellKnown()[name]
 		if ok && known && std != community && v.r.dialect != metallb {

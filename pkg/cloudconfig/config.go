@@ -27,6 +27,18 @@ type Config struct {
 	Metal *Metal
 	// Faults are the objects and fields that could not be used, in file order.
 	Faults Faults
+
+	// passwordFiles says for each peer where its passwordFile stands.
+	passwordFiles map[string]Fault
+}
+
+// Provider is the name of the provider that the file configures, as in
+// --cloud-provider; empty when it configures none.
+func (c *Config) Provider() string {
+	if c.Metal != nil {
+		return "metal"
+	}
+	return ""
 }
 
 // DriftMode is what the drift pass does about a difference.

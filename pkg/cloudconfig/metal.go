@@ -127,15 +127,17 @@ type GracefulRestart struct {
 
 // Advertisement says how the addresses of pools are announced.
 type Advertisement struct {
-	Name  string
-	Pools []string // empty: all pools
+	Name string
+	// Pools and Peers are names; empty means all. They may name what was left
+	// out of the config for a fault of its own.
+	Pools []string
 	// AggregationLength and AggregationLengthV6 are the prefix lengths
 	// announced: 32 and 128 unless set.
 	AggregationLength   int
 	AggregationLengthV6 int
 	LocalPref           *uint32 // nil: not set; sent on iBGP only
 	Communities         []Community
-	Peers               []string  // empty: all peers
+	Peers               []string
 	NodeSelectors       Selectors // nodes that announce
 	ServiceSelectors    Selectors
 }

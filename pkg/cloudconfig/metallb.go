@@ -33,7 +33,7 @@ func parseMetalLB(root value) (*Config, error) {
 		"address-pools": hold(&pools), "bfd-profiles": hold(&profiles),
 	})
 	for _, profile := range profiles.items() {
-		profile.object = fmt.Sprintf("bfd-profile %q", shorten(profile.scalar("name")))
+		profile.object = objectName("bfd-profile", profile.scalar("name"))
 		profile.warn("BFD is not supported yet", "sessions that use the profile run without BFD")
 	}
 	d := draft{
@@ -109,17 +109,18 @@ func (v value) metallbPool(pools *section[Pool]) (ads value) {
 }
 
 // metallbAdvertisements adds the advertisements of a pool; a bgp pool without
-// any has one with defaults.
+// any has one with defaults. Those of a pool that was left out are only judged.
 func (v value) metallbAdvertisements(ads value, d *draft, known aliases) {
-	name := v.scalar("name")
-	good := slices.ContainsFunc(d.pools.good, func(e entry[Pool]) bool { return e.at.node == v.node })
 	if v.scalar("protocol") == protocolLayer2 {
 		return
 	}
+	name := v.scalar("name")
+	good := slices.ContainsFunc(d.pools.good, func(e entry[Pool]) bool { return e.at.node == v.node })
 	items := ads.items()
 	for i, item := range items {
 		a := defaultAdvertisement()
 		a.Name, a.Pools = adName(name, i), []string{name}
+		item.object = objectName("advertisement", a.Name)
 		if item.metallbAdvertisement(&a, d, known) && good {
 			d.ads.good = append(d.ads.good, entry[Advertisement]{at: item, name: a.Name, it: a})
 		}

@@ -104,15 +104,19 @@ func document(data []byte) (*yaml.Node, error) {
 }
 
 // notYAML makes a fault of the YAML library's error, which has the line in its
-// text only.
+// text only, and counts from 0 there when the parser and not the scanner
+// complains; from the first line it names none.
 func notYAML(err error) error {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	f := Fault{Reason: "this is not YAML: " + text, Cure: "correct the syntax"}
+	line := 1
 	if m := regexp.MustCompile(`^line (\d+): (.*)$`).FindStringSubmatch(text); m != nil {
-		f.Line, _ = strconv.Atoi(m[1])
-		f.Reason = "this is not YAML: " + m[2]
+		line, _ = strconv.Atoi(m[1])
+		text = m[2]
+		if strings.HasPrefix(text, "did not find expected ") {
+			line++
+		}
 	}
-	return &FileError{Faults{f}}
+	return &FileError{Faults{{Line: line, Reason: "this is not YAML: " + text, Cure: "correct the syntax"}}}
 }
 
 // fatal is the error that nothing can be read because of v.
@@ -138,7 +142,7 @@ type provider struct {
 // providers are the sections. A new provider is one more line.
 func providers() []provider {
 	return []provider{
-		{"metal", func(v value, c *Config) { c.Metal = readMetal(v) }},
+		{"metal", readMetal},
 	}
 }
 

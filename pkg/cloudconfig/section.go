@@ -37,7 +37,7 @@ func readSection[T any](v value, kind string, read func(value) (T, bool)) sectio
 // read adds one object.
 func (s *section[T]) read(item value, name string, read func(value) (T, bool)) bool {
 	if name != "" {
-		item.object = fmt.Sprintf("%s %q", s.kind, shorten(name))
+		item.object = objectName(s.kind, name)
 	}
 	t, ok := read(item)
 	if !ok {
@@ -78,6 +78,9 @@ func (s *section[T]) unique() {
 		return true
 	})
 }
+
+// objectName is how faults name an object.
+func objectName(kind, name string) string { return fmt.Sprintf("%s %q", kind, shorten(name)) }
 
 func (s *section[T]) objects() []T {
 	var out []T

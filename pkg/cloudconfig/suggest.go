@@ -5,15 +5,17 @@ package cloudconfig
 import "strings"
 
 // suggest returns the allowed word that was most likely meant, or nothing. It
-// sees through case, dashes and a prefix such as peer in peerAddress.
+// sees through case, dashes and a part too much or too little, as in peerAddress.
 func suggest(word string, allowed []string) string {
+	const part = 4 // letters that make a part of a word tell
 	plain := plainWord(word)
 	best, bestCost := "", 1000
 	for _, a := range allowed {
 		p := plainWord(a)
 		cost := distance(plain, p)
 		limit := max(1, min(len(plain), len(p))/3)
-		if len(p) >= 4 && (strings.HasSuffix(plain, p) || strings.HasPrefix(plain, p)) {
+		if (len(p) >= part && (strings.HasSuffix(plain, p) || strings.HasPrefix(plain, p))) ||
+			(len(plain) >= part && strings.HasPrefix(p, plain)) {
 			cost, limit = min(cost, 2), max(limit, 2)
 		}
 		if cost <= limit && cost < bestCost {

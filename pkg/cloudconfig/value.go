@@ -73,7 +73,7 @@ func (v value) warn(reason, cure string) {
 
 func (v value) describe(reason, cure string) Fault {
 	f := Fault{Line: v.r.line(v.node), Object: v.object, Field: v.path, Reason: reason, Cure: cure}
-	if v.node.Kind == yaml.ScalarNode && !v.secret {
+	if v.node.Kind == yaml.ScalarNode && !v.secret && v.path != "" {
 		f.Value = shorten(v.node.Value)
 	}
 	return f
@@ -221,7 +221,7 @@ func (v value) mapping(f fields, required ...string) bool {
 	if !v.isMapping() {
 		return false
 	}
-	seen := map[string]int{}
+	seen, meant := map[string]int{}, map[string]bool{}
 	for _, p := range v.pairs() {
 		key := p.key.Value
 		c := v.under(key, p.val)
@@ -238,9 +238,7 @@ func (v value) mapping(f fields, required ...string) bool {
 		read, known := f[key]
 		switch {
 		case !known:
-			if meant := v.unknown(p.key, f.keys()); meant != "" {
-				seen[meant] = v.r.line(p.key) // one fault is enough
-			}
+			meant[v.unknown(p.key, f.keys())] = true
 		case v.r.dialect == metallb && p.val.Kind == yaml.ScalarNode && p.val.Value == "":
 			delete(seen, key) // empty means absent
 		default:
@@ -248,7 +246,7 @@ func (v value) mapping(f fields, required ...string) bool {
 		}
 	}
 	for _, key := range required {
-		if _, ok := seen[key]; !ok {
+		if _, ok := seen[key]; !ok && !meant[key] { // one fault is enough
 			v.missing(key)
 		}
 	}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cloudconfig_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fairlead/fairlead/pkg/cloudconfig"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files")
+
+// golden compares got with a file.
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(filepath.Clean(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got), -update rewrites it:\n%s", file, diff)
+	}
+}
+
+// eachFile runs a subtest for every YAML file of a folder in testdata.
+func eachFile(t *testing.T, folder string, test func(t *testing.T, data []byte, golden string)) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("testdata", folder, "*.yaml"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no cases in testdata/%s: %v", folder, err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
+		t.Run(name, func(t *testing.T) {
+			data, err := os.ReadFile(filepath.Clean(file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			test(t, data, strings.TrimSuffix(file, ".yaml")+".txt")
+		})
+	}
+}
+
+// report is what a test of faults looks at: each fault as its sentence, then
+// what is used all the same.
+func report(t *testing.T, c *cloudconfig.Config) string {
+	t.Helper()
+	var b strings.Builder
+	for _, f := range c.Faults {
+		if f.Warning {
+			b.WriteString("warning: ")
+		}
+		b.WriteString(f.Error() + "\n")
+	}
+	used := *c
+	used.Faults = nil
+	out, err := cloudconfig.Marshal(&used)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, body, _ := strings.Cut(string(out), "kind: CloudConfig\n")
+	return b.String() + "--- used:\n" + body
+}
+
+func TestBadInputIsLeftOutAndTheRestUsed(t *testing.T) {
+	eachFile(t, "faults", func(t *testing.T, data []byte, file string) {
+		c, err := cloudconfig.Parse(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden(t, file, report(t, c))
+	})
+}
+
+func TestMetalLBIsReadAsItStands(t *testing.T) {
+	eachFile(t, "metallb", func(t *testing.T, data []byte, file string) {
+		c, err := cloudconfig.Parse(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden(t, file, report(t, c))
+	})
+}
+
+func TestFileThatCannotBeUsedSaysWhy(t *testing.T) {
+	eachFile(t, "errors", func(t *testing.T, data []byte, file string) {
+		c, err := cloudconfig.Parse(data)
+		if err == nil {
+			t.Fatalf("got %+v, want an error", c)
+		}
+		golden(t, file, err.Error()+"\n")
+	})
+}
