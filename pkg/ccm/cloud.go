@@ -41,26 +41,21 @@ func (cloud) Clusters() (cloudprovider.Clusters, bool)   { return nil, false }
 // leader makes them again at once.
 type quietBalancer struct {
 	cloudprovider.LoadBalancer
-	stopping <-chan struct{}
+	view *ServiceView
 }
 
 func (b quietBalancer) EnsureLoadBalancer(ctx context.Context, cluster string, svc *v1.Service, nodes []*v1.Node) (*v1.LoadBalancerStatus, error) {
 	status, err := b.LoadBalancer.EnsureLoadBalancer(ctx, cluster, svc, nodes)
-	return status, b.hold(ctx, err)
+	if err != nil {
+		b.view.hold()
+	}
+	return status, err
 }
 
 func (b quietBalancer) EnsureLoadBalancerDeleted(ctx context.Context, cluster string, svc *v1.Service) error {
-	return b.hold(ctx, b.LoadBalancer.EnsureLoadBalancerDeleted(ctx, cluster, svc))
-}
-
-func (b quietBalancer) hold(ctx context.Context, err error) error {
-	if err == nil {
-		return nil
-	}
-	select {
-	case <-b.stopping:
-		<-ctx.Done()
-	default:
+	err := b.LoadBalancer.EnsureLoadBalancerDeleted(ctx, cluster, svc)
+	if err != nil {
+		b.view.hold()
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/klog/v2"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
@@ -58,6 +59,9 @@ func newMetal(_ context.Context, d Deps) (provider.Provider, error) {
 		Namespaces: core.Namespaces().Lister(),
 		Config:     d.Config,
 	})
+	if err := legacyregistry.CustomRegister(p.Collector()); err != nil {
+		return nil, fmt.Errorf("register the metrics of pools: %w", err)
+	}
 	d.Watch(p.Update)
 	return p, nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -51,19 +52,37 @@ func newCluster(t *testing.T) *cluster {
 	return &cluster{ControlPlane: cp, Clientset: client, kubeconfig: kubeconfig}
 }
 
-// build builds the command once for the test.
+// TestMain deletes the binary that tests share.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	_ = os.RemoveAll(binDir)
+	os.Exit(code)
+}
+
+// The command is built once, by the first test that runs it.
+var (
+	binDir   = filepath.Join(os.TempDir(), fmt.Sprintf("fairlead-ccm-test-%d", os.Getpid()))
+	buildCmd = sync.OnceValue(func() error {
+		root, err := binaries.Root()
+		if err != nil {
+			return err
+		}
+		build := exec.Command("go", "build", "-o", binDir+"/", "./cmd/fairlead-controller-manager") //nolint:gosec,noctx // G204: our own path; go test bounds it
+		build.Dir = root
+		if out, err := build.CombinedOutput(); err != nil {
+			return fmt.Errorf("build the command: %w\n%s", err, out)
+		}
+		return nil
+	})
+)
+
+// build makes the binary of the command available.
 func (c *cluster) build(t *testing.T) {
 	t.Helper()
-	root, err := binaries.Root()
-	if err != nil {
+	if err := buildCmd(); err != nil {
 		t.Fatal(err)
 	}
-	c.binary = filepath.Join(t.TempDir(), "fairlead-controller-manager")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", c.binary, "./cmd/fairlead-controller-manager") //nolint:gosec // G204: our own path.
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the command: %v\n%s", err, out)
-	}
+	c.binary = filepath.Join(binDir, "fairlead-controller-manager")
 }
 
 // manager is a running command.
@@ -83,7 +102,7 @@ func (c *cluster) start(t *testing.T, name string, flags ...string) *manager {
 		t.Fatal(err)
 	}
 	flags = append([]string{
-		"--kubeconfig=" + c.kubeconfig, "--cloud-provider=metal", "--cloud-config=" + conf, "--secure-port=0", "-v=2",
+		"--kubeconfig=" + c.kubeconfig, "--cloud-provider=metal", "--cloud-config=" + conf, "--secure-port=0",
 	}, flags...)
 	m.cmd = exec.Command(c.binary, flags...) //nolint:gosec,noctx // G204: our own binary, ended by its pid
 	m.cmd.Stdout, m.cmd.Stderr = out, out

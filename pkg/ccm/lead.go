@@ -21,9 +21,7 @@ const (
 	drainTime = 10 * time.Second
 	// quietTime is how long no write may have been in flight for the drain to be
 	// over: an answer's status and event are written after it.
-	quietTime = 100 * time.Millisecond
-	// cancelTime bounds how long a pass whose context has ended may still run.
-	cancelTime = time.Second
+	quietTime = 200 * time.Millisecond
 )
 
 // leadership is what runs while we lead.
@@ -91,7 +89,7 @@ func (l *leadership) build(ctx context.Context) error {
 	}
 	core := l.SharedInformers.Core().V1()
 	classes := l.classes()
-	l.view = NewServiceView(l.services, core.Services(), classes)
+	l.view = NewServiceView(core.Services(), classes)
 	l.engine = engine.New(engine.Options{
 		Provider: prov,
 		Registry: intent.Annotations(),
@@ -109,7 +107,7 @@ func (l *leadership) build(ctx context.Context) error {
 	}
 	l.cloud = cloud{
 		name:     prov.Name(),
-		balancer: quietBalancer{LoadBalancer: l.engine, stopping: l.view.parked},
+		balancer: quietBalancer{LoadBalancer: l.engine, view: l.view},
 		routes:   prov.Routes(),
 	}
 	if inner := prov.Instances(); inner != nil {

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net/http"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -27,6 +27,14 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 )
+
+// serviceResync is how often the upstream service controller looks at its cache
+// again, by which failing deletions are tried again. It must be known when the
+// informer starts, which is before that controller does.
+const serviceResync = 30 * time.Second
+
+// lastWordsTime bounds how long the process stays for its own last events.
+const lastWordsTime = time.Second
 
 // manager is one run of the command.
 type manager struct {
@@ -62,10 +70,21 @@ func Run(ctx context.Context, opts *Options, clouds []Cloud, out io.Writer) erro
 	defer configz.Delete(app.ConfigzName)
 	// A standby's caches are filled, so that it goes on at once when it leads.
 	m.startInformers(life)
-	if m.ComponentConfig.Generic.LeaderElection.LeaderElect {
-		return m.elect(ctx)
+	if !m.ComponentConfig.Generic.LeaderElection.LeaderElect {
+		return m.lead(ctx)
 	}
-	return m.lead(ctx)
+	err = m.elect(ctx)
+	m.lastWords(life)
+	return err
+}
+
+// lastWords lets the last events be written.
+func (m *manager) lastWords(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lastWordsTime)
+	defer cancel()
+	if err := m.writes.quiet(ctx, lastWordsTime/20); err != nil {
+		klog.FromContext(ctx).V(2).Info("Events are lost", "reason", err)
+	}
 }
 
 func newManager(ctx context.Context, opts *Options, clouds []Cloud) (*manager, error) {
@@ -95,10 +114,13 @@ func newManager(ctx context.Context, opts *Options, clouds []Cloud) (*manager, e
 // connect makes all clients anew with our transport around upstream's.
 func (m *manager) connect() error {
 	m.Kubeconfig = rest.CopyConfig(m.Kubeconfig)
-	around := m.transport()
-	m.ClientBuilder = shownClients{ControllerClientBuilder: m.ClientBuilder, transport: around}
+	controllers, process := m.writes.fence, m.writes.count
+	if m.opts.DryRun {
+		controllers, process = readOnly, readOnly
+	}
+	m.ClientBuilder = shownClients{ControllerClientBuilder: m.ClientBuilder, transport: controllers}
 	shared := rest.AddUserAgent(rest.CopyConfig(m.Kubeconfig), Name)
-	shared.Wrap(around)
+	shared.Wrap(process)
 	client, err := kubernetes.NewForConfig(shared)
 	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
@@ -106,17 +128,11 @@ func (m *manager) connect() error {
 	m.Client, m.VersionedClient = client, client
 	resync := m.ComponentConfig.Generic.MinResyncPeriod.Duration
 	resync += time.Duration(rand.Int64N(int64(resync) + 1)) //nolint:gosec // spreads load, guards nothing
-	m.SharedInformers = informers.NewSharedInformerFactoryWithOptions(client, resync, informers.WithTransform(slim))
+	m.SharedInformers = informers.NewSharedInformerFactoryWithOptions(client, resync, informers.WithTransform(slim),
+		informers.WithCustomResyncConfig(map[metav1.Object]time.Duration{&v1.Service{}: serviceResync}))
 	m.recorder = m.EventBroadcaster.NewRecorder(scheme.Scheme, v1.EventSource{Component: Name})
 	m.health = newHealth(m)
 	return nil
-}
-
-func (m *manager) transport() func(http.RoundTripper) http.RoundTripper {
-	if m.opts.DryRun {
-		return readOnly
-	}
-	return m.writes.transport
 }
 
 // slim drops from cached objects what nobody here reads. An update without

@@ -3,8 +3,6 @@
 package ccm
 
 import (
-	"context"
-	"errors"
 	"maps"
 	"sync"
 	"time"
@@ -23,15 +21,12 @@ import (
 // reason to ensure.
 const refreshAnnotation = "fairlead.dev/refresh"
 
-var errParked = errors.New("the controller is stopping; the next leader goes on")
-
 // ServiceView is the Service informer that the upstream service controller is
 // given. That controller calls only Informer().HasSynced,
 // Informer().AddEventHandlerWithResyncPeriod and Lister().Services().Get.
 type ServiceView struct {
 	coreinformers.ServiceInformer
 
-	ctx     context.Context //nolint:containedctx // the upstream lister takes none; it ends those that Park holds
 	classes Classes
 	parked  chan struct{}
 	park    sync.Once
@@ -40,10 +35,9 @@ type ServiceView struct {
 	handlers []cache.ResourceEventHandler
 }
 
-// NewServiceView returns a view of the informer's Services. Ctx is the life of
-// the upstream controller.
-func NewServiceView(ctx context.Context, informer coreinformers.ServiceInformer, classes Classes) *ServiceView {
-	return &ServiceView{ServiceInformer: informer, ctx: ctx, classes: classes, parked: make(chan struct{})}
+// NewServiceView returns a view of the informer's Services.
+func NewServiceView(informer coreinformers.ServiceInformer, classes Classes) *ServiceView {
+	return &ServiceView{ServiceInformer: informer, classes: classes, parked: make(chan struct{})}
 }
 
 // Informer is the informer of the shown Services.
@@ -57,8 +51,8 @@ func (v *ServiceView) Lister() corelisters.ServiceLister {
 }
 
 // Park keeps the upstream controller from starting on another Service: each of
-// its workers reads the Service first, and waits there until the view's context
-// ends. What has begun goes on.
+// its workers reads the Service first, and stays there until the process ends.
+// What has begun goes on.
 func (v *ServiceView) Park() { v.park.Do(func() { close(v.parked) }) }
 
 // Refresh asks the upstream controller for a fresh Ensure, or the clean-up that
@@ -85,15 +79,13 @@ func (v *ServiceView) Refresh(keys ...plan.Key) {
 	}
 }
 
-// hold waits while the view is parked, and returns an error when the upstream
-// controller shall not go on.
-func (v *ServiceView) hold() error {
+// hold never returns once the view is parked. An error would lead to events
+// and log lines for each Service that the next leader looks after at once.
+func (v *ServiceView) hold() {
 	select {
 	case <-v.parked:
-		<-v.ctx.Done()
-		return errParked
+		select {}
 	default:
-		return nil
 	}
 }
 
@@ -167,9 +159,7 @@ func (l serviceViewNamespaceLister) List(sel labels.Selector) ([]*v1.Service, er
 }
 
 func (l serviceViewNamespaceLister) Get(name string) (*v1.Service, error) {
-	if err := l.view.hold(); err != nil {
-		return nil, err
-	}
+	l.view.hold()
 	svc, err := l.ServiceNamespaceLister.Get(name)
 	if err != nil {
 		return nil, err

@@ -28,29 +28,36 @@ type writes struct {
 
 var errClosed = errors.New("the lease is being given up: nothing more is written")
 
-// transport wraps a transport so that its writes are counted.
-func (w *writes) transport(next http.RoundTripper) http.RoundTripper {
+// count wraps a transport so that its writes are counted.
+func (w *writes) count(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
 		if isRead(r) {
 			return next.RoundTrip(r)
 		}
-		if err := w.begin(); err != nil {
-			return nil, err
-		}
+		w.begin()
 		defer w.end()
 		return next.RoundTrip(r)
 	})
 }
 
-func (w *writes) begin() error {
+// fence wraps a transport so that its writes are counted until shut, and
+// refused afterwards.
+func (w *writes) fence(next http.RoundTripper) http.RoundTripper {
+	counted := w.count(next)
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		if !isRead(r) && w.isShut() {
+			closeBody(r)
+			return nil, errClosed
+		}
+		return counted.RoundTrip(r)
+	})
+}
+
+func (w *writes) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.closed {
-		return errClosed
-	}
 	w.flying++
 	w.last = w.clock.Now()
-	return nil
 }
 
 func (w *writes) end() {
@@ -60,10 +67,13 @@ func (w *writes) end() {
 	w.last = w.clock.Now()
 }
 
-// quiet waits until no write has been in flight for the given time, or ctx
-// ends. Writes that follow one another, as an answer's status and event do,
-// are waited for as long as the pauses between them are shorter.
+// quiet waits until no write has been in flight for the given time from now,
+// or ctx ends. Writes that follow one another, or an answer just given, are
+// waited for as long as the pauses between them are shorter.
 func (w *writes) quiet(ctx context.Context, pause time.Duration) error {
+	w.mu.Lock()
+	w.last = w.clock.Now()
+	w.mu.Unlock()
 	for {
 		w.mu.Lock()
 		flying, idle := w.flying, w.clock.Since(w.last)
@@ -83,17 +93,30 @@ func (w *writes) quiet(ctx context.Context, pause time.Duration) error {
 	}
 }
 
-// shut refuses all writes from now on.
+// shut refuses all writes behind the fence from now on.
 func (w *writes) shut() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed = true
 }
 
+func (w *writes) isShut() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.closed
+}
+
 type roundTripper func(*http.Request) (*http.Response, error)
 
 // RoundTrip calls the function.
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// closeBody does what a RoundTripper has to do also when it fails.
+func closeBody(r *http.Request) {
+	if r.Body != nil {
+		_ = r.Body.Close()
+	}
+}
 
 func isRead(r *http.Request) bool {
 	switch r.Method {
@@ -108,9 +131,7 @@ func isRead(r *http.Request) bool {
 func readOnly(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
 		if !isRead(r) && !isReview(r) {
-			if r.Body != nil {
-				_ = r.Body.Close() // a RoundTripper closes the body also when it fails
-			}
+			closeBody(r)
 			return nil, fmt.Errorf("dry run: refused to %s %s", r.Method, r.URL.Path)
 		}
 		return next.RoundTrip(r)
