@@ -4,15 +4,17 @@ package controlplane_test
 
 import (
 	"context"
+	"net/netip"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -93,6 +95,31 @@ func TestRestartOfTheAPIServerKeepsDataAndConfigs(t *testing.T) {
 	}
 }
 
+func TestStartInTheSameDirKeepsData(t *testing.T) {
+	// Linux has all of 127.0.0.0/8, and other systems 127.0.0.1 alone.
+	addr := netip.MustParseAddr("127.0.0.1")
+	if runtime.GOOS == "linux" {
+		addr = netip.MustParseAddr("127.0.0.2")
+	}
+	o := controlplane.Options{Dir: t.TempDir(), BindAddress: addr}
+	first := controlplane.ForTest(t, o)
+	want := createService(t, clientFor(t, first.Config()), "kept")
+	if err := first.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	second := controlplane.ForTest(t, o)
+	if !strings.HasPrefix(second.URL(), "https://"+addr.String()+":") {
+		t.Errorf("the API server is at %s, want it at %s", second.URL(), addr)
+	}
+	got, err := clientFor(t, second.Config()).CoreV1().Services("default").Get(t.Context(), "kept", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.UID != want.UID {
+		t.Errorf("UID %s after the second start, %s before", got.UID, want.UID)
+	}
+}
+
 func TestServiceAccountMayDoWhatRBACGrants(t *testing.T) {
 	cp := controlplane.ForTest(t, controlplane.Options{})
 	admin := clientFor(t, cp.Config())
@@ -166,25 +193,25 @@ func TestValidatingAdmissionPolicyRefuses(t *testing.T) {
 	cp := controlplane.ForTest(t, controlplane.Options{})
 	client := clientFor(t, cp.Config())
 	all := []string{"*"}
-	_, err := client.AdmissionregistrationV1().ValidatingAdmissionPolicies().Create(t.Context(), &admissionv1.ValidatingAdmissionPolicy{
+	_, err := client.AdmissionregistrationV1().ValidatingAdmissionPolicies().Create(t.Context(), &admissionregistrationv1.ValidatingAdmissionPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: "no-bad"},
-		Spec: admissionv1.ValidatingAdmissionPolicySpec{
-			MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{
-				RuleWithOperations: admissionv1.RuleWithOperations{
-					Operations: []admissionv1.OperationType{admissionv1.Create},
-					Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: all, Resources: []string{"services"}},
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+			MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+				RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create},
+					Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: all, Resources: []string{"services"}},
 				},
 			}}},
-			Validations: []admissionv1.Validation{{Expression: `!object.metadata.name.startsWith("bad")`, Message: "a bad name"}},
+			Validations: []admissionregistrationv1.Validation{{Expression: `!object.metadata.name.startsWith("bad")`, Message: "a bad name"}},
 		},
 	}, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = client.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings().Create(t.Context(), &admissionv1.ValidatingAdmissionPolicyBinding{
+	_, err = client.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings().Create(t.Context(), &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: "no-bad"},
-		Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
-			PolicyName: "no-bad", ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+			PolicyName: "no-bad", ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
 		},
 	}, metav1.CreateOptions{})
 	if err != nil {
@@ -202,20 +229,20 @@ func TestEndpointSliceControllerRunsOverPods(t *testing.T) {
 	client := clientFor(t, cp.Config())
 	createService(t, client, "web")
 	// The controller leaves out the Pods of nodes that it does not find.
-	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-a"}}
+	node := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-a"}}
 	if _, err := client.CoreV1().Nodes().Create(t.Context(), node, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	pod, err := client.CoreV1().Pods("default").Create(t.Context(), &corev1.Pod{
+	pod, err := client.CoreV1().Pods("default").Create(t.Context(), &v1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "web-0", Labels: map[string]string{"app": "web"}},
-		Spec:       corev1.PodSpec{NodeName: "node-a", Containers: []corev1.Container{{Name: "web", Image: "none"}}},
+		Spec:       v1.PodSpec{NodeName: "node-a", Containers: []v1.Container{{Name: "web", Image: "none"}}},
 	}, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	pod.Status = corev1.PodStatus{
-		Phase: corev1.PodRunning, PodIP: "10.1.0.5", PodIPs: []corev1.PodIP{{IP: "10.1.0.5"}},
-		Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
+	pod.Status = v1.PodStatus{
+		Phase: v1.PodRunning, PodIP: "10.1.0.5", PodIPs: []v1.PodIP{{IP: "10.1.0.5"}},
+		Conditions: []v1.PodCondition{{Type: v1.PodReady, Status: v1.ConditionTrue}},
 	}
 	if _, err := client.CoreV1().Pods("default").UpdateStatus(t.Context(), pod, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
@@ -239,18 +266,18 @@ func clientFor(t *testing.T, config *rest.Config) *kubernetes.Clientset {
 	return client
 }
 
-func service(name string) *corev1.Service {
-	return &corev1.Service{
+func service(name string) *v1.Service {
+	return &v1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec: corev1.ServiceSpec{
-			Type:     corev1.ServiceTypeLoadBalancer,
+		Spec: v1.ServiceSpec{
+			Type:     v1.ServiceTypeLoadBalancer,
 			Selector: map[string]string{"app": name},
-			Ports:    []corev1.ServicePort{{Port: 80}},
+			Ports:    []v1.ServicePort{{Port: 80}},
 		},
 	}
 }
 
-func createService(t *testing.T, client kubernetes.Interface, name string) *corev1.Service {
+func createService(t *testing.T, client kubernetes.Interface, name string) *v1.Service {
 	t.Helper()
 	created, err := client.CoreV1().Services("default").Create(t.Context(), service(name), metav1.CreateOptions{})
 	if err != nil {

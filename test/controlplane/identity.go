@@ -9,7 +9,7 @@ import (
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -121,24 +121,24 @@ func (cp *ControlPlane) issueToken(ctx context.Context, id Identity) (string, er
 
 func createMissing(ctx context.Context, client kubernetes.Interface, id Identity) error {
 	core := client.CoreV1()
-	_, err := core.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: id.Namespace}}, metav1.CreateOptions{})
+	_, err := core.Namespaces().Create(ctx, &v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: id.Namespace}}, metav1.CreateOptions{})
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return err
 	}
 	meta := metav1.ObjectMeta{Namespace: id.Namespace, Name: id.Name}
-	_, err = core.ServiceAccounts(id.Namespace).Create(ctx, &corev1.ServiceAccount{ObjectMeta: meta}, metav1.CreateOptions{})
+	_, err = core.ServiceAccounts(id.Namespace).Create(ctx, &v1.ServiceAccount{ObjectMeta: meta}, metav1.CreateOptions{})
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return err
 	}
 	if id.Pod == "" || id.Node == "" {
 		return nil
 	}
-	_, err = core.Pods(id.Namespace).Create(ctx, &corev1.Pod{
+	_, err = core.Pods(id.Namespace).Create(ctx, &v1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: id.Namespace, Name: id.Pod},
-		Spec: corev1.PodSpec{
+		Spec: v1.PodSpec{
 			ServiceAccountName: id.Name,
 			NodeName:           id.Node,
-			Containers:         []corev1.Container{{Name: "main", Image: "none"}},
+			Containers:         []v1.Container{{Name: "main", Image: "none"}},
 		},
 	}, metav1.CreateOptions{})
 	if err != nil && !apierrors.IsAlreadyExists(err) {
