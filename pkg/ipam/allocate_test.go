@@ -333,6 +333,21 @@ func TestFamilies(t *testing.T) {
 			},
 		},
 		{
+			name:  "none given up because the pool asked for now is full, but because it has no such family",
+			pools: []cloudconfig.Pool{mixed, poolOf("full", "203.0.113.1-203.0.113.1", "2001:db8:f::/64"), only6},
+			held:  []Holder{holds("a", 1, Sharing{}, "192.0.2.7"), holds("x", 1, Sharing{}, "203.0.113.1")},
+			asks: []Request{
+				ask("a", two(intent.PreferDualStack), forPool("full")),
+				ask("b", two(intent.PreferDualStack), forPool("full")),
+				ask("a", two(intent.PreferDualStack), forPool("six")),
+			},
+			want: []string{
+				"PoolExhausted: no IPv4 address is free: pool full has 1, held by default/x; delete a Service, or add addresses to a pool",
+				"2001:db8:f::@full",
+				"2001:db8:6::1@six",
+			},
+		},
+		{
 			name:  "the first kept when no pool may be chosen for the second",
 			pools: []cloudconfig.Pool{with(mixed, byHand)},
 			held:  []Holder{holds("a", 1, Sharing{}, "192.0.2.7")},

@@ -140,19 +140,33 @@ func TestRemovalAfterARestart(t *testing.T) {
 
 func TestServiceMadeAgainUnderItsNameIsAnother(t *testing.T) {
 	c := newCluster(t, poolsConfig("p=192.0.2.1-192.0.2.9"))
-	old := c.service("web")
-	c.pass(provider.Edit)
-	b := c.batch(provider.Edit)
-	c.gone("web")
 	c.service("web")
 	c.settle(provider.Edit)
-	c.wantIPs("web", "192.0.2.2")
-	if _, exists, _ := c.provider.Find(t.Context(), old); exists {
-		t.Error("the old one exists")
+	old, b := c.get("web"), c.batch(provider.Edit)
+	c.gone("web")
+	c.service("web")
+	c.pass(provider.Edit)
+	if _, exists, _ := c.provider.Find(t.Context(), old); !exists {
+		t.Error("what the status of the old one shows does not exist")
 	}
 	b.Items[0].Want = provider.Remove // the engine brings the old one to its end
 	_, out := c.look(b)
 	c.wantSteps(out)
+	c.settle(provider.Resync)
+	c.wantIPs("web", "192.0.2.2")
+}
+
+func TestStatusThatComesAfterTheRemovalIsNoNews(t *testing.T) {
+	c := newCluster(t, poolsConfig("p=192.0.2.1-192.0.2.1"))
+	c.service("old")
+	c.pass(provider.Edit)
+	c.edit("old", deleted)
+	c.pass(provider.Edit) // no status has shown the address yet
+	c.service("new")
+	c.settle(provider.Edit, "new")
+	c.edit("old", withStatus("192.0.2.1"))
+	c.wantSteps(c.settle(provider.Resync))
+	c.wantIPs("new", "192.0.2.1")
 }
 
 func TestServiceGoneWithoutARemovalIsForgotten(t *testing.T) {
@@ -212,6 +226,21 @@ func TestForeignServicesReserveTheirAddresses(t *testing.T) {
 	c.service("next")
 	c.settle(provider.Edit, "next")
 	c.wantIPs("next", "192.0.2.1")
+}
+
+func TestAddressThatAnotherControllerGivesAfterUsIsReserved(t *testing.T) {
+	c := newCluster(t, poolsConfig("p=192.0.2.1-192.0.2.2"))
+	c.service("moved")
+	c.settle(provider.Edit)
+	class := "example.com/other"
+	c.edit("moved", func(s *v1.Service) { s.Spec.LoadBalancerClass = &class })
+	c.settle(provider.Edit)
+	c.pass(provider.Resync) // its status shows nothing
+	c.edit("moved", withStatus("192.0.2.1"))
+	c.service("next", annotated("fairlead.dev/load-balancer-ips", "192.0.2.1"))
+	if out := c.settle(provider.Edit, "next"); !strings.Contains(out.refusal("next"), "default/moved has this address") {
+		t.Errorf("refused with %q", out.refusal("next"))
+	}
 }
 
 func TestPoolTakenAway(t *testing.T) {
@@ -275,6 +304,8 @@ func TestSharingEditWakesThoseThatWait(t *testing.T) {
 	if out := c.settle(provider.Edit); out.refusal("b") == "" {
 		t.Error("both have port 80 of one address")
 	}
+	c.restart(poolsConfig("p=192.0.2.1-192.0.2.1"))
+	c.wantSteps(c.settle(provider.Resync))
 	c.edit("a", onPort(81))
 	out := c.settle(provider.Edit, "a")
 	c.wantSteps(out, `2 metal/addresses default/a: sharing "k, TCP/80" -> "k, TCP/81"`)
