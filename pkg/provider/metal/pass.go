@@ -160,12 +160,14 @@ func (p *pass) release(it *provider.Item) {
 	p.memory.give(it.Key, r, held)
 }
 
-// Status is the addresses of the Service, in the order of its families.
+// Status is the addresses of the Service, in the order of its families. One
+// that is not served as it wants keeps what it has; nil is for nothing.
 func (p *pass) Status(key plan.Key) *v1.LoadBalancerStatus {
 	if a, ok := p.answers[key]; ok && a.Err == nil {
 		return status(a.Addresses)
 	}
-	if held := p.held(key); len(held) > 0 {
+	i, ok := p.byKey[key]
+	if held := p.held(key); ok && p.items[i].Want != provider.Remove && len(held) > 0 {
 		return status(held)
 	}
 	return nil
