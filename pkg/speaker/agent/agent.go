@@ -16,7 +16,6 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/klog/v2"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
@@ -41,7 +40,7 @@ type OpenFunc func(ctx context.Context, cfg speaker.SessionConfig, routes []spea
 
 // Options are what an Agent needs.
 type Options struct {
-	Client kubernetes.Interface
+	Client API
 	Open   OpenFunc
 	// Node is the name of the speaker's own Node.
 	Node string
@@ -123,7 +122,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	l := newLoop(a, before)
 	background.Go(func() { l.states.run(inner) })
-	defer l.recorder.stop()
+	background.Go(func() { l.events.run(inner) })
 	l.begin(starting, first)
 	if l.life.Phase == speaker.Holding {
 		background.Go(func() { a.gate(starting, l.metal.Speaker.KubeProxyHealthURL) })

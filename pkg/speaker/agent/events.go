@@ -3,14 +3,16 @@
 package agent
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/kubernetes/scheme"
-	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
-	"k8s.io/client-go/tools/record"
+	"k8s.io/klog/v2"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/pkg/speaker"
@@ -25,25 +27,42 @@ const (
 	EventRoutesRestored  = "RoutesRestored"
 )
 
-// recorder writes events about the speaker's node.
+const (
+	// eventNamespace is where events about Nodes, which have no namespace, are.
+	eventNamespace = metav1.NamespaceDefault
+	// eventBacklog is how many events may wait for the API server; more are
+	// dropped, for they are told by metrics and the state object as well.
+	eventBacklog = 64
+	// eventMemory is how many different events are counted rather than written
+	// anew when they come again.
+	eventMemory = 64
+	// eventInterval is the least time between two writes of the same event: a
+	// session that flaps costs at most one write for each of its texts.
+	eventInterval = 10 * time.Second
+)
+
+// note is an event without its time.
+type note struct{ kind, reason, text string }
+
+// recorder writes events about the speaker's node. It is used by one goroutine,
+// and run by another.
 type recorder struct {
-	broadcaster record.EventBroadcaster
-	events      record.EventRecorder
-	node        *corev1.ObjectReference
+	client API
+	node   string
+	queue  chan note
 }
 
-func newRecorder(client kubernetes.Interface, node string) *recorder {
-	b := record.NewBroadcaster()
-	b.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: client.CoreV1().Events("")})
-	return &recorder{
-		broadcaster: b,
-		events:      b.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "fairlead-speaker", Host: node}),
-		// As kubelet does, the UID of a Node event is its name.
-		node: &corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: node, UID: types.UID(node)},
+func newRecorder(client API, node string) *recorder {
+	return &recorder{client: client, node: node, queue: make(chan note, eventBacklog)}
+}
+
+// say queues an event, or drops it when too many wait.
+func (r *recorder) say(kind, reason, text string) {
+	select {
+	case r.queue <- note{kind, reason, text}:
+	default:
 	}
 }
-
-func (r *recorder) stop() { r.broadcaster.Shutdown() }
 
 // session tells that a session went up or down.
 func (r *recorder) session(p *cloudconfig.Peer, s speaker.SessionStatus) {
@@ -54,7 +73,7 @@ func (r *recorder) session(p *cloudconfig.Peer, s speaker.SessionStatus) {
 			text += ": " + s.LastError
 		}
 	}
-	r.events.Event(r.node, kind, reason, fmt.Sprintf("BGP session with peer %q (%s, AS %d) %s", p.Name, p.Address, p.PeerASN, text))
+	r.say(kind, reason, fmt.Sprintf("BGP session with peer %q (%s, AS %d) %s", p.Name, p.Address, p.PeerASN, text))
 }
 
 // phase tells that the node began to leave, has left or came back.
@@ -65,10 +84,81 @@ func (r *recorder) phase(n speaker.Node, was, is speaker.Phase) {
 	}
 	switch {
 	case is == speaker.Draining:
-		r.events.Event(r.node, corev1.EventTypeNormal, EventRoutesMarked, "The node leaves ("+why+"): its routes are marked GRACEFUL_SHUTDOWN")
+		r.say(corev1.EventTypeNormal, EventRoutesMarked, "The node leaves ("+why+"): its routes are marked GRACEFUL_SHUTDOWN")
 	case is == speaker.Drained && was != 0:
-		r.events.Event(r.node, corev1.EventTypeNormal, EventRoutesWithdrawn, "The node leaves ("+why+") and its drain time is over: its routes are withdrawn")
+		r.say(corev1.EventTypeNormal, EventRoutesWithdrawn, "The node leaves ("+why+") and its drain time is over: its routes are withdrawn")
 	case is == speaker.Serving && (was == speaker.Draining || was == speaker.Drained):
-		r.events.Event(r.node, corev1.EventTypeNormal, EventRoutesRestored, "The node stays: its routes are announced again")
+		r.say(corev1.EventTypeNormal, EventRoutesRestored, "The node stays: its routes are announced again")
 	}
+}
+
+// told is an event that was written.
+type told struct {
+	name  string
+	count int32
+	at    time.Time
+}
+
+// run writes events until ctx ends.
+func (r *recorder) run(ctx context.Context) {
+	memory := map[note]*told{}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case n := <-r.queue:
+			if err := r.write(ctx, memory, n); err != nil && ctx.Err() == nil {
+				klog.FromContext(ctx).Error(err, "An event was not written", "reason", n.reason)
+			}
+		}
+	}
+}
+
+// write writes an event anew, or counts one that was written before.
+func (r *recorder) write(ctx context.Context, memory map[note]*told, n note) error {
+	now := time.Now()
+	t, again := memory[n]
+	if again {
+		if t.count++; now.Sub(t.at) < eventInterval {
+			return nil
+		}
+		t.at = now
+		err := r.count(ctx, *t)
+		if !apierrors.IsNotFound(err) {
+			return err
+		}
+	}
+	if len(memory) >= eventMemory {
+		clear(memory)
+	}
+	t = &told{name: fmt.Sprintf("%s.%x", r.node, now.UnixNano()), count: 1, at: now}
+	memory[n] = t
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	stamp := metav1.NewTime(now)
+	return r.client.CreateEvent(ctx, &corev1.Event{
+		ObjectMeta: metav1.ObjectMeta{Name: t.name, Namespace: eventNamespace},
+		// As kubelet does, the UID in an event about a Node is its name.
+		InvolvedObject:      corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: r.node, UID: types.UID(r.node)},
+		Type:                n.kind,
+		Reason:              n.reason,
+		Message:             n.text,
+		Source:              corev1.EventSource{Component: "fairlead-speaker", Host: r.node},
+		ReportingController: "fairlead-speaker",
+		ReportingInstance:   r.node,
+		FirstTimestamp:      stamp,
+		LastTimestamp:       stamp,
+		Count:               1,
+	})
+}
+
+// count tells that an event came again.
+func (r *recorder) count(ctx context.Context, t told) error {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	patch, err := json.Marshal(map[string]any{"count": t.count, "lastTimestamp": metav1.NewTime(t.at)})
+	if err != nil {
+		return err
+	}
+	return r.client.PatchEvent(ctx, eventNamespace, t.name, patch)
 }

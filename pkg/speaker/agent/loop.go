@@ -20,9 +20,9 @@ const flushTime = 2 * time.Second
 
 // loop is the state of a running speaker. One goroutine owns it.
 type loop struct {
-	agent    *Agent
-	states   *stateWriter
-	recorder *recorder
+	agent  *Agent
+	states *stateWriter
+	events *recorder
 
 	metal    *cloudconfig.Metal
 	node     speaker.Node
@@ -39,7 +39,7 @@ func newLoop(a *Agent, before speaker.NodeState) *loop {
 	l := &loop{
 		agent:    a,
 		states:   newStateWriter(a.opts),
-		recorder: newRecorder(a.opts.Client, a.opts.Node),
+		events:   newRecorder(a.opts.Client, a.opts.Node),
 		table:    speaker.NewTable(),
 		sessions: map[string]*session{},
 		withheld: map[types.NamespacedName]speaker.Reason{},
@@ -135,7 +135,7 @@ func (l *loop) look(m mail, now time.Time) (wait time.Duration, all bool) {
 	}
 	l.life, l.node = life, node
 	if was != life.Phase {
-		l.recorder.phase(node, was, life.Phase)
+		l.events.phase(node, was, life.Phase)
 	}
 	if !changed && was == life.Phase {
 		return wait, false

@@ -13,8 +13,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 )
@@ -37,7 +35,7 @@ var errPending = errors.New("its password is being read")
 // passwords keeps the passwords that stand outside of the configuration, and
 // reads them again from time to time.
 type passwords struct {
-	client    kubernetes.Interface
+	client    API
 	namespace string
 	changed   func()
 	kick      chan struct{}
@@ -55,7 +53,7 @@ type entry struct {
 	hasty bool // its session is not up
 }
 
-func newPasswords(client kubernetes.Interface, namespace string, changed func()) *passwords {
+func newPasswords(client API, namespace string, changed func()) *passwords {
 	return &passwords{
 		client: client, namespace: namespace, changed: changed,
 		kick: make(chan struct{}, 1), entries: map[cloudconfig.Password]*entry{},
@@ -188,7 +186,7 @@ func (p *passwords) readSecret(ctx context.Context, ref cloudconfig.Password) (c
 		key = defaultSecretKey
 	}
 	what := fmt.Sprintf("password Secret %s/%s", p.namespace, ref.SecretName)
-	obj, err := p.client.CoreV1().Secrets(p.namespace).Get(ctx, ref.SecretName, metav1.GetOptions{})
+	obj, err := p.client.Secret(ctx, p.namespace, ref.SecretName)
 	if apierrors.IsNotFound(err) {
 		return "", fmt.Errorf("%s does not exist; create it with the key %q, or change the peer's password", what, key)
 	}

@@ -135,7 +135,7 @@ func (l *loop) tell() time.Duration {
 			continue
 		}
 		s.told = st.Phase
-		l.recorder.session(s.peer, st)
+		l.events.session(s.peer, st)
 		l.agent.metrics.transition(name, st.Phase)
 	}
 	return next

@@ -13,7 +13,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/klog/v2"
 
 	"github.com/fairlead/fairlead/pkg/speaker"
@@ -34,7 +33,7 @@ func readState(ctx context.Context, o Options) (speaker.NodeState, error) {
 	var out speaker.NodeState
 	backoff := wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Steps: 1 << 20, Cap: 5 * time.Second}
 	err := wait.ExponentialBackoffWithContext(ctx, backoff, func(ctx context.Context) (bool, error) {
-		cm, err := o.Client.CoreV1().ConfigMaps(o.Namespace).Get(ctx, speaker.StateName(o.Node), metav1.GetOptions{})
+		cm, err := o.Client.ConfigMap(ctx, o.Namespace, speaker.StateName(o.Node))
 		switch {
 		case apierrors.IsNotFound(err):
 			return true, nil
@@ -54,7 +53,7 @@ func readState(ctx context.Context, o Options) (speaker.NodeState, error) {
 // stateWriter keeps the node's state object up to date: at once when something
 // but counts changes, and at most every countInterval for counts.
 type stateWriter struct {
-	client    kubernetes.Interface
+	client    API
 	node      string
 	namespace string
 	wake      chan struct{}
@@ -144,7 +143,6 @@ func (w *stateWriter) write(ctx context.Context, s speaker.NodeState) error {
 	if err != nil {
 		return err
 	}
-	api := w.client.CoreV1().ConfigMaps(w.namespace)
 	want := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: speaker.StateName(w.node), Namespace: w.namespace,
@@ -155,9 +153,9 @@ func (w *stateWriter) write(ctx context.Context, s speaker.NodeState) error {
 		},
 		Data: map[string]string{speaker.StateKey: data},
 	}
-	_, err = api.Update(ctx, want, metav1.UpdateOptions{})
+	err = w.client.UpdateConfigMap(ctx, want)
 	if apierrors.IsNotFound(err) {
-		_, err = api.Create(ctx, want, metav1.CreateOptions{})
+		err = w.client.CreateConfigMap(ctx, want)
 	}
 	if err != nil {
 		return fmt.Errorf("state object %s/%s: %w", w.namespace, want.Name, errors.Join(err, ctx.Err()))

@@ -5,15 +5,13 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"reflect"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/informers"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/fairlead/fairlead/pkg/speaker"
@@ -22,43 +20,30 @@ import (
 // byService indexes EndpointSlices by the Service that they belong to.
 const byService = "service"
 
-// notHeadless leaves out the EndpointSlices of headless Services, which no load
-// balancer can have.
-const notHeadless = "!" + corev1.IsHeadlessService
-
 // cluster is the speaker's picture of the cluster: what it needs of Services,
 // EndpointSlices and its own Node, and no more.
 type cluster struct {
-	node      string
-	services  cache.SharedIndexInformer
-	slices    cache.SharedIndexInformer
-	nodes     cache.SharedIndexInformer
-	factories []informers.SharedInformerFactory
+	node     string
+	services cache.SharedIndexInformer
+	slices   cache.SharedIndexInformer
+	nodes    cache.SharedIndexInformer
+	running  sync.WaitGroup
 }
 
 // newCluster prepares the watches of a node's speaker; events tell the inbox.
-func newCluster(client kubernetes.Interface, node string, in *inbox) (*cluster, error) {
+func newCluster(client API, node string, in *inbox) (*cluster, error) {
 	c := &cluster{node: node}
-	factory := func(tweak func(*metav1.ListOptions)) informers.SharedInformerFactory {
-		f := informers.NewSharedInformerFactoryWithOptions(client, 0,
-			informers.WithTransform(c.strip), informers.WithTweakListOptions(tweak))
-		c.factories = append(c.factories, f)
-		return f
-	}
-	c.services = factory(func(*metav1.ListOptions) {}).Core().V1().Services().Informer()
-	c.slices = factory(func(o *metav1.ListOptions) { o.LabelSelector = notHeadless }).
-		Discovery().V1().EndpointSlices().Informer()
-	c.nodes = factory(func(o *metav1.ListOptions) {
-		o.FieldSelector = fields.OneTermEqualSelector("metadata.name", node).String()
-	}).Core().V1().Nodes().Informer()
-
-	err := c.slices.AddIndexers(cache.Indexers{byService: func(obj any) ([]string, error) {
-		s, ok := obj.(*discoveryv1.EndpointSlice)
-		if !ok {
-			return nil, nil
-		}
-		return []string{serviceOf(s).String()}, nil
-	}})
+	c.services = cache.NewSharedIndexInformer(client.Services(), &corev1.Service{}, 0, cache.Indexers{})
+	c.slices = cache.NewSharedIndexInformer(client.EndpointSlices(), &discoveryv1.EndpointSlice{}, 0, cache.Indexers{
+		byService: func(obj any) ([]string, error) {
+			if s, ok := obj.(*discoveryv1.EndpointSlice); ok {
+				return []string{serviceOf(s).String()}, nil
+			}
+			return nil, fmt.Errorf("%T is no EndpointSlice", obj)
+		},
+	})
+	c.nodes = cache.NewSharedIndexInformer(client.Node(node), &corev1.Node{}, 0, cache.Indexers{})
+	err := errors.Join(c.services.SetTransform(c.strip), c.slices.SetTransform(c.strip), c.nodes.SetTransform(c.strip))
 	_, err1 := c.services.AddEventHandler(changes(func(obj any) {
 		if s, ok := obj.(*corev1.Service); ok {
 			in.service(types.NamespacedName{Namespace: s.Namespace, Name: s.Name})
@@ -115,18 +100,14 @@ func same(a, b any) bool {
 // start runs the watches until ctx ends, and waits for the first complete
 // picture. It returns false when waiting ended before.
 func (c *cluster) start(ctx, waiting context.Context) bool {
-	for _, f := range c.factories {
-		f.Start(ctx.Done())
+	for _, i := range []cache.SharedIndexInformer{c.services, c.slices, c.nodes} {
+		c.running.Go(func() { i.RunWithContext(ctx) })
 	}
 	return cache.WaitForCacheSync(waiting.Done(), c.services.HasSynced, c.slices.HasSynced, c.nodes.HasSynced)
 }
 
 // stop waits until the watches have ended; their ctx must have.
-func (c *cluster) stop() {
-	for _, f := range c.factories {
-		f.Shutdown()
-	}
-}
+func (c *cluster) stop() { c.running.Wait() }
 
 // own returns the speaker's node as it is now.
 func (c *cluster) own() speaker.Node {

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent_test
+
+import (
+	"testing"
+
+	"github.com/fairlead/fairlead/pkg/speaker/internal/testrouter"
+)
+
+func TestMain(m *testing.M) { testrouter.Main(m) }
