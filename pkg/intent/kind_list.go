@@ -61,9 +61,16 @@ func (k List) allowed() string {
 
 func (k List) example() string { return k.Item.example() }
 
+// blanks is how many spaces may separate the items of a list, on average when
+// it is full. It bounds the policy's filter, whose time grows by the square.
+const blanks = 8
+
 func (k List) parse(raw string) (value, bool) {
 	parts := strings.Split(strings.TrimSpace(raw), k.Sep.text())
 	if k.Sep == Space {
+		if len(parts) > blanks*k.Max {
+			return nil, false
+		}
 		parts = slices.DeleteFunc(parts, func(s string) bool { return strings.TrimSpace(s) == "" })
 	}
 	if len(parts) == 0 || len(parts) > k.Max {
@@ -83,10 +90,12 @@ func (k List) parse(raw string) (value, bool) {
 
 func (k List) cel(v string) string {
 	list := fmt.Sprintf("%s.trim().split(%s)", v, celString(k.Sep.text()))
+	guard := ""
 	if k.Sep == Space {
+		guard = fmt.Sprintf("size(%s) <= %d && ", list, blanks*k.Max)
 		list += ".filter(s, s.trim() != '')"
 	}
-	return fmt.Sprintf("size(%[1]s) <= %[2]d && size(%[1]s) >= 1 && %[1]s.map(i, i.trim()).all(i, i != '' && %[3]s)",
+	return guard + fmt.Sprintf("size(%[1]s) <= %[2]d && size(%[1]s) >= 1 && %[1]s.map(i, i.trim()).all(i, i != '' && %[3]s)",
 		list, k.Max, k.Item.cel("i"))
 }
 

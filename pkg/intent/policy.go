@@ -14,11 +14,16 @@ import (
 // PolicyName is the name of the admission policy and of its binding.
 const PolicyName = "fairlead-annotations"
 
+// maxAnnotations is how many annotations of a Service the policy looks
+// through: its time grows by the square.
+const maxAnnotations = 1000
+
 // Policy is the admission policy that refuses a request with a misspelt or
 // invalid annotation, with the sentences that [New] would give. It judges only
 // the annotations that the request adds or changes, and only Services that we
 // may serve: those of type LoadBalancer without a class or with one of ours.
-// Values that a peer tolerates pass. It needs Kubernetes 1.30.
+// Values that a peer tolerates pass, and so do Services with more annotations
+// than anyone needs. It needs Kubernetes 1.30.
 //
 // A fault of the policy itself lets the request pass: New judges it again.
 func (r *Registry) Policy() *admissionregistrationv1.ValidatingAdmissionPolicy {
@@ -53,6 +58,8 @@ func (r *Registry) Policy() *admissionregistrationv1.ValidatingAdmissionPolicy {
 			FailurePolicy:    &ignore,
 			MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: services()},
 			MatchConditions: []admissionregistrationv1.MatchCondition{
+				{Name: "annotations", Expression: fmt.Sprintf(
+					"!has(object.metadata.annotations) || size(object.metadata.annotations) <= %d", maxAnnotations)},
 				{Name: "load-balancer", Expression: "object.spec.type == 'LoadBalancer'"},
 				{Name: "class", Expression: "!has(object.spec.loadBalancerClass) || " +
 					"object.spec.loadBalancerClass.startsWith(" + celString(ownPrefix) + ")"},
