@@ -3,6 +3,7 @@
 package ipam
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -130,7 +131,7 @@ func stateOf(holders []Holder, pools ...cloudconfig.Pool) State {
 // answerText is an answer on one line.
 func answerText(a Answer) string {
 	if a.Err != nil {
-		e, ok := a.Err.(*plan.Error) //nolint:errorlint // refusals are documented to be this type
+		e, ok := errors.AsType[*plan.Error](a.Err)
 		if !ok {
 			return "bad error type: " + a.Err.Error()
 		}

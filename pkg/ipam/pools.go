@@ -4,12 +4,11 @@ package ipam
 
 import (
 	"cmp"
+	"encoding/binary"
 	"math"
 	"math/bits"
 	"net/netip"
 	"slices"
-
-	"encoding/binary"
 
 	"go4.org/netipx"
 	"k8s.io/apimachinery/pkg/labels"

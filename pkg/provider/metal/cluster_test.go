@@ -43,10 +43,10 @@ type outcome struct {
 	status map[plan.Key]*v1.LoadBalancerStatus
 }
 
-func newCluster(t testing.TB, config string) *cluster {
-	t.Helper()
+func newCluster(tb testing.TB, config string) *cluster {
+	tb.Helper()
 	c := &cluster{
-		TB:         t,
+		TB:         tb,
 		services:   cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}),
 		namespaces: cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{}),
 		registry:   intent.Annotations(),
@@ -66,11 +66,11 @@ func (c *cluster) restart(config string) {
 	})
 }
 
-func parseConfig(t testing.TB, text string) *cloudconfig.Config {
-	t.Helper()
+func parseConfig(tb testing.TB, text string) *cloudconfig.Config {
+	tb.Helper()
 	c, err := cloudconfig.Parse([]byte(text))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }
