@@ -6,11 +6,8 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"os"
-	"runtime/debug"
-	"strings"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
@@ -28,83 +25,62 @@ import (
 	"github.com/fairlead/fairlead/pkg/speaker/bgp"
 )
 
-// gcPercent trades a little CPU, of which a speaker needs little, for memory on
-// every node: at 1,000 Services 5 MiB less than Go's default of 100.
-const gcPercent = 40
-
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	agent.TuneMemory()
 	os.Exit(cli.Run(command()))
 }
 
-// flags are what the command line says.
-type flags struct {
-	cloudConfig, kubeconfig, node, namespace, metrics, source string
-	unclassed                                                 bool
-}
-
 func command() *cobra.Command {
-	var f flags
+	opts := agent.Options{Open: open(), BootID: agent.BootID(), Version: version.Get().GitVersion}
+	var config, kubeconfig, metrics string
+	var unclassed bool
 	logging := logsapi.NewLoggingConfiguration()
 	cmd := &cobra.Command{
-		Use:           "fairlead-speaker",
-		Short:         "Announce the load-balancer addresses of this node over BGP",
-		Args:          cobra.NoArgs,
-		SilenceUsage:  true,
-		SilenceErrors: false,
+		Use:          "fairlead-speaker",
+		Short:        "Announce the load-balancer addresses of this node over BGP",
+		Args:         cobra.NoArgs,
+		SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			logs.InitLogs()
 			if err := logsapi.ValidateAndApply(logging, nil); err != nil {
 				return err
 			}
+			if !unclassed {
+				opts.Unclassed = speaker.UnclassedForeign
+			}
 			ctx, stop := agent.UntilStopped(cmd.Context())
 			defer stop()
-			return run(ctx, f)
+			var err error
+			if opts.Client, err = agent.LoadClient(kubeconfig, opts.Version); err != nil {
+				return err
+			}
+			return run(ctx, opts, config, metrics)
 		},
 	}
 	fs := cmd.Flags()
-	fs.StringVar(&f.cloudConfig, "cloud-config", "", "the cloud-config file; it is read again when it changes")
-	fs.StringVar(&f.kubeconfig, "kubeconfig", "", "the kubeconfig file; empty inside a Pod")
-	fs.StringVar(&f.node, "node-name", os.Getenv("NODE_NAME"), "the name of this node; NODE_NAME by default")
-	fs.StringVar(&f.namespace, "namespace", "fairlead-system", "the namespace of the state objects and of passwords' Secrets")
-	fs.StringVar(&f.metrics, "metrics-bind-address", agent.DefaultAddress, "where /metrics, /healthz and /readyz are served; 0 for nowhere")
-	fs.StringVar(&f.source, "source-address", "", "the source address of this node's BGP sessions of that IP family; it wins over a peer's sourceAddress")
-	fs.BoolVar(&f.unclassed, "announce-unclassed", true, "announce Services without spec.loadBalancerClass")
+	fs.StringVar(&config, "cloud-config", "", "the cloud-config file; it is read again when it changes")
+	fs.StringVar(&kubeconfig, "kubeconfig", "", "the kubeconfig file; empty inside a Pod")
+	fs.StringVar(&opts.Node, "node-name", os.Getenv("NODE_NAME"), "the name of this node; NODE_NAME by default")
+	fs.StringVar(&opts.Namespace, "namespace", "fairlead-system", "the namespace of the state objects and of passwords' Secrets")
+	fs.StringVar(&metrics, "metrics-bind-address", agent.DefaultAddress, "where /metrics, /healthz and /readyz are served; 0 for nowhere")
+	fs.TextVar(&opts.Source, "source-address", netip.Addr{}, "the source address of this node's BGP sessions of that IP family; it wins over a peer's sourceAddress")
+	fs.BoolVar(&unclassed, "announce-unclassed", true, "announce Services without spec.loadBalancerClass")
 	logsapi.AddFlags(logging, fs)
+	cobra.CheckErr(cmd.MarkFlagRequired("cloud-config"))
 	return cmd
 }
 
-func run(ctx context.Context, f flags) error {
-	var source netip.Addr
-	if f.source != "" {
-		var err error
-		if source, err = netip.ParseAddr(f.source); err != nil {
-			return fmt.Errorf("--source-address %q: not an IP address; write one of this node's", f.source)
-		}
-	}
-	unclassed := speaker.UnclassedOurs
-	if !f.unclassed {
-		unclassed = speaker.UnclassedForeign
-	}
-	client, err := agent.LoadClient(f.kubeconfig, version.Get().GitVersion)
-	if err != nil {
-		return err
-	}
-	a, err := agent.New(agent.Options{
-		Client: client, Open: open(), Node: strings.ToLower(f.node), Namespace: f.namespace, Source: source,
-		Unclassed: unclassed, BootID: agent.BootID(), Version: version.Get().GitVersion,
-	})
+func run(ctx context.Context, opts agent.Options, config, metrics string) error {
+	a, err := agent.New(opts)
 	if err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return a.Serve(ctx, f.metrics) })
+	g.Go(func() error { return a.Serve(ctx, metrics) })
 	g.Go(func() error {
-		cloudconfig.Watch(ctx, f.cloudConfig, func(c *cloudconfig.Config, err error) { a.Reconfigure(ctx, c, err) })
+		cloudconfig.Watch(ctx, config, func(c *cloudconfig.Config, err error) { a.Reconfigure(ctx, c, err) })
 		return nil
 	})
 	g.Go(func() error {
@@ -116,8 +92,8 @@ func run(ctx context.Context, f flags) error {
 
 // open makes sessions with GoBGP, whose log goes where ours does.
 func open() agent.OpenFunc {
-	host := bgp.NewHost(logr.ToSlogHandler(klog.Background().WithName("gobgp")))
 	return func(ctx context.Context, cfg speaker.SessionConfig, routes []speaker.Route, changed func()) (agent.Session, error) {
+		host := bgp.NewHost(logr.ToSlogHandler(klog.FromContext(ctx).WithName("gobgp")))
 		return host.Open(ctx, cfg, routes, changed)
 	}
 }
