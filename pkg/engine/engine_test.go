@@ -564,3 +564,27 @@ func TestEventsAreSaidOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestNoticesOfQuickPassesAreAllTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newCloud())
+		tell := newTeller(r.Options)
+		svc := r.put(t, service("web", 80))
+		item := provider.Item{Key: keyOf("web"), Service: svc}
+		for _, text := range []string{"first", "second", "second"} {
+			tell.tell(identOf(svc), item, outcome{notices: []provider.Notice{{Reason: "Told", Message: text}}})
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			tell.run(ctx)
+			close(done)
+		}()
+		synctest.Wait()
+		cancel()
+		<-done
+		if said := r.said(); !slices.Equal(said, []string{"Normal Told first", "Normal Told second"}) {
+			t.Errorf("events %q, want each notice once", said)
+		}
+	})
+}

@@ -4,7 +4,9 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -85,4 +87,38 @@ func (e *Engine) reportGroup(ctx context.Context, name provider.Group, entries [
 		}
 	}
 	return g, nil
+}
+
+// String is the plan of the group for people: its steps, then what is refused
+// and what users should know.
+func (g GroupPlan) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Group %s, Services: %d\n%s", g.Group, g.Services, g.Plan)
+	for _, key := range slices.SortedFunc(maps.Keys(g.Refused), plan.CompareKeys) {
+		fmt.Fprintf(&b, "! %s: %v\n", key, g.Refused[key])
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(g.Notices), plan.CompareKeys) {
+		for _, n := range g.Notices[key] {
+			fmt.Fprintf(&b, "i %s: %s: %s\n", key, n.Reason, n.Message)
+		}
+	}
+	return b.String()
+}
+
+// MarshalJSON is {"group": …, "services": N, "plan": {…}, "refused": {SERVICE:
+// SENTENCE}, "notices": {SERVICE: [SENTENCE]}}.
+func (g GroupPlan) MarshalJSON() ([]byte, error) {
+	refused := map[string]string{}
+	for key, err := range g.Refused {
+		refused[key.String()] = err.Error()
+	}
+	notices := map[string][]string{}
+	for key, ns := range g.Notices {
+		for _, n := range ns {
+			notices[key.String()] = append(notices[key.String()], n.Reason+": "+n.Message)
+		}
+	}
+	return json.Marshal(map[string]any{
+		"group": g.Group, "services": g.Services, "plan": g.Plan, "refused": refused, "notices": notices,
+	})
 }

@@ -66,10 +66,12 @@ func newTeller(o Options) *teller {
 	}
 }
 
-// tell puts the newest message about a Service in place of the last.
+// tell puts the newest message about a Service in place of the last. Notices
+// that were not told yet are kept: they are of what happened, not of how it is.
 func (t *teller) tell(id ident, item provider.Item, out outcome) {
 	t.mu.Lock()
-	t.news[id] = message{item: item, err: out.err, notices: out.notices, removed: out.removed}
+	notices := slices.Concat(t.news[id].notices, out.notices)
+	t.news[id] = message{item: item, err: out.err, notices: notices, removed: out.removed}
 	t.mu.Unlock()
 	t.queue.Add(id)
 }
@@ -137,8 +139,8 @@ func (t *teller) sendEvents(m, last message) {
 	if m.err != nil && (last.err == nil || last.err.Error() != m.err.Error()) {
 		t.Recorder.Event(m.item.Service, v1.EventTypeWarning, reasonOf(m.err), m.err.Error())
 	}
-	for _, n := range m.notices {
-		if slices.Contains(last.notices, n) {
+	for i, n := range m.notices {
+		if slices.Contains(last.notices, n) || slices.Contains(m.notices[:i], n) {
 			continue
 		}
 		kind := v1.EventTypeNormal
