@@ -26,6 +26,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/pkg/engine"
 )
 
 // serviceResync is how often the upstream service controller looks at its cache
@@ -106,6 +107,7 @@ func newManager(ctx context.Context, opts *Options, clouds []Cloud) (*manager, e
 		writes: &writes{clock: wall},
 	}
 	log := klog.FromContext(ctx)
+	engine.RegisterMetrics()
 	log.Info("Starting", "version", version.Get().GitVersion, "provider", chosen.Name)
 	logFaults(log, conf)
 	return m, m.connect()
