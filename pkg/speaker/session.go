@@ -50,6 +50,11 @@ func NewSessionConfig(p *cloudconfig.Peer, n Node, source netip.Addr, password c
 	if source.IsValid() && source.Is4() == p.Address.Is4() {
 		c.Source = source
 	}
+	if !c.Source.IsValid() && c.Address.Is6() && !c.Address.IsLinkLocalUnicast() {
+		// The kernel might choose an autoconfigured address, which the router
+		// does not know.
+		c.Source, _ = n.addr(c.Address)
+	}
 	if !c.RouterID.IsValid() {
 		c.RouterID = routerID(n)
 	}

@@ -37,7 +37,7 @@ func newCluster(client API, node string, in *inbox) (*cluster, error) {
 	c.slices = cache.NewSharedIndexInformer(client.EndpointSlices(), &discoveryv1.EndpointSlice{}, 0, cache.Indexers{
 		byService: func(obj any) ([]string, error) {
 			if s, ok := obj.(*discoveryv1.EndpointSlice); ok {
-				return []string{serviceOf(s).String()}, nil
+				return []string{speaker.ServiceOf(s).String()}, nil
 			}
 			return nil, fmt.Errorf("%T is no EndpointSlice", obj)
 		},
@@ -51,7 +51,7 @@ func newCluster(client API, node string, in *inbox) (*cluster, error) {
 	}))
 	_, err2 := c.slices.AddEventHandler(changes(func(obj any) {
 		if s, ok := obj.(*discoveryv1.EndpointSlice); ok {
-			in.service(serviceOf(s))
+			in.service(speaker.ServiceOf(s))
 		}
 	}))
 	_, err3 := c.nodes.AddEventHandler(changes(func(any) { in.nudge() }))
@@ -87,7 +87,7 @@ func same(a, b any) bool {
 			reflect.DeepEqual(a.Labels, b.Labels) && a.DeletionTimestamp.Equal(b.DeletionTimestamp)
 	case *discoveryv1.EndpointSlice:
 		b, ok := b.(*discoveryv1.EndpointSlice)
-		return ok && a.AddressType == b.AddressType && serviceOf(a) == serviceOf(b) &&
+		return ok && a.AddressType == b.AddressType && speaker.ServiceOf(a) == speaker.ServiceOf(b) &&
 			reflect.DeepEqual(a.Endpoints, b.Endpoints)
 	case *corev1.Node:
 		b, ok := b.(*corev1.Node)
@@ -150,8 +150,4 @@ func (c *cluster) all() map[types.NamespacedName]struct{} {
 		}
 	}
 	return out
-}
-
-func serviceOf(s *discoveryv1.EndpointSlice) types.NamespacedName {
-	return types.NamespacedName{Namespace: s.Namespace, Name: s.Labels[discoveryv1.LabelServiceName]}
 }
