@@ -6,8 +6,8 @@ SHELL := /bin/sh
 GO ?= go
 .DEFAULT_GOAL := help
 
-# version is what the binaries say they are.
-version := $(shell git describe --tags --always --dirty 2>/dev/null || echo v0.0.0-unknown)
+# version is what the binaries say they are. component-base wants vX.Y.Z first.
+version := $(shell git describe --tags --match 'v*' --dirty 2>/dev/null || echo v0.0.0-$$(git describe --always --dirty 2>/dev/null || echo unknown))
 ldflags := -s -w -X k8s.io/component-base/version.gitVersion=$(version)
 commands := $(notdir $(wildcard cmd/*))
 lint := $(GO) tool -modfile=go.tools.mod golangci-lint
