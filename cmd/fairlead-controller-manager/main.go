@@ -14,11 +14,9 @@ import (
 	_ "k8s.io/component-base/metrics/prometheus/version"  // kubernetes_build_info
 
 	"github.com/fairlead/fairlead/pkg/ccm"
-	"github.com/fairlead/fairlead/pkg/engine"
 )
 
 func main() {
-	engine.RegisterMetrics()
 	cmd, err := ccm.NewCommand(ccm.Clouds())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -13,6 +13,8 @@ import (
 	logsapi "k8s.io/component-base/logs/api/v1"
 	"k8s.io/component-base/term"
 	"k8s.io/component-base/version/verflag"
+
+	"github.com/fairlead/fairlead/pkg/engine"
 )
 
 // Name is the name of the command, and of the component in events.
@@ -38,6 +40,7 @@ knows of its nodes. It takes the flags of every cloud controller manager.`,
 				return err
 			}
 			cliflag.PrintFlags(cmd.Flags())
+			engine.RegisterMetrics()
 			return Run(cmd.Context(), opts, clouds, cmd.OutOrStdout())
 		},
 	}

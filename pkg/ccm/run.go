@@ -26,7 +26,6 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
-	"github.com/fairlead/fairlead/pkg/engine"
 )
 
 // serviceResync is how often the upstream service controller looks at its cache
@@ -107,7 +106,6 @@ func newManager(ctx context.Context, opts *Options, clouds []Cloud) (*manager, e
 		writes: &writes{clock: wall},
 	}
 	log := klog.FromContext(ctx)
-	engine.RegisterMetrics()
 	log.Info("Starting", "version", version.Get().GitVersion, "provider", chosen.Name)
 	logFaults(log, conf)
 	return m, m.connect()
