@@ -121,7 +121,8 @@ func (a *Agent) Run(ctx context.Context) error {
 		return stopped(ctx, err)
 	}
 	l := newLoop(a, before)
-	background.Go(func() { l.states.run(inner) })
+	l.stopStates = l.states.start(inner)
+	defer l.stopStates()
 	background.Go(func() { l.events.run(inner) })
 	l.begin(starting, first)
 	if l.life.Phase == speaker.Holding {

@@ -181,6 +181,13 @@ metal:
 // start runs a speaker; the function it returns stops it, once.
 func start(t *testing.T, o agent.Options, m *cloudconfig.Metal) func() {
 	t.Helper()
+	_, stop := launch(t, o, m)
+	return stop
+}
+
+// launch runs a speaker and returns what stops it, once.
+func launch(t *testing.T, o agent.Options, m *cloudconfig.Metal) (*agent.Agent, func()) {
+	t.Helper()
 	a, err := agent.New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +203,7 @@ func start(t *testing.T, o agent.Options, m *cloudconfig.Metal) func() {
 		}
 	})
 	t.Cleanup(stop)
-	return stop
+	return a, stop
 }
 
 func createNode(t *testing.T, c kubernetes.Interface, name string) {

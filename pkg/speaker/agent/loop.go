@@ -23,6 +23,8 @@ type loop struct {
 	agent  *Agent
 	states *stateWriter
 	events *recorder
+	// stopStates ends the writing of states.
+	stopStates func()
 
 	metal    *cloudconfig.Metal
 	node     speaker.Node

@@ -75,6 +75,9 @@ func (p *passwords) lookup(ref cloudconfig.Password, up bool) (cloudconfig.Secre
 	}
 	if urgent := !up; !ok || urgent != e.hasty {
 		e.hasty = urgent
+		if urgent { // it may have been changed
+			e.due = time.Time{}
+		}
 		select {
 		case p.kick <- struct{}{}:
 		default:
@@ -105,9 +108,6 @@ func (p *passwords) pass(ctx context.Context, now time.Time) time.Duration {
 	var due []cloudconfig.Password
 	next := now.Add(secretInterval)
 	for ref, e := range p.entries {
-		if haste := now.Add(secretHaste); e.hasty && e.due.After(haste) {
-			e.due = haste
-		}
 		if !e.due.After(now) {
 			due = append(due, ref)
 			e.due = now.Add(interval(ref, e.hasty))

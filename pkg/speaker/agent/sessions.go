@@ -157,6 +157,7 @@ func (l *loop) end(ctx context.Context) {
 		state.Sessions[i].LastError = "the speaker was stopped"
 	}
 	state.Stopped = time.Now().UTC().Truncate(time.Second)
+	l.stopStates() // so that none comes after the last
 	ctx, cancel := context.WithTimeout(ctx, flushTime)
 	defer cancel()
 	if err := l.states.write(ctx, state); err != nil {

@@ -84,6 +84,21 @@ func (w *stateWriter) set(s speaker.NodeState) {
 	}
 }
 
+// start writes until ctx ends or the function that it returns is called, which
+// waits for the end of a write under way.
+func (w *stateWriter) start(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
 // run writes until ctx ends. What cannot be written is tried again.
 func (w *stateWriter) run(ctx context.Context) {
 	log := klog.FromContext(ctx)
