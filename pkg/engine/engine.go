@@ -57,6 +57,9 @@ type Engine struct {
 
 var _ cloudprovider.LoadBalancer = (*Engine)(nil)
 
+// eventRoom lets a pass tell of many Services while the scheduler is busy.
+const eventRoom = 1024
+
 // errStopping answers callers when the process ends before their turn.
 var errStopping = errors.New("the controller is stopping; the next leader goes on")
 
@@ -65,7 +68,7 @@ func New(o Options) *Engine {
 	return &Engine{
 		Options:  o,
 		requests: make(chan request),
-		events:   make(chan event),
+		events:   make(chan event, eventRoom),
 		nodes:    make(chan struct{}, 1),
 		stopped:  make(chan struct{}),
 	}

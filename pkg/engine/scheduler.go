@@ -13,6 +13,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 )
 
@@ -39,9 +40,9 @@ func (e *entry) callersWant(o op) bool {
 // group is what the scheduler knows of one provider.Group.
 type group struct {
 	waiting map[ident]*entry
-	busy    map[ident]struct{} // in a pass, or with private steps still running
-	running bool               // the shared part of a pass is under way
-	parked  map[ident]*entry   // refused: tried again when something is freed
+	busy    map[plan.Key]struct{} // in a pass, or with private steps still running
+	running bool                  // the shared part of a pass is under way
+	parked  map[ident]*entry      // refused: tried again when something is freed
 }
 
 func (g *group) idle() bool {
@@ -99,6 +100,7 @@ func (s *scheduler) loop(ctx context.Context) {
 			s.admitWaiting()
 		case ev := <-s.events:
 			s.handle(ev)
+			s.handleWaiting()
 		case <-retry:
 		case <-s.nodes:
 			if window == nil {
@@ -129,6 +131,19 @@ func (s *scheduler) admitWaiting() {
 	}
 }
 
+// handleWaiting takes the news that is already there: a shared write ends
+// for many Services at once.
+func (s *scheduler) handleWaiting() {
+	for {
+		select {
+		case ev := <-s.events:
+			s.handle(ev)
+		default:
+			return
+		}
+	}
+}
+
 // admit puts a request into the waiting room of its group.
 func (s *scheduler) admit(r request) {
 	id := identOf(r.service)
@@ -150,7 +165,7 @@ func (s *scheduler) admit(r request) {
 func (s *scheduler) group(name provider.Group) *group {
 	g, ok := s.groups[name]
 	if !ok {
-		g = &group{waiting: map[ident]*entry{}, busy: map[ident]struct{}{}, parked: map[ident]*entry{}}
+		g = &group{waiting: map[ident]*entry{}, busy: map[plan.Key]struct{}{}, parked: map[ident]*entry{}}
 		s.groups[name] = g
 	}
 	return g
@@ -200,7 +215,7 @@ func (s *scheduler) startDue(ctx context.Context) <-chan time.Time {
 		g.running = true
 		for _, en := range due {
 			delete(g.waiting, en.ident)
-			g.busy[en.ident] = struct{}{}
+			g.busy[en.Key] = struct{}{}
 		}
 		s.passes.Go(func() { s.pass(ctx, name, due) })
 	}
@@ -214,10 +229,7 @@ func (s *scheduler) startDue(ctx context.Context) <-chan time.Time {
 // when the next one may. A drift pass writes nothing, so it goes alone, when
 // nothing else is due.
 func (g *group) due(now time.Time) (due []*entry, next time.Time) {
-	taken := map[string]struct{}{}
-	for id := range g.busy {
-		taken[id.String()] = struct{}{}
-	}
+	taken := map[plan.Key]struct{}{}
 	for id, w := range g.waiting {
 		if w.notBefore.After(now) {
 			if next.IsZero() || w.notBefore.Before(next) {
@@ -225,10 +237,12 @@ func (g *group) due(now time.Time) (due []*entry, next time.Time) {
 			}
 			continue
 		}
-		if _, ok := taken[id.String()]; ok {
+		_, busy := g.busy[id.Key]
+		_, twin := taken[id.Key]
+		if busy || twin {
 			continue
 		}
-		taken[id.String()] = struct{}{}
+		taken[id.Key] = struct{}{}
 		due = append(due, w)
 	}
 	writes := slices.DeleteFunc(slices.Clone(due), isDrift)
@@ -247,7 +261,7 @@ func (s *scheduler) handle(ev event) {
 		g.running = false
 	}
 	if ev.ended != nil {
-		delete(g.busy, ev.ended.ident)
+		delete(g.busy, ev.ended.Key)
 		s.settle(g, ev.ended, ev.out)
 	}
 	if ev.freed {
@@ -321,34 +335,30 @@ func (s *scheduler) drift(ctx context.Context) {
 
 // finish lets the running passes end and answers everybody.
 func (s *scheduler) finish() {
-	ended := make(chan struct{})
 	go func() {
 		s.passes.Wait()
-		close(ended)
+		close(s.events)
 	}()
-	for {
+	events := s.events
+	for events != nil {
 		select {
-		case ev := <-s.events:
-			if ev.ended != nil {
-				s.settleLast(ev)
+		case ev, more := <-events:
+			switch {
+			case !more:
+				events = nil
+			case ev.ended != nil:
+				for _, c := range ev.ended.callers {
+					c.done <- answer{status: ev.out.status, err: callerError(c.op, ev.out)}
+				}
 			}
 		case r := <-s.requests:
 			answerAll([]request{r}, errStopping)
-		case <-ended:
-			for _, g := range s.groups {
-				for _, w := range g.waiting {
-					answerAll(w.callers, errStopping)
-				}
-			}
-			return
 		}
 	}
-}
-
-// settleLast answers callers once and for all.
-func (s *scheduler) settleLast(ev event) {
-	for _, c := range ev.ended.callers {
-		c.done <- answer{status: ev.out.status, err: callerError(c.op, ev.out)}
+	for _, g := range s.groups {
+		for _, w := range g.waiting {
+			answerAll(w.callers, errStopping)
+		}
 	}
 }
 

@@ -173,6 +173,9 @@ func (b *bench) measure(ctx context.Context) ([]Row, error) {
 	}); err != nil {
 		return nil, err
 	}
+	if err := add("nothing happens: the cost of watching the manager", func() error { return nil }, func() bool { return true }); err != nil {
+		return nil, err
+	}
 	if err := add("a node added: in every Service's load balancer, quiet", func() error { return b.createNode(ctx, b.Nodes) },
 		func() bool { return b.uninitialised() == 0 }); err != nil {
 		return nil, err
