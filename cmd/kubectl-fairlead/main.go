@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command kubectl-fairlead is the kubectl plugin.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/fairlead/fairlead/pkg/ccm"
+	"github.com/fairlead/fairlead/pkg/cli"
+)
+
+func main() {
+	os.Exit(run())
+}
+
+// run returns the exit code: 0 when all is well, 1 for an error, 2 when a plan
+// is not empty.
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
+	err := cli.NewRootCommand(streams, ccm.Clouds()).ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, cli.ErrPlanned):
+		return 2
+	}
+	fmt.Fprintln(os.Stderr, "Error:", err)
+	return 1
+}
