@@ -20,8 +20,8 @@ const (
 	// have 30 s by default.
 	drainTime = 10 * time.Second
 	// quietTime is how long no write may have been in flight for the drain to be
-	// over: an answer's status and event are written after it.
-	quietTime = 200 * time.Millisecond
+	// over: an answer's status is written after it.
+	quietTime = 150 * time.Millisecond
 )
 
 // leadership is what runs while we lead.
@@ -66,7 +66,8 @@ func (m *manager) lead(ctx context.Context) error {
 	drain, cancel := context.WithTimeout(services, drainTime)
 	defer cancel()
 	err := l.engine.Drain(drain)
-	err = errors.Join(err, m.writes.quiet(drain, quietTime))
+	err = errors.Join(err, m.writes.objects.quiet(drain, quietTime))
+	m.lastWords(services)
 	if err != nil {
 		log.Error(err, "Stopping with work in flight; the next leader does it again")
 	}

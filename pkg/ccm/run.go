@@ -33,8 +33,8 @@ import (
 // informer starts, which is before that controller does.
 const serviceResync = 30 * time.Second
 
-// lastWordsTime bounds how long the process stays for its own last events.
-const lastWordsTime = time.Second
+// lastWordsTime bounds how long the process stays for its last events.
+const lastWordsTime = 300 * time.Millisecond
 
 // manager is one run of the command.
 type manager struct {
@@ -78,11 +78,11 @@ func Run(ctx context.Context, opts *Options, clouds []Cloud, out io.Writer) erro
 	return err
 }
 
-// lastWords lets the last events be written.
+// lastWords lets events be written that are on their way.
 func (m *manager) lastWords(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, lastWordsTime)
 	defer cancel()
-	if err := m.writes.quiet(ctx, lastWordsTime/20); err != nil {
+	if err := m.writes.events.quiet(ctx, lastWordsTime/10); err != nil {
 		klog.FromContext(ctx).V(2).Info("Events are lost", "reason", err)
 	}
 }
@@ -103,7 +103,7 @@ func newManager(ctx context.Context, opts *Options, clouds []Cloud) (*manager, e
 	wall := clock.RealClock{}
 	m := &manager{
 		CompletedConfig: c, opts: opts, cloud: chosen, conf: conf, clock: wall,
-		writes: &writes{clock: wall},
+		writes: newWrites(wall),
 	}
 	log := klog.FromContext(ctx)
 	log.Info("Starting", "version", version.Get().GitVersion, "provider", chosen.Name)

@@ -10,20 +10,21 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/utils/clock"
 )
 
 // writes counts the requests in flight that may change something in the API
-// server.
+// server, events apart: those may be lost, and queue up behind a burst.
 type writes struct {
-	clock clock.Clock
+	objects, events tally
+	closed          atomic.Bool
+}
 
-	mu     sync.Mutex
-	flying int
-	last   time.Time // when one last began or ended
-	closed bool
+func newWrites(c clock.Clock) *writes {
+	return &writes{objects: tally{clock: c}, events: tally{clock: c}}
 }
 
 var errClosed = errors.New("the lease is being given up: nothing more is written")
@@ -34,8 +35,12 @@ func (w *writes) count(next http.RoundTripper) http.RoundTripper {
 		if isRead(r) {
 			return next.RoundTrip(r)
 		}
-		w.begin()
-		defer w.end()
+		t := &w.objects
+		if isEvent(r) {
+			t = &w.events
+		}
+		t.begin()
+		defer t.end()
 		return next.RoundTrip(r)
 	})
 }
@@ -45,7 +50,7 @@ func (w *writes) count(next http.RoundTripper) http.RoundTripper {
 func (w *writes) fence(next http.RoundTripper) http.RoundTripper {
 	counted := w.count(next)
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
-		if !isRead(r) && w.isShut() {
+		if !isRead(r) && w.closed.Load() {
 			closeBody(r)
 			return nil, errClosed
 		}
@@ -53,31 +58,38 @@ func (w *writes) fence(next http.RoundTripper) http.RoundTripper {
 	})
 }
 
-func (w *writes) begin() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.flying++
-	w.last = w.clock.Now()
+// shut refuses all writes behind the fence from now on.
+func (w *writes) shut() { w.closed.Store(true) }
+
+// tally counts requests in flight.
+type tally struct {
+	clock clock.Clock
+
+	mu     sync.Mutex
+	flying int
+	last   time.Time // when one last began or ended
 }
 
-func (w *writes) end() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.flying--
-	w.last = w.clock.Now()
+func (t *tally) begin() { t.add(1) }
+
+func (t *tally) end() { t.add(-1) }
+
+func (t *tally) add(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.flying += n
+	t.last = t.clock.Now()
 }
 
-// quiet waits until no write has been in flight for the given time from now,
-// or ctx ends. Writes that follow one another, or an answer just given, are
+// quiet waits until no request has been in flight for the given time from now,
+// or ctx ends. Requests that follow one another, or an answer just given, are
 // waited for as long as the pauses between them are shorter.
-func (w *writes) quiet(ctx context.Context, pause time.Duration) error {
-	w.mu.Lock()
-	w.last = w.clock.Now()
-	w.mu.Unlock()
+func (t *tally) quiet(ctx context.Context, pause time.Duration) error {
+	t.add(0)
 	for {
-		w.mu.Lock()
-		flying, idle := w.flying, w.clock.Since(w.last)
-		w.mu.Unlock()
+		t.mu.Lock()
+		flying, idle := t.flying, t.clock.Since(t.last)
+		t.mu.Unlock()
 		wait := pause
 		if flying == 0 {
 			if idle >= pause {
@@ -86,24 +98,11 @@ func (w *writes) quiet(ctx context.Context, pause time.Duration) error {
 			wait = pause - idle
 		}
 		select {
-		case <-w.clock.After(wait):
+		case <-t.clock.After(wait):
 		case <-ctx.Done():
 			return fmt.Errorf("%d writes to the API server still in flight: %w", flying, ctx.Err())
 		}
 	}
-}
-
-// shut refuses all writes behind the fence from now on.
-func (w *writes) shut() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.closed = true
-}
-
-func (w *writes) isShut() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.closed
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
@@ -116,6 +115,11 @@ func closeBody(r *http.Request) {
 	if r.Body != nil {
 		_ = r.Body.Close()
 	}
+}
+
+// isEvent reports whether a request writes an Event.
+func isEvent(r *http.Request) bool {
+	return strings.HasSuffix(r.URL.Path, "/events") || strings.Contains(r.URL.Path, "/events/")
 }
 
 func isRead(r *http.Request) bool {

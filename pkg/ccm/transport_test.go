@@ -64,7 +64,7 @@ func TestDryRunTransportRefusesWrites(t *testing.T) {
 
 func TestQuietWaitsForWritesAndThePauseAfterThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &writes{clock: clock.RealClock{}}
+		w := newWrites(clock.RealClock{})
 		goOn := make(chan struct{})
 		rt := w.fence(answer(goOn))
 		go func() {
@@ -73,7 +73,7 @@ func TestQuietWaitsForWritesAndThePauseAfterThem(t *testing.T) {
 		synctest.Wait()
 		begin := time.Now()
 		quiet := make(chan error, 1)
-		go func() { quiet <- w.quiet(t.Context(), time.Second) }()
+		go func() { quiet <- w.objects.quiet(t.Context(), time.Second) }()
 		<-time.After(5 * time.Second)
 		select {
 		case err := <-quiet:
@@ -102,13 +102,13 @@ func TestQuietWaitsForWritesAndThePauseAfterThem(t *testing.T) {
 
 func TestQuietEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &writes{clock: clock.RealClock{}}
+		w := newWrites(clock.RealClock{})
 		goOn := make(chan struct{})
 		go func() { _ = send(context.WithoutCancel(t.Context()), w.count(answer(goOn)), http.MethodPut, "/x") }()
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		err := w.quiet(ctx, time.Second)
+		err := w.objects.quiet(ctx, time.Second)
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "1 writes") {
 			t.Errorf("error %v, want the deadline and the number of writes", err)
 		}
