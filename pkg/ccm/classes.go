@@ -73,12 +73,10 @@ func (c Classes) ours(svc *v1.Service) bool {
 // any other as one that wants nothing. It is the argument itself where nothing
 // differs.
 func (c Classes) Show(svc *v1.Service) *v1.Service {
-	held := slices.Contains(svc.Finalizers, Finalizer)
-	stock := slices.Contains(svc.Finalizers, StockFinalizer)
 	wants := svc.Spec.Type == v1.ServiceTypeLoadBalancer
 	switch {
-	case c.servedByAnother(svc), !c.ours(svc) && !held:
-		if !wants && !stock {
+	case c.servedByAnother(svc), !c.ours(svc) && !has(svc, Finalizer):
+		if !wants && !has(svc, StockFinalizer) {
 			return svc
 		}
 		return indifferent(svc)
@@ -89,8 +87,8 @@ func (c Classes) Show(svc *v1.Service) *v1.Service {
 		shown.Finalizers = withMark(svc.Finalizers, markOurs, StockFinalizer)
 		return shown
 	}
-	shown := c.showOurs(svc, held, stock)
-	if wants && svc.DeletionTimestamp != nil && !slices.Contains(shown.Finalizers, StockFinalizer) {
+	shown := c.showOurs(svc)
+	if wants && svc.DeletionTimestamp != nil && !has(shown, StockFinalizer) {
 		// Nothing of ours is left, and no finalizer can be added any more: the
 		// upstream controller would try for ever.
 		return indifferent(svc)
@@ -99,13 +97,14 @@ func (c Classes) Show(svc *v1.Service) *v1.Service {
 }
 
 // showOurs is Show for a Service that is ours by its class, or by having none.
-func (c Classes) showOurs(svc *v1.Service, held, stock bool) *v1.Service {
+func (c Classes) showOurs(svc *v1.Service) *v1.Service {
 	leaving := svc.DeletionTimestamp != nil || svc.Spec.Type != v1.ServiceTypeLoadBalancer
 	classed := svc.Spec.LoadBalancerClass != nil
+	held := has(svc, Finalizer)
 	switch {
 	case !classed && !held:
 		return svc
-	case c.Unclassed == ServeUnclassed && (!classed || leaving && stock):
+	case c.Unclassed == ServeUnclassed && (!classed || leaving && has(svc, StockFinalizer)):
 		// Both finalizers were ours: the Service went from one kind to the other
 		// while nobody watched. A finalizer that nobody removes would hold it for
 		// ever.
@@ -116,6 +115,8 @@ func (c Classes) showOurs(svc *v1.Service, held, stock bool) *v1.Service {
 		return reveal(svc, withMark(svc.Finalizers, markOurs))
 	}
 }
+
+func has(svc *v1.Service, finalizer string) bool { return slices.Contains(svc.Finalizers, finalizer) }
 
 // servedByAnother reports whether the class is that of another provider of
 // ours, which uses the same finalizer.

@@ -41,6 +41,8 @@ type shownServices struct {
 }
 
 // Patch translates the finalizers in a strategic merge patch.
+//
+//nolint:revive // argument-limit: the signature is upstream's
 func (s shownServices) Patch(
 	ctx context.Context, name string, pt types.PatchType, patch []byte, opts metav1.PatchOptions, sub ...string,
 ) (*v1.Service, error) {
@@ -61,6 +63,8 @@ type shownNodes struct {
 // makes one for every dual-stack node in every period, since it compares
 // addresses by a map from their type. The answer is then a node with no more
 // than its name; that controller does not read it.
+//
+//nolint:revive // argument-limit: the signature is upstream's
 func (n shownNodes) Patch(
 	ctx context.Context, name string, pt types.PatchType, patch []byte, opts metav1.PatchOptions, sub ...string,
 ) (*v1.Node, error) {

@@ -31,7 +31,7 @@ func (b shownClients) Config(name string) (*rest.Config, error) {
 func (b shownClients) ConfigOrDie(name string) *rest.Config {
 	cfg, err := b.Config(name)
 	if err != nil {
-		klog.Fatal(err)
+		klog.Fatal(err) //nolint:forbidigo // what the interface promises
 	}
 	return cfg
 }
@@ -52,7 +52,7 @@ func (b shownClients) Client(name string) (kubernetes.Interface, error) {
 func (b shownClients) ClientOrDie(name string) kubernetes.Interface {
 	client, err := b.Client(name)
 	if err != nil {
-		klog.Fatal(err)
+		klog.Fatal(err) //nolint:forbidigo // what the interface promises
 	}
 	return client
 }

@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/component-base/metrics"
 	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/klog/v2"
 
@@ -36,6 +37,8 @@ type Deps struct {
 	// Watch calls apply with the cloud-config at once, and again whenever the
 	// file changes, until the provider's context ends. It returns at once.
 	Watch func(apply func(*cloudconfig.Config))
+	// Metrics registers metrics of the provider's own.
+	Metrics func(metrics.StableCollector) error
 	// Informers are running, and those that New asks for are started and synced
 	// before the first pass.
 	Informers informers.SharedInformerFactory
@@ -59,7 +62,7 @@ func newMetal(_ context.Context, d Deps) (provider.Provider, error) {
 		Namespaces: core.Namespaces().Lister(),
 		Config:     d.Config,
 	})
-	if err := legacyregistry.CustomRegister(p.Collector()); err != nil {
+	if err := d.Metrics(p.Collector()); err != nil {
 		return nil, fmt.Errorf("register the metrics of pools: %w", err)
 	}
 	d.Watch(p.Update)
@@ -107,6 +110,7 @@ func (m *manager) makeProvider(ctx, life context.Context) (provider.Provider, *c
 	prov, err := m.cloud.New(life, Deps{
 		Config:    conf,
 		Watch:     func(apply func(*cloudconfig.Config)) { go m.watchConfig(life, apply) },
+		Metrics:   legacyregistry.CustomRegister,
 		Informers: m.SharedInformers,
 		Client:    client,
 	})

@@ -67,7 +67,7 @@ var (
 		if err != nil {
 			return err
 		}
-		build := exec.Command("go", "build", "-o", binDir+"/", "./cmd/fairlead-controller-manager") //nolint:gosec,noctx // G204: our own path; go test bounds it
+		build := exec.Command("go", "build", "-o", binDir+"/", "./cmd/fairlead-controller-manager")
 		build.Dir = root
 		if out, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("build the command: %w\n%s", err, out)
@@ -104,7 +104,7 @@ func (c *cluster) start(t *testing.T, name string, flags ...string) *manager {
 	flags = append([]string{
 		"--kubeconfig=" + c.kubeconfig, "--cloud-provider=metal", "--cloud-config=" + conf, "--secure-port=0",
 	}, flags...)
-	m.cmd = exec.Command(c.binary, flags...) //nolint:gosec,noctx // G204: our own binary, ended by its pid
+	m.cmd = exec.Command(c.binary, flags...)
 	m.cmd.Stdout, m.cmd.Stderr = out, out
 	if err := m.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func (m *manager) wait(t *testing.T) int {
 }
 
 func tail(file string) string {
-	data, err := os.ReadFile(file) //nolint:gosec // G304: a file of the test.
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return err.Error()
 	}

@@ -92,8 +92,11 @@ func release(ctx context.Context, lock resourcelock.Interface) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
 	defer cancel()
 	record, _, err := lock.Get(ctx)
-	if err != nil || record.HolderIdentity != lock.Identity() {
-		return nil //nolint:nilerr // it ends by itself, or is not ours
+	if err != nil {
+		return fmt.Errorf("release lease %s: %w; the next leader waits until it ends", lock.Describe(), err)
+	}
+	if record.HolderIdentity != lock.Identity() {
+		return nil
 	}
 	now := metav1.Now()
 	err = lock.Update(ctx, resourcelock.LeaderElectionRecord{

@@ -108,11 +108,29 @@ func printBGP(out io.Writer, s *site, services []*v1.Service, now time.Time) err
 	fmt.Fprintln(w)
 	fmt.Fprintln(w, "ADDRESS\tSERVICE\tNODE\tANNOUNCED TO\tNOT ANNOUNCED BECAUSE")
 	for _, svc := range services {
-		for _, a := range s.announcements(svc) {
+		all := s.announcements(svc)
+		if same, ok := unaddressed(all); ok {
+			printAnnouncement(w, svc, same)
+			continue
+		}
+		for _, a := range all {
 			printAnnouncement(w, svc, a)
 		}
 	}
 	return w.Flush()
+}
+
+// unaddressed is what all nodes say of a Service that has no address to
+// announce: the same.
+func unaddressed(all []announcement) (announcement, bool) {
+	if len(all) == 0 {
+		return announcement{}, false
+	}
+	d := all[0].decision
+	if len(d.Paths) > 0 || len(d.Withheld) != 1 || d.Withheld[0].Addr.IsValid() {
+		return announcement{}, false
+	}
+	return announcement{node: "-", decision: d}, true
 }
 
 func printAnnouncement(w io.Writer, svc *v1.Service, a announcement) {

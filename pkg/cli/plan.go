@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/component-base/metrics"
 	"k8s.io/utils/clock"
 
 	"github.com/fairlead/fairlead/pkg/ccm"
@@ -116,7 +117,11 @@ func (p *planner) report(ctx context.Context, client kubernetes.Interface, keys 
 			return nil, fmt.Errorf("list %s: %w", kind, ctx.Err())
 		}
 	}
-	prov, err := cloud.New(ctx, ccm.Deps{Config: cfg, Watch: func(func(*cloudconfig.Config)) {}, Informers: factory, Client: client})
+	prov, err := cloud.New(ctx, ccm.Deps{
+		Config: cfg, Informers: factory, Client: client,
+		Watch:   func(func(*cloudconfig.Config)) {},                 // one plan, one configuration
+		Metrics: func(metrics.StableCollector) error { return nil }, // nobody could read them
+	})
 	if err != nil {
 		return nil, fmt.Errorf("make provider %s: %w", cloud.Name, err)
 	}
