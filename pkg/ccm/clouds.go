@@ -136,6 +136,16 @@ func (m *manager) watchConfig(ctx context.Context, apply func(*cloudconfig.Confi
 	})
 }
 
+// watchDrift lets the engine follow the cloud-config. What is wrong with the
+// file is logged by watchConfig.
+func (l *leadership) watchDrift(ctx context.Context) {
+	cloudconfig.Watch(ctx, l.opts.KubeCloudShared.CloudProvider.CloudConfigFile, func(conf *cloudconfig.Config, err error) {
+		if err == nil {
+			l.engine.SetDrift(conf.Drift)
+		}
+	})
+}
+
 func logFaults(log klog.Logger, conf *cloudconfig.Config) {
 	for _, f := range conf.Faults {
 		if f.Warning {

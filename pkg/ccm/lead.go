@@ -53,6 +53,7 @@ func (m *manager) lead(ctx context.Context) error {
 		return err
 	}
 	go l.engine.Run(passes)
+	go l.watchDrift(services)
 	if err := l.startControllers(); err != nil {
 		return err
 	}

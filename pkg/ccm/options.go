@@ -92,6 +92,9 @@ func (o *Options) config() (*config.CompletedConfig, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
+	if o.DryRun {
+		o.SecureServing.BindPort = 0 // it may run beside the real one
+	}
 	c, err := o.Config(controllerNames(), app.ControllersDisabledByDefault.List(), names.CCMControllerAliases(),
 		app.AllWebhooks, app.DisabledByDefaultWebhooks)
 	if err != nil {

@@ -101,3 +101,13 @@ func TestWrongFlagsNameTheFlagAndTheCure(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestDryRunOpensNoPort(t *testing.T) {
+	c, err := parse(t, "--dry-run", "--secure-port=10258").config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.SecureServing != nil {
+		t.Errorf("it listens at %s, where the real one may", c.SecureServing.Listener.Addr())
+	}
+}

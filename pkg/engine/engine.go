@@ -42,7 +42,7 @@ type Options struct {
 	// their status has to change.
 	Refresh func(...plan.Key)
 	Clock   clock.WithTicker
-	Drift   cloudconfig.Drift
+	Drift   cloudconfig.Drift // at the start, see SetDrift
 }
 
 // Engine answers the upstream service controller. One goroutine, Run, owns the
@@ -52,6 +52,7 @@ type Engine struct {
 	requests chan request
 	events   chan event
 	nodes    chan struct{} // the nodes changed; holds one
+	drifts   chan cloudconfig.Drift
 	stopped  chan struct{} // closed when Run has ended
 }
 
@@ -70,6 +71,7 @@ func New(o Options) *Engine {
 		requests: make(chan request),
 		events:   make(chan event, eventRoom),
 		nodes:    make(chan struct{}, 1),
+		drifts:   make(chan cloudconfig.Drift),
 		stopped:  make(chan struct{}),
 	}
 }
@@ -179,6 +181,14 @@ func (e *Engine) UpdateLoadBalancer(ctx context.Context, _ string, svc *v1.Servi
 func (e *Engine) EnsureLoadBalancerDeleted(ctx context.Context, _ string, svc *v1.Service) error {
 	_, err := e.call(ctx, opDelete, svc)
 	return err
+}
+
+// SetDrift changes how drift is looked for from now on.
+func (e *Engine) SetDrift(d cloudconfig.Drift) {
+	select {
+	case e.drifts <- d:
+	case <-e.stopped:
+	}
 }
 
 // Drain waits until Run has ended, with no step in flight and every caller

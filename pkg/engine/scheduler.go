@@ -88,8 +88,9 @@ func (e *Engine) Run(ctx context.Context) {
 }
 
 func (s *scheduler) loop(ctx context.Context) {
-	drift, stopDrift := s.tick(s.Drift.Interval)
-	defer stopDrift()
+	drifting := s.Drift
+	drift, stopDrift := s.tick(drifting.Interval)
+	defer func() { stopDrift() }()
 	var window, retry <-chan time.Time
 	for {
 		select {
@@ -111,8 +112,14 @@ func (s *scheduler) loop(ctx context.Context) {
 			s.syncAll(provider.Nodes)
 		case <-s.Provider.Changed():
 			s.syncAll(provider.Config)
+		case d := <-s.drifts:
+			if d != drifting {
+				stopDrift()
+				drifting = d
+				drift, stopDrift = s.tick(d.Interval)
+			}
 		case <-drift:
-			s.drift(ctx)
+			s.drift(ctx, drifting.Mode)
 		}
 		retry = s.startDue(ctx)
 	}
@@ -322,8 +329,8 @@ func (s *scheduler) syncAll(cause provider.Cause) {
 }
 
 // drift compares all Services with the cloud, as configured.
-func (s *scheduler) drift(ctx context.Context) {
-	switch s.Drift.Mode {
+func (s *scheduler) drift(ctx context.Context, mode cloudconfig.DriftMode) {
+	switch mode {
 	case cloudconfig.DriftRepair:
 		s.syncAll(provider.Repair)
 	case cloudconfig.DriftReport:

@@ -185,6 +185,25 @@ func TestDriftIsReportedOrRepaired(t *testing.T) {
 	}
 }
 
+func TestDriftCanBeSwitchedWhileItRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud()
+		r := start(t, c)
+		if err := r.ensure(t, r.put(t, service("web", 80))); err != nil {
+			t.Fatal(err)
+		}
+		c.mu.Lock()
+		c.parts[keyOf("web")] = "tampered"
+		c.mu.Unlock()
+		r.SetDrift(cloudconfig.Drift{Mode: cloudconfig.DriftRepair, Interval: time.Minute})
+		time.Sleep(time.Minute + time.Second) //nolint:forbidigo // the bubble's clock
+		synctest.Wait()
+		if got := c.parts[keyOf("web")]; got != "port 80 to 0 nodes" {
+			t.Errorf("after the drift pass: %q, want it set right", got)
+		}
+	})
+}
+
 // Trap 11: an address without ipMode costs a write at every sync.
 func TestEveryAddressHasItsMode(t *testing.T) {
 	status := withModes(&v1.LoadBalancerStatus{Ingress: []v1.LoadBalancerIngress{{IP: "192.0.2.1"}, {Hostname: "lb.example"}}})
