@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command bench measures what docs/benchmarks.md holds.
+// Command bench measures what docs/benchmarks.md holds: `bench [flags] [PART...]`
+// with the parts metal and scale, by default both. `bench soak` keeps the rack
+// under churn and restarts.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -20,31 +23,91 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	if len(os.Args) > 1 && os.Args[1] == "manager" {
-		os.Exit(manager(os.Args[2:]))
-	}
-	err := run(ctx, os.Args[1:])
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
+	os.Exit(program(os.Args[1:]))
 }
 
-// run runs the parts that are asked for, by default all.
-func run(ctx context.Context, args []string) error {
-	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
-	var size scale.Size
-	fs.IntVar(&size.Nodes, "nodes", 5000, "nodes of the large cluster")
-	fs.IntVar(&size.Services, "services", 1000, "Services of the large cluster")
-	if err := fs.Parse(args); err != nil {
-		return err
+// program chooses what this process is.
+func program(args []string) int {
+	if len(args) > 0 && args[0] == "manager" {
+		return manager(args[1:])
 	}
-	parts := fs.Args()
-	want := func(part string) bool { return len(parts) == 0 || slices.Contains(parts, part) }
-	if want("scale") {
-		if err := scale.Run(ctx, os.Stdout, size); err != nil {
+	o, err := parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		return 2
+	}
+	work := func() int {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		if err := run(ctx, o); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			return 1
+		}
+		return 0
+	}
+	if o.want("metal") || o.want("soak") {
+		return inRack(work)
+	}
+	return work()
+}
+
+// options are the command line.
+type options struct {
+	parts []string
+	size  scale.Size
+	metal metalOptions
+}
+
+// parse reads the flags, which may stand before and after the parts.
+func parse(args []string) (options, error) {
+	var o options
+	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
+	fs.IntVar(&o.size.Nodes, "nodes", 5000, "scale: nodes of the large cluster")
+	fs.IntVar(&o.size.Services, "services", 1000, "scale: Services of the large cluster")
+	o.metal.flags(fs)
+	for len(args) > 0 {
+		if err := fs.Parse(args); err != nil {
+			return o, err
+		}
+		args = fs.Args()
+		if len(args) == 0 {
+			break
+		}
+		switch args[0] {
+		case "metal", "scale", "soak":
+			o.parts = append(o.parts, args[0])
+		default:
+			return o, fmt.Errorf("part %q: there are metal, scale and soak", args[0])
+		}
+		args = args[1:]
+	}
+	if len(o.parts) == 0 {
+		o.parts = []string{"metal", "scale"}
+	}
+	return o, nil
+}
+
+func (o options) want(part string) bool {
+	return slices.Contains(o.parts, part)
+}
+
+// run runs the parts, in this order.
+func run(ctx context.Context, o options) error {
+	if o.want("metal") {
+		if err := o.metal.measure(ctx, os.Stdout); err != nil {
+			return fmt.Errorf("metal: %w", err)
+		}
+	}
+	if o.want("soak") {
+		if err := o.metal.soak(ctx, os.Stdout); err != nil {
+			return fmt.Errorf("soak: %w", err)
+		}
+	}
+	if o.want("scale") {
+		if err := scale.Run(ctx, os.Stdout, o.size); err != nil {
 			return fmt.Errorf("scale: %w", err)
 		}
 	}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package metal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+)
+
+// manyServices is the size of the cluster for which there are targets.
+const manyServices = 1000
+
+// Options say what to measure.
+type Options struct {
+	// Programs holds the controller-manager and the speaker: bin of the checkout
+	// by default.
+	Programs string
+	// Dir holds data and logs; empty is a new one among the temporary files.
+	Dir string
+	// Trials is how many single Services are measured in each condition.
+	Trials int
+	// Sections are the names of those to run; none is all.
+	Sections []string
+}
+
+// section is some measurements that share a rack.
+type section struct {
+	name    string
+	proxies proxies
+	limit   time.Duration
+	run     func(context.Context, *site, Options) ([]Row, error)
+}
+
+func sections() []section {
+	return []section{
+		{"services", proxiesOff, 15 * time.Minute, measureServices},
+	}
+}
+
+// Run measures and prints a table. It must run inside rack.Main.
+func Run(ctx context.Context, out io.Writer, o Options) error {
+	var all []Row
+	var failed []error
+	for _, p := range sections() {
+		if len(o.Sections) > 0 && !slices.Contains(o.Sections, p.name) {
+			continue
+		}
+		rows, err := runSection(ctx, out, o, p)
+		all = append(all, rows...)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", p.name, err))
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if _, err := fmt.Fprintln(out); err != nil {
+		return err
+	}
+	return errors.Join(append(failed, WriteTable(out, all))...)
+}
+
+func runSection(ctx context.Context, out io.Writer, o Options, p section) (rows []Row, err error) {
+	ctx, cancel := context.WithTimeout(ctx, p.limit)
+	defer cancel()
+	s, err := build(ctx, out, o, p.proxies)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	return p.run(ctx, s, o)
+}
+
+// measureServices measures how Services come and go.
+func measureServices(ctx context.Context, s *site, o Options) ([]Row, error) {
+	var rows []Row
+	add := func(more []Row, err error) error {
+		rows = append(rows, more...)
+		return err
+	}
+	for _, n := range []int{1, 100, manyServices} {
+		if err := add(s.burst(ctx, n)); err != nil {
+			return rows, fmt.Errorf("burst of %d: %w", n, err)
+		}
+	}
+	if err := add(s.single(ctx, "idle", o.Trials)); err != nil {
+		return rows, err
+	}
+	if err := add(s.writesOfOne(ctx, "alone")); err != nil {
+		return rows, err
+	}
+	others := batch("other", manyServices)
+	addrs, err := s.present(ctx, others)
+	if err != nil {
+		return rows, err
+	}
+	beside := fmt.Sprintf("beside %d others", manyServices)
+	if err := add(s.single(ctx, beside, o.Trials)); err != nil {
+		return rows, err
+	}
+	if err := add(s.writesOfOne(ctx, beside)); err != nil {
+		return rows, err
+	}
+	return rows, s.clear(ctx, others, addrs)
+}
+
+// Sections are the names of all sections, in order.
+func Sections() []string {
+	var names []string
+	for _, s := range sections() {
+		names = append(names, s.name)
+	}
+	return names
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package metal
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// The targets for one Service.
+const (
+	createTarget   = 75 * time.Millisecond
+	deleteTarget   = 62 * time.Millisecond
+	endpointTarget = 62 * time.Millisecond
+)
+
+// local tells whether only nodes with an endpoint announce the Service.
+func (s service) local() bool { return s.policy == v1.ServiceExternalTrafficPolicyLocal }
+
+// latencies are those of all trials.
+type latencies struct {
+	address, create, endpoint, remove []time.Duration
+}
+
+// single measures one Service at a time: its life from create to delete, with
+// an endpoint that goes in between.
+func (b *site) single(ctx context.Context, where string, trials int) ([]Row, error) {
+	var l latencies
+	var w writes
+	begin, err := b.audit.size()
+	if err != nil {
+		return nil, err
+	}
+	for i := range trials {
+		s := service{
+			name: fmt.Sprintf("one-%04d", i), policy: v1.ServiceExternalTrafficPolicyLocal, nodes: []int{0, 1, 2},
+		}
+		if err := b.trial(ctx, s, &l); err != nil {
+			return nil, fmt.Errorf("trial %d: %w", i, err)
+		}
+	}
+	if err := b.quiet(ctx); err != nil {
+		return nil, err
+	}
+	if w, err = b.audit.since(begin); err != nil {
+		return nil, err
+	}
+	b.say("writes of %d lives of a Service, %s:\n%s", trials, where, w)
+	row := func(what string, all []time.Duration, target time.Duration, peer string) Row {
+		r := Row{What: "One Service, " + where + ": " + what, Ours: spread(all), Peer: peer}
+		if target > 0 {
+			r.Target, r.Verdict = "p50 "+millis(target), atMost(quantile(all, 0.5).Round(time.Millisecond), target)
+		}
+		return r
+	}
+	rows := []Row{
+		row("create to address", l.address, 0, ""),
+		row("create to all next hops", l.create, createTarget, "81 ms"),
+		row("endpoint gone to next hop gone", l.endpoint, endpointTarget, "67 ms"),
+		row("delete to route gone", l.remove, deleteTarget, "67 ms"),
+	}
+	for _, r := range rows {
+		b.say("%s: %s", r.What, r.Ours)
+	}
+	return rows, nil
+}
+
+// settle is the pause between the steps of a trial, so that what is left over
+// from one is not measured in the next.
+const settle = 150 * time.Millisecond
+
+// trial is one life.
+func (b *site) trial(ctx context.Context, s service, l *latencies) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := b.createSlices(ctx, []service{s}); err != nil {
+		return err
+	}
+	if err := pause(ctx, settle); err != nil {
+		return err
+	}
+	f, begin := follow(b.Routes), time.Now()
+	if err := b.createService(ctx, s); err != nil {
+		return err
+	}
+	addrs, given, err := b.status.addresses(ctx, []service{s})
+	if err != nil {
+		return err
+	}
+	complete, err := f.await(ctx, len(s.nodes), addrs[0])
+	if err != nil {
+		return err
+	}
+	l.address = append(l.address, given.Sub(begin))
+	l.create = append(l.create, complete.Sub(begin))
+	if err := pause(ctx, settle); err != nil {
+		return err
+	}
+
+	fewer := s
+	fewer.nodes = s.nodes[1:]
+	slice := fewer.slice(b)
+	begin = time.Now()
+	if _, err := b.Kube.DiscoveryV1().EndpointSlices(namespace).Update(ctx, slice, metav1.UpdateOptions{}); err != nil {
+		return err
+	}
+	complete, err = f.await(ctx, len(fewer.nodes), addrs[0])
+	if err != nil {
+		return err
+	}
+	l.endpoint = append(l.endpoint, complete.Sub(begin))
+	if err := pause(ctx, settle); err != nil {
+		return err
+	}
+
+	begin = time.Now()
+	if err := b.deleteServices(ctx, []service{s}); err != nil {
+		return err
+	}
+	complete, err = f.await(ctx, 0, addrs[0])
+	if err != nil {
+		return err
+	}
+	l.remove = append(l.remove, complete.Sub(begin))
+	if err := b.deleteSlices(ctx, []service{s}); err != nil {
+		return err
+	}
+	return pause(ctx, settle)
+}
