@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// process is a program that was started, and is ended by its id.
+type process struct {
+	name string
+	proc *os.Process
+	done chan struct{} // closed when the program has ended
+}
+
+// launch runs a program, which writes into a log file. On Linux the program
+// ends with the thread that started it, so the goroutine keeps its thread.
+func launch(name, binary, log string, args ...string) (*process, error) {
+	out, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	p := &process{name: name, done: make(chan struct{})}
+	started := make(chan error)
+	go func() {
+		defer close(p.done)
+		defer func() { _ = out.Close() }()
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		cmd := exec.CommandContext(context.Background(), binary, args...)
+		cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = out, out, sysProcAttr()
+		err := cmd.Start()
+		p.proc = cmd.Process
+		started <- err
+		if err == nil {
+			_ = cmd.Wait() // the log says more than the exit code
+		}
+	}()
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start %s: %w; `make demo` builds %s", name, err, filepath.Base(binary))
+	}
+	return p, nil
+}
+
+// stop asks the program to end, and kills it when it takes longer than grace.
+func (p *process) stop(grace time.Duration) error {
+	if err := p.proc.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("stop %s: %w", p.name, err)
+	}
+	late := time.NewTimer(grace)
+	defer late.Stop()
+	select {
+	case <-p.done:
+		return nil
+	case <-late.C:
+	}
+	if err := p.proc.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("kill %s: %w", p.name, err)
+	}
+	<-p.done
+	return fmt.Errorf("%s did not end within %s, and was killed", p.name, grace)
+}
