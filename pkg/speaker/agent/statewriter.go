@@ -24,6 +24,9 @@ const (
 	countInterval = 10 * time.Second
 	// writeTimeout bounds one write.
 	writeTimeout = 5 * time.Second
+	// firstRetry and lastRetry bound the growing pauses after failed writes.
+	firstRetry = time.Second
+	lastRetry  = time.Minute
 )
 
 // readState reads the node's state object, as long as it takes. None is the
@@ -102,37 +105,36 @@ func (w *stateWriter) start(ctx context.Context) (stop func()) {
 // run writes until ctx ends. What cannot be written is tried again.
 func (w *stateWriter) run(ctx context.Context) {
 	log := klog.FromContext(ctx)
-	retry := time.Second
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		s, due, pending := w.due(time.Now())
+	retry := firstRetry
+	for ctx.Err() == nil {
+		s, wait, pending := w.due(time.Now())
 		switch {
-		case pending && due <= 0:
-			if err := w.write(ctx, s); err != nil && ctx.Err() == nil {
-				log.Error(err, "The node's state was not written; trying again", "after", retry)
-				timer.Reset(retry)
-				retry = min(2*retry, time.Minute)
-				select {
-				case <-ctx.Done():
-					return
-				case <-timer.C:
-				}
-				continue
-			}
-			retry = time.Second
+		case !pending:
+			pause(ctx, idle, w.wake)
 			continue
-		case pending:
-			timer.Reset(due)
-		default:
-			timer.Stop()
+		case wait > 0:
+			pause(ctx, wait, w.wake)
+			continue
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-w.wake:
-		case <-timer.C:
+		err := w.write(ctx, s)
+		if err == nil || ctx.Err() != nil {
+			retry = firstRetry
+			continue
 		}
+		log.Error(err, "The node's state was not written; trying again", "after", retry)
+		pause(ctx, retry, nil)
+		retry = min(2*retry, lastRetry)
+	}
+}
+
+// pause returns after a time, when woken or when ctx ends.
+func pause(ctx context.Context, d time.Duration, wake <-chan struct{}) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-wake:
+	case <-timer.C:
 	}
 }
 

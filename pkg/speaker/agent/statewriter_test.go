@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/fairlead/fairlead/pkg/speaker"
+)
+
+// slowAPI takes writes of state objects as its test wants.
+type slowAPI struct {
+	API
+	writes []speaker.NodeState
+	update func(ctx context.Context) error
+}
+
+func (a *slowAPI) UpdateConfigMap(ctx context.Context, m *corev1.ConfigMap) error {
+	if a.update != nil {
+		if err := a.update(ctx); err != nil {
+			return err
+		}
+	}
+	s, err := speaker.ParseState(m.Data[speaker.StateKey])
+	if err == nil {
+		a.writes = append(a.writes, s)
+	}
+	return err
+}
+
+func stateWith(up string, routes int) speaker.NodeState {
+	return speaker.NodeState{Node: "node-a", Sessions: []speaker.SessionState{{Peer: "x", State: up, Routes: routes}}}
+}
+
+func TestCountsAreWrittenNowAndThenAndChangesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &slowAPI{}
+		w := newStateWriter(Options{Client: api, Node: "node-a", Namespace: "ns"})
+		stop := w.start(t.Context())
+		defer stop()
+		w.set(stateWith("Up", 0))
+		synctest.Wait()
+		for i := range 1000 {
+			w.set(stateWith("Up", i+1))
+			time.Sleep(20 * time.Millisecond) // virtual time
+		}
+		synctest.Wait()
+		if n := len(api.writes); n != 2 && n != 3 {
+			t.Errorf("1,000 new counts within 20 s made %d writes, want one per 10 s", n)
+		}
+		before := len(api.writes)
+		w.set(stateWith("Down", 1000))
+		synctest.Wait()
+		if n := len(api.writes) - before; n != 1 || api.writes[before].Sessions[0].State != "Down" {
+			t.Errorf("a session that went down made %d writes at once, want 1", n)
+		}
+		time.Sleep(time.Minute)
+		if last := api.writes[len(api.writes)-1]; last.Sessions[0].Routes != 1000 {
+			t.Errorf("the last count written is %d", last.Sessions[0].Routes)
+		}
+	})
+}
+
+func TestFailedWriteIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		api := &slowAPI{update: func(context.Context) error {
+			if tries++; tries < 4 {
+				return apierrors.NewServiceUnavailable("away")
+			}
+			return nil
+		}}
+		w := newStateWriter(Options{Client: api, Node: "node-a", Namespace: "ns"})
+		stop := w.start(t.Context())
+		defer stop()
+		w.set(stateWith("Up", 1))
+		time.Sleep(10 * time.Second)
+		if tries != 4 || len(api.writes) != 1 {
+			t.Errorf("%d tries and %d writes after 10 s, want 4 and 1", tries, len(api.writes))
+		}
+	})
+}
+
+// TestWriterStopsWhileAWriteHangs would spin for ever where a write that was
+// cut off is tried again without a look at the context.
+func TestWriterStopsWhileAWriteHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &slowAPI{update: func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}}
+		w := newStateWriter(Options{Client: api, Node: "node-a", Namespace: "ns"})
+		stop := w.start(t.Context())
+		w.set(stateWith("Up", 1))
+		synctest.Wait()
+		stop()
+	})
+}
