@@ -27,6 +27,8 @@ type Options struct {
 	Trials int
 	// Sections are the names of those to run; none is all.
 	Sections []string
+
+	slot int
 }
 
 // section is some measurements that share a rack.
@@ -40,6 +42,8 @@ type section struct {
 func sections() []section {
 	return []section{
 		{"services", proxiesOff, 15 * time.Minute, measureServices},
+		{"rolling", proxiesOn, 10 * time.Minute, measureRolling},
+		{"restart", proxiesOff, 10 * time.Minute, measureRestart},
 	}
 }
 
@@ -47,10 +51,12 @@ func sections() []section {
 func Run(ctx context.Context, out io.Writer, o Options) error {
 	var all []Row
 	var failed []error
-	for _, p := range sections() {
+	for i, p := range sections() {
 		if len(o.Sections) > 0 && !slices.Contains(o.Sections, p.name) {
 			continue
 		}
+		// The kernel may still clear up the namespaces of the last rack.
+		o.slot = i + 1
 		rows, err := runSection(ctx, out, o, p)
 		all = append(all, rows...)
 		if err != nil {
