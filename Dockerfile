@@ -8,7 +8,7 @@ COPY cmd cmd
 COPY pkg pkg
 ARG TARGETOS TARGETARCH VERSION=v0.0.0-unknown
 RUN mkdir /out && for c in fairlead-controller-manager fairlead-speaker kubectl-fairlead; do \
-      CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath \
+      CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -tags grpcnotrace \
         -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$VERSION" \
         -o /out/$c ./cmd/$c || exit 1; \
     done
