@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 )
 
 const (
@@ -28,9 +28,9 @@ const (
 type board struct {
 	mu       sync.Mutex
 	news     chan struct{} // closed and replaced at every change
-	nodes    map[string]*corev1.Node
-	pods     map[string]*corev1.Pod
-	services map[string]*corev1.Service
+	nodes    map[string]*v1.Node
+	pods     map[string]*v1.Pod
+	services map[string]*v1.Service
 	events   map[string]bool // reasons told, after the Service's name and a blank
 	router   picture
 	failed   error // a program has ended that should not
@@ -39,9 +39,9 @@ type board struct {
 func newBoard() *board {
 	return &board{
 		news:     make(chan struct{}),
-		nodes:    map[string]*corev1.Node{},
-		pods:     map[string]*corev1.Pod{},
-		services: map[string]*corev1.Service{},
+		nodes:    map[string]*v1.Node{},
+		pods:     map[string]*v1.Pod{},
+		services: map[string]*v1.Service{},
 		events:   map[string]bool{},
 	}
 }

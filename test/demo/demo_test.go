@@ -107,7 +107,8 @@ func tellsTheStory(t *testing.T, p paths) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rest := strings.Split(out.String(), "\n")
+	unbroken := strings.ReplaceAll(out.String(), "\n"+strings.Repeat(" ", hangingIndent), " ")
+	rest := strings.Split(unbroken, "\n")
 	for _, want := range story() {
 		found := -1
 		for i, line := range rest {
@@ -122,12 +123,12 @@ func tellsTheStory(t *testing.T, p paths) {
 		rest = rest[found+1:]
 	}
 	for _, line := range strings.Split(out.String(), "\n") {
-		if len(line) > 120 {
+		if len(line) > hangingIndent+lineWidth {
 			t.Errorf("a line of %d characters: %q", len(line), line)
 		}
 	}
 	for _, event := range []string{"AddressAllocated: 1.2.3.4 from pool public-pool", "EnsuredLoadBalancer", "DeletedLoadBalancer"} {
-		if !strings.Contains(out.String(), event) {
+		if !strings.Contains(unbroken, event) {
 			t.Errorf("the event %q was not told", event)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -68,7 +68,7 @@ func (k *kubelet) sync(ctx context.Context, pods corelisters.PodNamespaceLister,
 		err = api.Delete(ctx, name, *metav1.NewDeleteOptions(0))
 	case pod.Spec.NodeName == "":
 		err = k.place(ctx, pod)
-	case pod.Status.Phase != corev1.PodRunning:
+	case pod.Status.Phase != v1.PodRunning:
 		err = k.begin(ctx, pod)
 	}
 	if apierrors.IsNotFound(err) {
@@ -78,12 +78,12 @@ func (k *kubelet) sync(ctx context.Context, pods corelisters.PodNamespaceLister,
 }
 
 // place gives the Pod a node, as the scheduler does.
-func (k *kubelet) place(ctx context.Context, pod *corev1.Pod) error {
+func (k *kubelet) place(ctx context.Context, pod *v1.Pod) error {
 	app := pod.Labels["app"] + pod.Labels["app.kubernetes.io/name"]
 	node := nodes()[k.placed[app]%len(nodes())]
-	err := k.client.CoreV1().Pods(pod.Namespace).Bind(ctx, &corev1.Binding{
+	err := k.client.CoreV1().Pods(pod.Namespace).Bind(ctx, &v1.Binding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name},
-		Target:     corev1.ObjectReference{Kind: "Node", Name: node.name},
+		Target:     v1.ObjectReference{Kind: "Node", Name: node.name},
 	}, metav1.CreateOptions{})
 	if err == nil {
 		k.placed[app]++
@@ -92,15 +92,15 @@ func (k *kubelet) place(ctx context.Context, pod *corev1.Pod) error {
 }
 
 // begin says that the Pod runs, as its kubelet does.
-func (k *kubelet) begin(ctx context.Context, pod *corev1.Pod) error {
+func (k *kubelet) begin(ctx context.Context, pod *v1.Pod) error {
 	k.ips++
 	ip := fmt.Sprintf("10.244.0.%d", k.ips)
-	ready := []corev1.PodCondition{
-		{Type: corev1.ContainersReady, Status: corev1.ConditionTrue},
-		{Type: corev1.PodReady, Status: corev1.ConditionTrue},
+	ready := []v1.PodCondition{
+		{Type: v1.ContainersReady, Status: v1.ConditionTrue},
+		{Type: v1.PodReady, Status: v1.ConditionTrue},
 	}
-	patch, err := json.Marshal(map[string]any{"status": corev1.PodStatus{
-		Phase: corev1.PodRunning, PodIP: ip, PodIPs: []corev1.PodIP{{IP: ip}}, Conditions: ready,
+	patch, err := json.Marshal(map[string]any{"status": v1.PodStatus{
+		Phase: v1.PodRunning, PodIP: ip, PodIPs: []v1.PodIP{{IP: ip}}, Conditions: ready,
 	}})
 	if err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 	"slices"
 	"text/template"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	cloudproviderapi "k8s.io/cloud-provider/api"
@@ -136,17 +136,17 @@ func (d *demo) applyFile(ctx context.Context, file, kind string) error {
 func (d *demo) createNodes(ctx context.Context) error {
 	api := d.admin.CoreV1().Nodes()
 	for _, n := range nodes() {
-		node, err := api.Create(ctx, &corev1.Node{
-			ObjectMeta: metav1.ObjectMeta{Name: n.name, Labels: map[string]string{corev1.LabelHostname: n.name}},
-			Spec: corev1.NodeSpec{Taints: []corev1.Taint{{
-				Key: cloudproviderapi.TaintExternalCloudProvider, Value: "true", Effect: corev1.TaintEffectNoSchedule,
+		node, err := api.Create(ctx, &v1.Node{
+			ObjectMeta: metav1.ObjectMeta{Name: n.name, Labels: map[string]string{v1.LabelHostname: n.name}},
+			Spec: v1.NodeSpec{Taints: []v1.Taint{{
+				Key: cloudproviderapi.TaintExternalCloudProvider, Value: "true", Effect: v1.TaintEffectNoSchedule,
 			}}},
 		}, metav1.CreateOptions{})
 		if err != nil {
 			return fmt.Errorf("create %s: %w", n.name, err)
 		}
-		node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: n.addr.String()}}
-		node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "KubeletReady"}}
+		node.Status.Addresses = []v1.NodeAddress{{Type: v1.NodeInternalIP, Address: n.addr.String()}}
+		node.Status.Conditions = []v1.NodeCondition{{Type: v1.NodeReady, Status: v1.ConditionTrue, Reason: "KubeletReady"}}
 		if _, err := api.UpdateStatus(ctx, node, metav1.UpdateOptions{}); err != nil {
 			return fmt.Errorf("write the status of %s: %w", n.name, err)
 		}

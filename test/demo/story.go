@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -261,8 +261,8 @@ func (d *demo) howToUse() {
 }
 
 // ready are the ready Pods of an app, or of all. The board's lock is held.
-func (d *demo) ready(app string) []*corev1.Pod {
-	var out []*corev1.Pod
+func (d *demo) ready(app string) []*v1.Pod {
+	var out []*v1.Pod
 	for _, p := range d.board.pods {
 		if runs(p) && strings.HasPrefix(p.Name, app) {
 			out = append(out, p)

@@ -14,6 +14,9 @@ import (
 const (
 	// width is where paragraphs are wrapped.
 	width = 78
+	// lineWidth is where the text of lines is wrapped, and hangingIndent where it
+	// goes on.
+	lineWidth, hangingIndent = 92, 21
 	// indent stands before paragraphs.
 	indent = "   "
 	// colourVariable says that what we write to is shown on a terminal.
@@ -93,7 +96,20 @@ func (t *teller) plain(lines ...string) {
 func (t *teller) line(kind, format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.write("%7.2fs  %s %s\n", time.Since(t.begun).Seconds(), t.paint(kind, fmt.Sprintf("%-6s", kind)), fmt.Sprintf(format, args...))
+	text := hang(fmt.Sprintf(format, args...))
+	t.write("%7.2fs  %s %s\n", time.Since(t.begun).Seconds(), t.paint(kind, fmt.Sprintf("%-6s", kind)), text)
+}
+
+// hang breaks a text that is too long for its line, and indents what follows.
+func hang(text string) string {
+	if len(text) <= lineWidth {
+		return text
+	}
+	at := strings.LastIndexByte(text[:lineWidth+1], ' ')
+	if at <= 0 {
+		return text
+	}
+	return text[:at] + "\n" + strings.Repeat(" ", hangingIndent) + hang(strings.TrimLeft(text[at:], " "))
 }
 
 // write ignores errors: a reader that has gone away is no reason to stop.

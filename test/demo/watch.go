@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -38,8 +38,8 @@ func (w *watcher) start(ctx context.Context) (wait func(), err error) {
 	err = errors.Join(
 		handle(core.Services().Informer(), w.service, w.serviceGone),
 		handle(core.Pods().Informer(), w.pod, w.podGone),
-		handle(core.Nodes().Informer(), w.node, func(*corev1.Node) {}),
-		handle(core.Events().Informer(), w.event, func(*corev1.Event) {}),
+		handle(core.Nodes().Informer(), w.node, func(*v1.Node) {}),
+		handle(core.Events().Informer(), w.event, func(*v1.Event) {}),
 	)
 	if err != nil {
 		return nil, err
@@ -83,8 +83,8 @@ func handle[T any](informer cache.SharedIndexInformer, seen, gone func(T)) error
 	return err
 }
 
-func (w *watcher) service(svc *corev1.Service) {
-	if svc.Spec.Type != corev1.ServiceTypeLoadBalancer {
+func (w *watcher) service(svc *v1.Service) {
+	if svc.Spec.Type != v1.ServiceTypeLoadBalancer {
 		return
 	}
 	if line := serviceLine(svc); w.last[svc.Name] != line {
@@ -94,15 +94,15 @@ func (w *watcher) service(svc *corev1.Service) {
 	w.board.change(func() { w.board.services[svc.Name] = svc })
 }
 
-func (w *watcher) serviceGone(svc *corev1.Service) {
-	if svc.Spec.Type == corev1.ServiceTypeLoadBalancer {
+func (w *watcher) serviceGone(svc *v1.Service) {
+	if svc.Spec.Type == v1.ServiceTypeLoadBalancer {
 		delete(w.last, svc.Name)
 		w.tell.line(kindSvc, "%-16s is gone", svc.Name)
 	}
 	w.board.change(func() { delete(w.board.services, svc.Name) })
 }
 
-func (w *watcher) pod(pod *corev1.Pod) {
+func (w *watcher) pod(pod *v1.Pod) {
 	w.kubelet.look(pod.Name)
 	was := w.board.pods[pod.Name]
 	if runs(pod) && (was == nil || !runs(was)) {
@@ -111,12 +111,12 @@ func (w *watcher) pod(pod *corev1.Pod) {
 	w.board.change(func() { w.board.pods[pod.Name] = pod })
 }
 
-func (w *watcher) podGone(pod *corev1.Pod) {
+func (w *watcher) podGone(pod *v1.Pod) {
 	w.tell.line(kindPod, "%s on %s is gone", pod.Name, pod.Spec.NodeName)
 	w.board.change(func() { delete(w.board.pods, pod.Name) })
 }
 
-func (w *watcher) node(node *corev1.Node) {
+func (w *watcher) node(node *v1.Node) {
 	was := w.board.nodes[node.Name]
 	if node.Spec.ProviderID != "" && (was == nil || was.Spec.ProviderID == "") {
 		w.tell.line(kindNode, "%s is initialized: %s", node.Name, node.Spec.ProviderID)
@@ -126,7 +126,7 @@ func (w *watcher) node(node *corev1.Node) {
 
 // event tells of an event by us about a Service. What events say about nodes,
 // the lines about nodes and sessions say too.
-func (w *watcher) event(e *corev1.Event) {
+func (w *watcher) event(e *v1.Event) {
 	if e.InvolvedObject.Kind != "Service" {
 		return
 	}
@@ -142,7 +142,7 @@ func serviceHeader() string {
 }
 
 // serviceLine is a line of `kubectl get svc`.
-func serviceLine(svc *corev1.Service) string {
+func serviceLine(svc *v1.Service) string {
 	ports := make([]string, 0, len(svc.Spec.Ports))
 	for _, p := range svc.Spec.Ports {
 		ports = append(ports, fmt.Sprintf("%d:%d/%s", p.Port, p.NodePort, p.Protocol))
@@ -155,7 +155,7 @@ func serviceLine(svc *corev1.Service) string {
 }
 
 // addresses are the load-balancer addresses of a Service.
-func addresses(svc *corev1.Service) []string {
+func addresses(svc *v1.Service) []string {
 	if svc == nil {
 		return nil
 	}
@@ -167,8 +167,8 @@ func addresses(svc *corev1.Service) []string {
 }
 
 // runs tells whether a Pod is ready and stays.
-func runs(pod *corev1.Pod) bool {
-	return pod.DeletionTimestamp == nil && slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+func runs(pod *v1.Pod) bool {
+	return pod.DeletionTimestamp == nil && slices.ContainsFunc(pod.Status.Conditions, func(c v1.PodCondition) bool {
+		return c.Type == v1.PodReady && c.Status == v1.ConditionTrue
 	})
 }

@@ -67,6 +67,19 @@ func TestParagraphsAreWrapped(t *testing.T) {
 	}
 }
 
+func TestLongLinesHang(t *testing.T) {
+	long := strings.TrimSpace(strings.Repeat("word ", 40))
+	for text, lines := range map[string]int{"short": 1, long: 3, strings.Repeat("x", 200): 1} {
+		got := strings.Split(hang(text), "\n")
+		if len(got) != lines {
+			t.Errorf("%d lines, want %d: %q", len(got), lines, got)
+		}
+		if strings.Join(strings.Fields(hang(text)), " ") != text {
+			t.Errorf("the words changed: %q", got)
+		}
+	}
+}
+
 func TestColourIsForTerminals(t *testing.T) {
 	var out bytes.Buffer
 	newTeller(&out).line(kindRouter, "no terminal")
