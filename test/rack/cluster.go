@@ -19,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/fairlead/fairlead/pkg/speaker"
 	"github.com/fairlead/fairlead/test/controlplane"
 	"github.com/fairlead/fairlead/test/manifests"
 )
@@ -154,7 +155,7 @@ func (r *Rack) StartController(ctx context.Context) error {
 	})
 }
 
-// Address returns the first address that a Service has, when it has one.
+// Address waits until a Service has an address, and returns the first.
 func (r *Rack) Address(ctx context.Context, namespace, name string) (netip.Addr, error) {
 	addrs, err := r.Addresses(ctx, namespace, name)
 	if err != nil {
@@ -218,4 +219,13 @@ func (r *Rack) changeNode(ctx context.Context, name string, edit func(*v1.Node))
 		}
 		return err
 	})
+}
+
+// State is what a node's speaker says of itself in its state object.
+func (r *Rack) State(ctx context.Context, n *Node) (speaker.NodeState, error) {
+	cm, err := r.Kube.CoreV1().ConfigMaps(systemNamespace).Get(ctx, speaker.StateName(n.Name), metav1.GetOptions{})
+	if err != nil {
+		return speaker.NodeState{}, err
+	}
+	return speaker.ParseState(cm.Data[speaker.StateKey])
 }

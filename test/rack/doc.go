@@ -11,11 +11,12 @@
 // The kernel removes them, with all that is in them, when the program ends,
 // however it ends; nothing of the host is changed.
 //
-//	                      mgmt (the program itself)
-//	     etcd  kube-apiserver  kube-controller-manager  fairlead-controller-manager
-//	        |                      |  10.254.SLOT.1
-//	   -----+----------+-----------+----------+----- management
-//	                   |           |          |
-//	client ---- router +-- node1   +-- node2  +-- node3
-//	192.0.2.2   10.0.0.1   10.0.0.11   10.0.0.12  10.0.0.13
+//	    etcd, kube-apiserver, kube-controller-manager, fairlead-controller-manager
+//	                           | 10.254.SLOT.1 (the program itself)
+//	                 ----------+----------+---------------------+----
+//	                           |          |                     |
+//	client --- router ------ node1      node2      ...        node3
+//	192.0.2.2  10.0.0.1    10.0.0.11  10.0.0.12             10.0.0.13
+//
+// Between the router and the nodes stands a switch.
 package rack

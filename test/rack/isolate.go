@@ -88,7 +88,7 @@ func again() (int, error) {
 }
 
 // furnish makes the new namespaces fit to work in: processes are seen as they
-// are numbered here, and what is mounted, named or left below /run stays here.
+// are numbered here, and what is named or left below /run and /var/tmp stays here.
 func furnish() error {
 	mounts := []struct {
 		source, target, kind string
@@ -97,6 +97,7 @@ func furnish() error {
 		{"", "/", "", unix.MS_REC | unix.MS_PRIVATE},
 		{"proc", "/proc", "proc", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC},
 		{"tmpfs", "/run", "tmpfs", unix.MS_NOSUID | unix.MS_NODEV},
+		{"tmpfs", "/var/tmp", "tmpfs", unix.MS_NOSUID | unix.MS_NODEV},
 	}
 	for _, m := range mounts {
 		if err := unix.Mount(m.source, m.target, m.kind, m.flags, ""); err != nil {

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -205,11 +206,11 @@ func (k *kubelet) sync(ctx context.Context, key string) error {
 	}
 }
 
-// schedule binds a Pod to the node with the fewest Pods that takes any.
+// schedule binds a Pod to the node with the fewest of its kind that takes any.
 func (k *kubelet) schedule(ctx context.Context, pod *v1.Pod) error {
 	count := map[string]int{}
 	for _, obj := range k.pods.GetStore().List() {
-		if p, ok := obj.(*v1.Pod); ok && ours(p) && p.DeletionTimestamp == nil {
+		if p, ok := obj.(*v1.Pod); ok && p.DeletionTimestamp == nil && maps.Equal(p.Labels, pod.Labels) {
 			count[p.Spec.NodeName]++
 		}
 	}

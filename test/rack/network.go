@@ -44,6 +44,9 @@ func (n network) ns(name string) string { return fmt.Sprintf("rack%d-%s", n.slot
 func (n network) router() string { return n.ns("router") }
 func (n network) client() string { return n.ns("client") }
 
+// fabric is the switch between the nodes and the router.
+func (n network) fabric() string { return n.ns("switch") }
+
 // bridge is the management network's, in the program's own namespace.
 func (n network) bridge() string { return fmt.Sprintf("mgmt%d", n.slot) }
 
@@ -52,12 +55,12 @@ func (n network) manager() netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 254, byte(n.slot), 1})
 }
 
-// port is the router's end of a node's cable.
-func (network) port(node string) string { return node }
+// nodesPort is the router's port to the nodes.
+const nodesPort = "nodes"
 
-// build makes the router, the client and the management network.
+// build makes the switch, the router, the client and the management network.
 func (n network) build(ctx context.Context) error {
-	for _, ns := range []string{n.router(), n.client()} {
+	for _, ns := range []string{n.fabric(), n.router(), n.client()} {
 		if err := addNamespace(ctx, ns); err != nil {
 			return err
 		}
@@ -70,11 +73,19 @@ func (n network) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = ip(ctx, n.router(),
+	err = ip(ctx, n.fabric(),
 		"link add br0 type bridge forward_delay 0",
-		"addr add "+routerOnNodes+"/24 dev br0",
-		"addr add "+routerOnNodes6+"/64 dev br0 nodad",
 		"link set br0 up",
+		"link add router type veth peer name "+nodesPort+" netns "+n.router(),
+		"link set router master br0 up",
+	)
+	if err != nil {
+		return err
+	}
+	err = ip(ctx, n.router(),
+		"addr add "+routerOnNodes+"/24 dev "+nodesPort,
+		"addr add "+routerOnNodes6+"/64 dev "+nodesPort+" nodad",
+		"link set "+nodesPort+" up",
 		"link add client type veth peer name eth0 netns "+n.client(),
 		"addr add "+routerOnClients+"/24 dev client",
 		"addr add "+routerOnClients6+"/64 dev client nodad",
@@ -106,6 +117,8 @@ func (n network) build(ctx context.Context) error {
 		"net/ipv4/icmp_msgs_burst":    "10000",
 		"net/ipv6/icmp/ratelimit":     "0",
 		"net/ipv6/conf/all/accept_ra": "0",
+		// Addresses stay while a port is down.
+		"net/ipv6/conf/all/keep_addr_on_down": "1",
 	})
 }
 
@@ -151,9 +164,9 @@ func (n network) connect(ctx context.Context, index int, others []nodeNet) error
 	if err != nil {
 		return err
 	}
-	err = ip(ctx, n.router(),
-		"link add "+n.port(name)+" type veth peer name eth0 netns "+p.ns,
-		"link set "+n.port(name)+" master br0 up",
+	err = ip(ctx, n.fabric(),
+		"link add "+name+" type veth peer name eth0 netns "+p.ns,
+		"link set "+name+" master br0 up",
 	)
 	if err != nil {
 		return err
@@ -189,8 +202,7 @@ func (n network) connect(ctx context.Context, index int, others []nodeNet) error
 	})
 }
 
-// cut makes a node's cables silent. The router stands behind a switch: it sees
-// no link go down.
+// cut makes a node's cables silent. The switch notices, and nobody else.
 func (n network) cut(ctx context.Context, index int) error {
 	return n.cables(ctx, index, "down")
 }
@@ -202,7 +214,7 @@ func (n network) mend(ctx context.Context, index int) error {
 
 func (n network) cables(ctx context.Context, index int, state string) error {
 	name := nodeName(index)
-	if err := ip(ctx, n.router(), "link set "+n.port(name)+" "+state); err != nil {
+	if err := ip(ctx, n.fabric(), "link set "+name+" "+state); err != nil {
 		return err
 	}
 	return ip(ctx, "", fmt.Sprintf("link set m%d-%s %s", n.slot, name, state))
@@ -210,7 +222,7 @@ func (n network) cables(ctx context.Context, index int, state string) error {
 
 // remove deletes the namespaces of a rack with so many nodes, and its bridge.
 func (n network) remove(ctx context.Context, nodes int) error {
-	names := []string{n.router(), n.client()}
+	names := []string{n.fabric(), n.router(), n.client()}
 	for i := range nodes {
 		names = append(names, n.place(i).ns)
 	}

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -116,6 +117,24 @@ func (n *Node) startProxy(ctx context.Context) error {
 	})
 }
 
+// AwaitServed waits until kube-proxy forwards what comes to a load-balancer
+// address, or, where it has no endpoint for it, refuses or drops it. A packet
+// that comes before is routed on, and Linux remembers for two minutes that its
+// connection is not translated: another from the same port is lost then too.
+func (n *Node) AwaitServed(ctx context.Context, addr netip.Addr) error {
+	family := "ip"
+	if addr.Is6() {
+		family = "ip6"
+	}
+	return poll(ctx, func(ctx context.Context) error {
+		rules, err := output(ctx, n.place.ns, "nft", "list", "map", family, "kube-proxy", "service-ips")
+		if err == nil && !strings.Contains(rules, " "+addr.String()+" . ") {
+			err = fmt.Errorf("kube-proxy on %s has no rules for %s", n.Name, addr)
+		}
+		return err
+	})
+}
+
 // Speaker is the speaker as it was started last.
 func (n *Node) Speaker() *Program { return n.speaker }
 
@@ -136,7 +155,7 @@ func (n *Node) StartSpeaker(ctx context.Context) error {
 		"--cloud-config=" + n.rack.configFile(),
 		"--kubeconfig=" + config,
 		"--node-name=" + n.Name,
-		"--v=2",
+		"--v=1",
 	}}.start()
 	return err
 }

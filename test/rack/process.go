@@ -13,6 +13,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -130,12 +132,19 @@ func (p *Program) Kill() error {
 
 // tail is what the program printed last.
 func (p *Program) tail() string {
-	data, err := os.ReadFile(p.log)
+	return tail(p.log, func(string) bool { return true })
+}
+
+// tail is the last lines of a file among those that count.
+func tail(file string, counts func(string) bool) string {
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return err.Error()
 	}
-	lines := bytes.Split(bytes.TrimRight(data, "\n"), []byte("\n"))
-	return string(bytes.Join(lines[max(0, len(lines)-tailLines):], []byte("\n")))
+	lines := slices.DeleteFunc(strings.Split(strings.TrimRight(string(data), "\n"), "\n"), func(line string) bool {
+		return !counts(line)
+	})
+	return strings.Join(lines[max(0, len(lines)-tailLines):], "\n")
 }
 
 // await polls check until it gives no error. It fails when the program ends
@@ -165,17 +174,21 @@ type stop struct{ error }
 func poll(ctx context.Context, check func(context.Context) error) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
+	var last error
 	for {
 		err := check(ctx)
 		if err == nil {
 			return nil
+		}
+		if last == nil || ctx.Err() == nil {
+			last = err // and not that the end of ctx cut it short
 		}
 		if s, ok := errors.AsType[stop](err); ok {
 			return s.error
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", err, context.Cause(ctx))
+			return fmt.Errorf("%w: %w", last, context.Cause(ctx))
 		case <-tick.C:
 		}
 	}

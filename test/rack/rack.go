@@ -193,8 +193,8 @@ func (r *Rack) AwaitSessions(ctx context.Context, nodes ...*Node) error {
 // while it is off. Then it is started again and forgets nothing that an
 // administrator wrote. It returns the time at which the router was ready again.
 func (r *Rack) PowerCycleRouter(ctx context.Context, during func(context.Context) error) (time.Time, error) {
-	// A switch between the nodes and the router goes on: no end of theirs is down.
-	if err := ip(ctx, r.net.router(), "link set br0 down"); err != nil {
+	// The nodes stand behind a switch and see no link go down.
+	if err := ip(ctx, r.net.router(), "link set "+nodesPort+" down"); err != nil {
 		return time.Time{}, err
 	}
 	if err := r.Router.Kill(); err != nil {
@@ -210,7 +210,7 @@ func (r *Rack) PowerCycleRouter(ctx context.Context, during func(context.Context
 	if err := during(ctx); err != nil {
 		return time.Time{}, err
 	}
-	if err := ip(ctx, r.net.router(), "link set br0 up"); err != nil {
+	if err := ip(ctx, r.net.router(), "link set "+nodesPort+" up"); err != nil {
 		return time.Time{}, err
 	}
 	if err := r.Router.Start(ctx); err != nil {

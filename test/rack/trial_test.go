@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package rack
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// scene is a rack with the Services of the trials.
+type scene struct {
+	*Rack
+	session string
+	addrs   map[string]netip.Addr
+	// since is when the event was from which on the losses of a trial count.
+	since time.Time
+	rows  *[]Row
+}
+
+// expectation says what a trial may cost. The zero value is none.
+type expectation uint8
+
+const (
+	// nothing: no request is lost, no kept connection breaks, no route changes.
+	nothing expectation = iota + 1
+	// noRequest: routes may change, but no request is lost.
+	noRequest
+	// shown: the cost is counted and shown.
+	shown
+)
+
+// trial is an event and what it may cost the Services that are asked meanwhile.
+type trial struct {
+	name     string
+	services []string
+	expect   expectation
+	event    event
+}
+
+// newScene puts the Services of the trials into a rack.
+func newScene(t *testing.T, r *Rack, session string, rows *[]Row) *scene {
+	t.Helper()
+	s := &scene{Rack: r, session: session, addrs: map[string]netip.Addr{}, rows: rows}
+	must(t, r.Apply(t.Context(), "testdata/services.yaml"))
+	nodes := map[string][]*Node{
+		"cluster": r.Nodes, "local": r.Nodes, "local-only": r.Nodes[:1], "cluster-only": r.Nodes,
+	}
+	for name, want := range nodes {
+		addr, err := r.Address(within(t, limit), "default", name)
+		must(t, err)
+		s.addrs[name] = addr
+		must(t, s.hops(within(t, limit), name, want...))
+		for _, n := range r.Nodes {
+			must(t, n.AwaitServed(within(t, limit), addr))
+		}
+	}
+	s.settle(t)
+	return s
+}
+
+// settle asks all Services until nothing of their coming up is felt any more.
+func (s *scene) settle(t *testing.T) {
+	t.Helper()
+	var targets []Target
+	for name, addr := range s.addrs {
+		targets = append(targets, Target{Name: name, URL: "http://" + addr.String()})
+	}
+	c, err := s.StartClient(targets...)
+	must(t, err)
+	err = c.Steady(within(t, limit), 200)
+	_, stopped := c.Stop()
+	must(t, errors.Join(err, stopped))
+}
+
+// run runs trials one after the other.
+func (s *scene) run(t *testing.T, trials ...trial) {
+	t.Helper()
+	for _, tr := range trials {
+		t.Run(tr.name, func(t *testing.T) { s.try(t, tr) })
+	}
+}
+
+// try runs a trial and judges it.
+func (s *scene) try(t *testing.T, tr trial) {
+	t.Helper()
+	ctx := within(t, 3*limit)
+	targets := make([]Target, len(tr.services))
+	for i, name := range tr.services {
+		targets[i] = Target{Name: name, URL: "http://" + s.addrs[name].String(), Kept: 10}
+	}
+	mark := s.Routes.Now()
+	c, err := s.StartClient(targets...)
+	must(t, err)
+	t.Cleanup(func() {
+		if err := c.program.Kill(); err != nil {
+			t.Error(err)
+		}
+	})
+	must(t, c.Steady(ctx, 50))
+	s.since = time.Now()
+	must(t, tr.event(ctx, s, c))
+	must(t, c.Steady(ctx, 100))
+	results, err := c.Stop()
+	must(t, err)
+	changes, err := s.Routes.Since(mark)
+	must(t, err)
+	s.judge(t, tr, results, changes)
+}
+
+// judge notes what a trial cost and compares it with what it may.
+func (s *scene) judge(t *testing.T, tr trial, results []Result, changes []RouteChange) {
+	t.Helper()
+	var rows []Row
+	for _, res := range results {
+		row := NewRow(res, s.addrs[res.Name], changes, s.since)
+		row.Router, row.Session, row.Trial = s.opts.Router.String(), s.session, tr.name
+		rows = append(rows, row)
+	}
+	*s.rows = append(*s.rows, rows...)
+	t.Logf("\n%s", Table(rows))
+	for i, row := range rows {
+		if tr.expect != shown && row.Lost > 0 {
+			t.Errorf("%s lost %d of %d requests:", row.Service, row.Lost, row.Sent)
+			for _, l := range results[i].Lost[:min(5, len(results[i].Lost))] {
+				t.Errorf("  %s after %s: %s", l.Start.Format("15:04:05.000"), l.End.Sub(l.Start).Round(time.Millisecond), l.Error)
+			}
+		}
+		if tr.expect == nothing && row.Broken+row.Moved > 0 {
+			t.Errorf("%s: %d of its kept connections broke, %d requests moved", row.Service, row.Broken, row.Moved)
+		}
+	}
+	if tr.expect == nothing && len(changes) > 0 {
+		t.Errorf("%d changes of routes", len(changes))
+	}
+	if t.Failed() {
+		for _, c := range changes {
+			t.Logf("%s", c)
+		}
+	}
+}
