@@ -3,7 +3,7 @@
 package speaker
 
 import (
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -11,7 +11,7 @@ import (
 // DecideAll decides about many Services at once: for who has plain lists, such
 // as the plugin. It returns the decision about each Service and the routes that
 // they come to.
-func DecideAll(v *View, svcs []*corev1.Service, eps []*discoveryv1.EndpointSlice) (map[types.NamespacedName]Decision, *Table) {
+func DecideAll(v *View, svcs []*v1.Service, eps []*discoveryv1.EndpointSlice) (map[types.NamespacedName]Decision, *Table) {
 	of := map[types.NamespacedName][]*discoveryv1.EndpointSlice{}
 	for _, s := range eps {
 		key := ServiceOf(s)

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/labels"
 )
@@ -29,10 +29,10 @@ type Decision struct {
 
 // Wanted reports whether a Service is one that speakers announce, and why not
 // otherwise.
-func Wanted(svc *corev1.Service, u Unclassed) (Withheld, bool) {
+func Wanted(svc *v1.Service, u Unclassed) (Withheld, bool) {
 	class := svc.Spec.LoadBalancerClass
 	switch {
-	case svc.Spec.Type != corev1.ServiceTypeLoadBalancer:
+	case svc.Spec.Type != v1.ServiceTypeLoadBalancer:
 		return Withheld{
 			Reason:  ReasonNotLoadBalancer,
 			Message: fmt.Sprintf("the Service is of type %s; only type LoadBalancer is announced", svc.Spec.Type),
@@ -60,7 +60,7 @@ func Wanted(svc *corev1.Service, u Unclassed) (Withheld, bool) {
 // Decide returns what the view's node announces for a Service and what it does
 // not, with the reason. The EndpointSlices are those of the Service, in any
 // order. It changes no argument, and equal arguments give equal decisions.
-func Decide(v *View, svc *corev1.Service, eps []*discoveryv1.EndpointSlice) Decision {
+func Decide(v *View, svc *v1.Service, eps []*discoveryv1.EndpointSlice) Decision {
 	if w, ok := Wanted(svc, v.facts.Unclassed); !ok {
 		return Decision{Withheld: []Withheld{w}}
 	}
@@ -90,7 +90,7 @@ func Decide(v *View, svc *corev1.Service, eps []*discoveryv1.EndpointSlice) Deci
 }
 
 // add decides about one entry of the status.
-func (d *Decision) add(v *View, svc *corev1.Service, eps []*discoveryv1.EndpointSlice, in corev1.LoadBalancerIngress) {
+func (d *Decision) add(v *View, svc *v1.Service, eps []*discoveryv1.EndpointSlice, in v1.LoadBalancerIngress) {
 	addr, err := netip.ParseAddr(in.IP)
 	if err != nil {
 		d.Withheld = append(d.Withheld, Withheld{
@@ -114,8 +114,8 @@ func (d *Decision) add(v *View, svc *corev1.Service, eps []*discoveryv1.Endpoint
 
 // eligible returns the pool of an address, or why it is not announced whatever
 // its endpoints are.
-func (v *View) eligible(svc *corev1.Service, in corev1.LoadBalancerIngress, addr netip.Addr) (string, Withheld) {
-	if in.IPMode != nil && *in.IPMode == corev1.LoadBalancerIPModeProxy {
+func (v *View) eligible(svc *v1.Service, in v1.LoadBalancerIngress, addr netip.Addr) (string, Withheld) {
+	if in.IPMode != nil && *in.IPMode == v1.LoadBalancerIPModeProxy {
 		return "", Withheld{
 			Reason:  ReasonProxyMode,
 			Message: "its ipMode is Proxy, so nodes do not serve the address; only ipMode VIP is announced",
@@ -144,7 +144,7 @@ func (v *View) eligible(svc *corev1.Service, in corev1.LoadBalancerIngress, addr
 }
 
 // reachable returns why the node does not lead to an endpoint, or nothing.
-func (v *View) reachable(svc *corev1.Service, eps []*discoveryv1.EndpointSlice, addr netip.Addr) Withheld {
+func (v *View) reachable(svc *v1.Service, eps []*discoveryv1.EndpointSlice, addr netip.Addr) Withheld {
 	if v.silence.Reason != "" {
 		return v.silence
 	}
@@ -155,7 +155,7 @@ func (v *View) reachable(svc *corev1.Service, eps []*discoveryv1.EndpointSlice, 
 			Message: fmt.Sprintf("no %s endpoint of the Service is ready; check its selector and the readiness of its Pods", familyOf(addr)),
 		}
 	}
-	if svc.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal && n.here == 0 {
+	if svc.Spec.ExternalTrafficPolicy == v1.ServiceExternalTrafficPolicyLocal && n.here == 0 {
 		return Withheld{
 			Reason: ReasonNoLocalEndpoints,
 			Message: fmt.Sprintf("externalTrafficPolicy is Local and none of its ready %s endpoints is on %s; nodes that have one announce it",
@@ -331,9 +331,9 @@ func adNames(ads []viewAd) string {
 	return strings.Join(names, " and ")
 }
 
-func familyOf(a netip.Addr) corev1.IPFamily {
+func familyOf(a netip.Addr) v1.IPFamily {
 	if a.Is4() {
-		return corev1.IPv4Protocol
+		return v1.IPv4Protocol
 	}
-	return corev1.IPv6Protocol
+	return v1.IPv6Protocol
 }

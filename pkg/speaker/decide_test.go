@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -19,9 +19,9 @@ import (
 
 // scene is what a decision rests on, ready to be changed by a case.
 type scene struct {
-	svc   *corev1.Service
+	svc   *v1.Service
 	eps   []*discoveryv1.EndpointSlice
-	node  *corev1.Node
+	node  *v1.Node
 	facts speaker.Facts
 }
 
@@ -30,25 +30,25 @@ type scene struct {
 func newScene(t *testing.T) *scene {
 	t.Helper()
 	return &scene{
-		svc: &corev1.Service{
+		svc: &v1.Service{
 			ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "default", Labels: map[string]string{"app": "web"}},
-			Spec: corev1.ServiceSpec{
-				Type: corev1.ServiceTypeLoadBalancer, ExternalTrafficPolicy: corev1.ServiceExternalTrafficPolicyCluster,
-				IPFamilies: []corev1.IPFamily{corev1.IPv4Protocol, corev1.IPv6Protocol},
+			Spec: v1.ServiceSpec{
+				Type: v1.ServiceTypeLoadBalancer, ExternalTrafficPolicy: v1.ServiceExternalTrafficPolicyCluster,
+				IPFamilies: []v1.IPFamily{v1.IPv4Protocol, v1.IPv6Protocol},
 			},
-			Status: corev1.ServiceStatus{LoadBalancer: corev1.LoadBalancerStatus{
-				Ingress: []corev1.LoadBalancerIngress{{IP: "192.0.2.1"}},
+			Status: v1.ServiceStatus{LoadBalancer: v1.LoadBalancerStatus{
+				Ingress: []v1.LoadBalancerIngress{{IP: "192.0.2.1"}},
 			}},
 		},
 		eps: []*discoveryv1.EndpointSlice{
 			slice(discoveryv1.AddressTypeIPv4, on("node-a"), on("node-b")),
 			slice(discoveryv1.AddressTypeIPv6, on("node-a")),
 		},
-		node: &corev1.Node{
+		node: &v1.Node{
 			ObjectMeta: metav1.ObjectMeta{Name: "node-a", Labels: map[string]string{"rack": "r1"}},
-			Status: corev1.NodeStatus{Addresses: []corev1.NodeAddress{
-				{Type: corev1.NodeInternalIP, Address: "10.0.0.11"},
-				{Type: corev1.NodeInternalIP, Address: "fd00::11"},
+			Status: v1.NodeStatus{Addresses: []v1.NodeAddress{
+				{Type: v1.NodeInternalIP, Address: "10.0.0.11"},
+				{Type: v1.NodeInternalIP, Address: "fd00::11"},
 			}},
 		},
 		facts: speaker.Facts{
@@ -129,7 +129,7 @@ func lines(d speaker.Decision) []string {
 func TestDecide(t *testing.T) {
 	both := []string{"ebgp: 192.0.2.1/32", "ibgp: 192.0.2.1/32"}
 	ptr := func(s string) *string { return &s }
-	proxy := corev1.LoadBalancerIPModeProxy
+	proxy := v1.LoadBalancerIPModeProxy
 	cases := map[string]struct {
 		change func(t *testing.T, s *scene)
 		want   []string
@@ -145,7 +145,7 @@ func TestDecide(t *testing.T) {
 			s.facts.Unclassed = speaker.UnclassedForeign
 		}, []string{"- ForeignClass"}},
 		"another type, with an address left in its status": {func(_ *testing.T, s *scene) {
-			s.svc.Spec.Type = corev1.ServiceTypeClusterIP
+			s.svc.Spec.Type = v1.ServiceTypeClusterIP
 		}, []string{"- NotLoadBalancer"}},
 		"deleted but held by a finalizer": {func(_ *testing.T, s *scene) {
 			s.svc.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)}
@@ -154,7 +154,7 @@ func TestDecide(t *testing.T) {
 			s.svc.Status.LoadBalancer.Ingress = nil
 		}, []string{"- NoAddress"}},
 		"a hostname in its status": {func(_ *testing.T, s *scene) {
-			s.svc.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{Hostname: "lb.example.com"}}
+			s.svc.Status.LoadBalancer.Ingress = []v1.LoadBalancerIngress{{Hostname: "lb.example.com"}}
 		}, []string{"- InvalidAddress"}},
 		"ipMode Proxy": {func(_ *testing.T, s *scene) {
 			s.svc.Status.LoadBalancer.Ingress[0].IPMode = &proxy
@@ -163,10 +163,10 @@ func TestDecide(t *testing.T) {
 			s.svc.Status.LoadBalancer.Ingress[0].IP = "203.0.113.1"
 		}, []string{"- 203.0.113.1 NotInAnyPool"}},
 		"an address of a family that the Service lacks": {func(_ *testing.T, s *scene) {
-			s.svc.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv6Protocol}
+			s.svc.Spec.IPFamilies = []v1.IPFamily{v1.IPv6Protocol}
 		}, []string{"- 192.0.2.1 FamilyNotServed"}},
 		"two addresses, of which one is of no pool": {func(_ *testing.T, s *scene) {
-			s.svc.Status.LoadBalancer.Ingress = append(s.svc.Status.LoadBalancer.Ingress, corev1.LoadBalancerIngress{IP: "203.0.113.1"})
+			s.svc.Status.LoadBalancer.Ingress = append(s.svc.Status.LoadBalancer.Ingress, v1.LoadBalancerIngress{IP: "203.0.113.1"})
 		}, append(both[:2:2], "- 203.0.113.1 NotInAnyPool")},
 
 		"no endpoint": {func(_ *testing.T, s *scene) { s.eps = nil }, []string{"- 192.0.2.1 NoEndpoints"}},
@@ -186,33 +186,33 @@ func TestDecide(t *testing.T) {
 			s.eps = []*discoveryv1.EndpointSlice{slice(discoveryv1.AddressTypeIPv4, on(""))}
 		}, both},
 		"Local with an endpoint here": {func(_ *testing.T, s *scene) {
-			s.svc.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
+			s.svc.Spec.ExternalTrafficPolicy = v1.ServiceExternalTrafficPolicyLocal
 		}, both},
 		"Local with an endpoint here that serves while it terminates": {func(_ *testing.T, s *scene) {
-			s.svc.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
+			s.svc.Spec.ExternalTrafficPolicy = v1.ServiceExternalTrafficPolicyLocal
 			s.eps[0].Endpoints[0] = with(on("node-a"), false, true, true)
 		}, both},
 		"Local with endpoints elsewhere": {func(_ *testing.T, s *scene) {
-			s.svc.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
+			s.svc.Spec.ExternalTrafficPolicy = v1.ServiceExternalTrafficPolicyLocal
 			s.eps[0].Endpoints = s.eps[0].Endpoints[1:]
 		}, []string{"- 192.0.2.1 NoLocalEndpoints"}},
 		"Local with a slice made by hand": {func(_ *testing.T, s *scene) {
-			s.svc.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
+			s.svc.Spec.ExternalTrafficPolicy = v1.ServiceExternalTrafficPolicyLocal
 			s.eps = []*discoveryv1.EndpointSlice{slice(discoveryv1.AddressTypeIPv4, on(""))}
 		}, []string{"- 192.0.2.1 NoLocalEndpoints"}},
 
 		"no such node": {func(_ *testing.T, s *scene) { s.node = nil }, []string{"- 192.0.2.1 NodeUnknown"}},
 		"a node with the exclude label, empty": {func(_ *testing.T, s *scene) {
-			s.node.Labels[corev1.LabelNodeExcludeBalancers] = ""
+			s.node.Labels[v1.LabelNodeExcludeBalancers] = ""
 		}, []string{"- 192.0.2.1 NodeExcluded"}},
 		"a node with the exclude label false": {func(_ *testing.T, s *scene) {
-			s.node.Labels[corev1.LabelNodeExcludeBalancers] = "false"
+			s.node.Labels[v1.LabelNodeExcludeBalancers] = "false"
 		}, both},
 		"a node without network": {func(_ *testing.T, s *scene) {
-			s.node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeNetworkUnavailable, Status: corev1.ConditionTrue}}
+			s.node.Status.Conditions = []v1.NodeCondition{{Type: v1.NodeNetworkUnavailable, Status: v1.ConditionTrue}}
 		}, []string{"- 192.0.2.1 NodeNetworkUnavailable"}},
 		"a node that is not ready": {func(_ *testing.T, s *scene) {
-			s.node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionUnknown}}
+			s.node.Status.Conditions = []v1.NodeCondition{{Type: v1.NodeReady, Status: v1.ConditionUnknown}}
 		}, both},
 		"a new node whose kube-proxy is not healthy": {func(_ *testing.T, s *scene) {
 			s.facts.Phase = speaker.Holding
@@ -296,7 +296,7 @@ func TestDecide(t *testing.T) {
 			s.node.Status.Addresses = s.node.Status.Addresses[:1]
 		}, []string{"- 2001:db8::1 ebgp NoNextHop", "- 2001:db8::1 ibgp NoNextHop"}},
 		"a dual-stack Service": {func(_ *testing.T, s *scene) {
-			s.svc.Status.LoadBalancer.Ingress = append(s.svc.Status.LoadBalancer.Ingress, corev1.LoadBalancerIngress{IP: "2001:db8::1"})
+			s.svc.Status.LoadBalancer.Ingress = append(s.svc.Status.LoadBalancer.Ingress, v1.LoadBalancerIngress{IP: "2001:db8::1"})
 			s.eps = s.eps[:1]
 		}, append(both[:2:2], "- 2001:db8::1 NoEndpoints")},
 	}
@@ -373,19 +373,19 @@ func TestDecideChangesNothingItIsGiven(t *testing.T) {
 }
 
 func TestNodeLeaves(t *testing.T) {
-	taint := func(key string) func(*corev1.Node) {
-		return func(n *corev1.Node) { n.Spec.Taints = []corev1.Taint{{Key: key, Effect: corev1.TaintEffectNoSchedule}} }
+	taint := func(key string) func(*v1.Node) {
+		return func(n *v1.Node) { n.Spec.Taints = []v1.Taint{{Key: key, Effect: v1.TaintEffectNoSchedule}} }
 	}
-	ready := func(message string) func(*corev1.Node) {
-		return func(n *corev1.Node) {
-			n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionFalse, Message: message}}
+	ready := func(message string) func(*v1.Node) {
+		return func(n *v1.Node) {
+			n.Status.Conditions = []v1.NodeCondition{{Type: v1.NodeReady, Status: v1.ConditionFalse, Message: message}}
 		}
 	}
 	cases := map[string]struct {
-		change func(*corev1.Node)
+		change func(*v1.Node)
 		leaves bool
 	}{
-		"nothing":                    {func(*corev1.Node) {}, false},
+		"nothing":                    {func(*v1.Node) {}, false},
 		"told so":                    {taint("fairlead.dev/leaving"), true},
 		"the autoscaler deletes it":  {taint("ToBeDeletedByClusterAutoscaler"), true},
 		"its cloud shut it down":     {taint("node.cloudprovider.kubernetes.io/shutdown"), true},
@@ -395,8 +395,8 @@ func TestNodeLeaves(t *testing.T) {
 		"not reachable":              {taint("node.kubernetes.io/unreachable"), false},
 		"kubelet shuts down":         {ready("node is shutting down"), true},
 		"kubelet is not ready":       {ready("container runtime is down"), false},
-		"the Node is being deleted":  {func(n *corev1.Node) { n.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)} }, true},
-		"cordoned, but it will stay": {func(n *corev1.Node) { n.Spec.Unschedulable = true }, false},
+		"the Node is being deleted":  {func(n *v1.Node) { n.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)} }, true},
+		"cordoned, but it will stay": {func(n *v1.Node) { n.Spec.Unschedulable = true }, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

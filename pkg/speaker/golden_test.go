@@ -16,7 +16,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
@@ -56,8 +56,8 @@ func TestRoutes(t *testing.T) {
 
 // objects are the objects of a case.
 type objects struct {
-	nodes []*corev1.Node
-	svcs  []*corev1.Service
+	nodes []*v1.Node
+	svcs  []*v1.Service
 	eps   []*discoveryv1.EndpointSlice
 }
 
@@ -116,11 +116,11 @@ func decode(data []byte) (objects, error) {
 		var err error
 		switch head.Kind {
 		case "Node":
-			n := &corev1.Node{}
+			n := &v1.Node{}
 			err = yaml.UnmarshalStrict(doc, n)
 			out.nodes = append(out.nodes, n)
 		case "Service":
-			s := &corev1.Service{}
+			s := &v1.Service{}
 			err = yaml.UnmarshalStrict(doc, s)
 			out.svcs = append(out.svcs, s)
 		case "EndpointSlice":

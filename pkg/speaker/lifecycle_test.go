@@ -13,7 +13,7 @@ const drain = 5 * time.Second
 
 func TestLifecycle(t *testing.T) {
 	t0 := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	at := func(d time.Duration) time.Time { return t0.Add(d) }
+	at := t0.Add
 	in := func(p speaker.Phase, d time.Duration) speaker.Lifecycle {
 		return speaker.Lifecycle{Phase: p, Since: at(d)}
 	}

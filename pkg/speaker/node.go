@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 )
 
@@ -21,8 +21,8 @@ const (
 	taintAutoscaler = "ToBeDeletedByClusterAutoscaler"
 	// taintShutdown is cloud-provider's (api.TaintNodeShutdown).
 	taintShutdown = "node.cloudprovider.kubernetes.io/shutdown"
-	// taintOutOfService is Kubernetes' (corev1.TaintNodeOutOfService).
-	taintOutOfService = corev1.TaintNodeOutOfService
+	// taintOutOfService is Kubernetes' (v1.TaintNodeOutOfService).
+	taintOutOfService = v1.TaintNodeOutOfService
 )
 
 // shuttingDown is what kubelet writes into the Ready condition during a
@@ -51,7 +51,7 @@ type Node struct {
 }
 
 // NodeFrom reads a Node object. A nil object is a node that does not exist.
-func NodeFrom(name string, obj *corev1.Node) Node {
+func NodeFrom(name string, obj *v1.Node) Node {
 	if obj == nil {
 		return Node{Name: name}
 	}
@@ -63,16 +63,16 @@ func NodeFrom(name string, obj *corev1.Node) Node {
 		Leaving:  leaving(obj),
 		BootID:   obj.Status.NodeInfo.BootID,
 	}
-	if v, ok := obj.Labels[corev1.LabelNodeExcludeBalancers]; ok && v != "false" {
+	if v, ok := obj.Labels[v1.LabelNodeExcludeBalancers]; ok && v != "false" {
 		n.Excluded = true
 	}
 	for _, c := range obj.Status.Conditions {
-		if c.Type == corev1.NodeNetworkUnavailable && c.Status == corev1.ConditionTrue {
+		if c.Type == v1.NodeNetworkUnavailable && c.Status == v1.ConditionTrue {
 			n.NetworkUnavailable = true
 		}
 	}
 	for _, a := range obj.Status.Addresses {
-		if a.Type != corev1.NodeInternalIP {
+		if a.Type != v1.NodeInternalIP {
 			continue
 		}
 		if ip, err := netip.ParseAddr(a.Address); err == nil {
@@ -83,7 +83,7 @@ func NodeFrom(name string, obj *corev1.Node) Node {
 }
 
 // leaving returns why a node is about to go, or the empty string.
-func leaving(obj *corev1.Node) string {
+func leaving(obj *v1.Node) string {
 	if obj.DeletionTimestamp != nil {
 		return "its Node object is being deleted"
 	}
@@ -94,7 +94,7 @@ func leaving(obj *corev1.Node) string {
 		}
 	}
 	for _, c := range obj.Status.Conditions {
-		if c.Type == corev1.NodeReady && c.Status == corev1.ConditionFalse && strings.Contains(c.Message, shuttingDown) {
+		if c.Type == v1.NodeReady && c.Status == v1.ConditionFalse && strings.Contains(c.Message, shuttingDown) {
 			return "its kubelet is shutting down"
 		}
 	}

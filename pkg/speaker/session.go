@@ -70,7 +70,7 @@ func routerID(n Node) netip.Addr {
 		}
 	}
 	h := fnv.New32a()
-	h.Write([]byte(n.Name)) //nolint:errcheck,revive // a hash never fails
+	_, _ = h.Write([]byte(n.Name)) // a hash never fails
 	s := h.Sum32()
 	if s == 0 {
 		s = 1 // an identifier is not zero

@@ -126,7 +126,7 @@ func TestTableIsItsParts(t *testing.T) {
 		for range rnd.IntN(4) {
 			ip := fmt.Sprintf("192.0.2.%d", rnd.IntN(4))
 			prefix := []string{ip + "/32", "192.0.2.0/30"}[rnd.IntN(2)]
-			paths = append(paths, wants(ip, prefix, []string{"x", "y"}[rnd.IntN(2)], cloudconfig.Community(rnd.IntN(3)))) //nolint:gosec // small
+			paths = append(paths, wants(ip, prefix, []string{"x", "y"}[rnd.IntN(2)], cloudconfig.Community(rnd.IntN(3))))
 		}
 		table.Apply(k, paths)
 		state[k] = paths

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/klog/v2"
@@ -67,6 +68,7 @@ type Agent struct {
 	passwords *passwords
 	metrics   *speakerMetrics
 	ready     readiness
+	gateURL   atomic.Pointer[string] // what answers for kube-proxy now
 }
 
 // New prepares a speaker.
@@ -126,7 +128,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	background.Go(func() { l.events.run(inner) })
 	l.begin(starting, first)
 	if l.life.Phase == speaker.Holding {
-		background.Go(func() { a.gate(starting, l.metal.Speaker.KubeProxyHealthURL) })
+		background.Go(func() { a.gate(starting) })
 	}
 	log.Info("Announcing", "node", a.opts.Node, "phase", l.life.Phase, "restarted", before.Announced)
 	l.run(ctx, inner)
@@ -150,18 +152,21 @@ func (a *Agent) prepare(ctx, inner context.Context) (mail, speaker.NodeState, er
 
 // stopped is the error of a run that ended early: none when it was told to.
 func stopped(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	select {
+	case <-ctx.Done():
 		return nil
+	default:
+		return err
 	}
-	return err
 }
 
-// gate asks for kube-proxy's health until it is well, once a second.
-func (a *Agent) gate(ctx context.Context, url string) {
+// gate asks for kube-proxy's health until it is well, once a second, or until
+// the configuration wants no such question any more.
+func (a *Agent) gate(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
-		if a.opts.Probe(ctx, url) == nil {
+		if url := *a.gateURL.Load(); url == "" || a.opts.Probe(ctx, url) == nil {
 			a.inbox.kubeProxy(speaker.Healthy)
 			return
 		}

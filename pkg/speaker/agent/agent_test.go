@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
@@ -47,7 +47,7 @@ func newBench(t *testing.T) *bench {
 	b := &bench{api: newFakeAPI(), routers: newFakeRouters(), metal: metalOf(t, "")}
 	createNode(t, b.api, "node-a")
 	endpoint(t, b.api, "web", "node-a")
-	service(t, b.api, "web", "192.0.2.1", corev1.ServiceExternalTrafficPolicyCluster)
+	service(t, b.api, "web", "192.0.2.1", v1.ServiceExternalTrafficPolicyCluster)
 	b.opts = agent.Options{
 		Client: b.api, Open: b.routers.open, Node: "node-a", Namespace: "fairlead-system", BootID: "boot-1",
 		Probe: func(context.Context, string) error { return nil },
@@ -89,7 +89,7 @@ func (b *bench) start(t *testing.T) func() {
 }
 
 // changeNode changes the Node object.
-func (b *bench) changeNode(t *testing.T, change func(*corev1.Node)) {
+func (b *bench) changeNode(t *testing.T, change func(*v1.Node)) {
 	t.Helper()
 	n, err := b.api.CoreV1().Nodes().Get(t.Context(), "node-a", metav1.GetOptions{})
 	if err != nil {
@@ -101,11 +101,11 @@ func (b *bench) changeNode(t *testing.T, change func(*corev1.Node)) {
 	}
 }
 
-func leave(n *corev1.Node) {
-	n.Spec.Taints = []corev1.Taint{{Key: speaker.TaintLeaving, Effect: corev1.TaintEffectNoSchedule}}
+func leave(n *v1.Node) {
+	n.Spec.Taints = []v1.Taint{{Key: speaker.TaintLeaving, Effect: v1.TaintEffectNoSchedule}}
 }
 
-func stay(n *corev1.Node) { n.Spec.Taints = nil }
+func stay(n *v1.Node) { n.Spec.Taints = nil }
 
 func TestSessionsOpenWithAllTheirRoutes(t *testing.T) {
 	t.Parallel()
@@ -126,14 +126,14 @@ func TestServiceComesChangesAndGoes(t *testing.T) {
 	b.start(t)
 	b.routers.waitRoutes(t, "x", plain)
 	endpoint(t, b.api, "db", "node-b")
-	service(t, b.api, "db", "192.0.2.2", corev1.ServiceExternalTrafficPolicyCluster)
+	service(t, b.api, "db", "192.0.2.2", v1.ServiceExternalTrafficPolicyCluster)
 	b.routers.waitRoutes(t, "x", plain, "192.0.2.2/32")
 
 	svc, err := b.api.CoreV1().Services("default").Get(t.Context(), "db", metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	svc.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
+	svc.Spec.ExternalTrafficPolicy = v1.ServiceExternalTrafficPolicyLocal
 	if _, err := b.api.CoreV1().Services("default").Update(t.Context(), svc, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -177,6 +177,36 @@ func TestNewNodeWaitsForKubeProxy(t *testing.T) {
 	})
 }
 
+func TestNewNodeStopsWaitingWhenTheConfigSaysSo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.opts.Probe = func(context.Context, string) error { return errors.New("not yet") }
+	b.start(t)
+	b.routers.waitRoutes(t, "x")
+	without := *b.metal
+	without.Speaker.KubeProxyHealthURL = ""
+	b.agent.Configure(&without)
+	b.routers.waitRoutes(t, "x", plain)
+}
+
+func TestNodeWhoseAddressesAreSetAnewKeepsItsSessions(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	addrs := func(a ...v1.NodeAddress) func(*v1.Node) {
+		return func(n *v1.Node) { n.Status.Addresses = a }
+	}
+	ip := v1.NodeAddress{Type: v1.NodeInternalIP, Address: "10.0.0.11"}
+	b.changeNode(t, addrs(ip))
+	b.start(t)
+	b.routers.waitRoutes(t, "x", plain)
+	b.changeNode(t, addrs())
+	b.changeNode(t, func(n *v1.Node) { n.Spec.Unschedulable = true })
+	b.routers.waitRoutes(t, "x", marked)
+	if id := b.routers.sessions["x"].cfg.RouterID; id.String() != ip.Address || len(b.routers.opened) != 2 {
+		t.Errorf("the router id is %s, opened %v", id, b.routers.opened)
+	}
+}
+
 func TestRestartInTheSameBootDoesNotAskKubeProxy(t *testing.T) {
 	t.Parallel()
 	sick := func(context.Context, string) error { return errors.New("sick") }
@@ -201,10 +231,10 @@ func TestCordonedNodeMarksItsRoutes(t *testing.T) {
 	b := newBench(t)
 	b.start(t)
 	b.routers.waitRoutes(t, "x", plain)
-	b.changeNode(t, func(n *corev1.Node) { n.Spec.Unschedulable = true })
+	b.changeNode(t, func(n *v1.Node) { n.Spec.Unschedulable = true })
 	b.routers.waitRoutes(t, "x", marked)
 	waitState(t, b.api, "node-a", "it says so", func(s speaker.NodeState) bool { return s.Marked && s.Phase == "Serving" })
-	b.changeNode(t, func(n *corev1.Node) { n.Spec.Unschedulable = false })
+	b.changeNode(t, func(n *v1.Node) { n.Spec.Unschedulable = false })
 	b.routers.waitRoutes(t, "x", plain)
 	if len(b.routers.opened) != 2 || len(b.routers.closed) != 0 {
 		t.Errorf("sessions were touched: opened %v, closed %v", b.routers.opened, b.routers.closed)
@@ -355,7 +385,7 @@ func TestPasswordOfASecretIsReadAgainWhenItChanges(t *testing.T) {
 		return len(s.Sessions) == 1 && strings.Contains(s.Sessions[0].LastError, "fairlead-system/bgp does not exist")
 	})
 	secrets := b.api.CoreV1().Secrets("fairlead-system")
-	secret := &corev1.Secret{
+	secret := &v1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Name: "bgp", Namespace: "fairlead-system"},
 		Data:       map[string][]byte{"password": []byte("one")},
 	}
@@ -384,7 +414,7 @@ func TestSessionChangesAreToldOnce(t *testing.T) {
 	events := waitEvents(t, b.api, agent.EventSessionUp, agent.EventSessionDown)
 	last := events[len(events)-1]
 	want := `BGP session with peer "x" (10.0.0.1, AS 64513) is down: the router went away`
-	if last.Message != want || last.Type != corev1.EventTypeWarning || last.InvolvedObject.Kind != "Node" || last.Count != 1 {
+	if last.Message != want || last.Type != v1.EventTypeWarning || last.InvolvedObject.Kind != "Node" || last.Count != 1 {
 		t.Errorf("the event is %+v, want %q once, about the Node", last, want)
 	}
 	waitState(t, b.api, "node-a", "it says so", func(s speaker.NodeState) bool {
@@ -403,7 +433,7 @@ func TestNothingIsWrittenPerService(t *testing.T) {
 	for i := range 50 {
 		name := fmt.Sprintf("s%d", i)
 		endpoint(t, b.api, name, "node-a")
-		service(t, b.api, name, fmt.Sprintf("192.0.2.%d", 100+i), corev1.ServiceExternalTrafficPolicyCluster)
+		service(t, b.api, name, fmt.Sprintf("192.0.2.%d", 100+i), v1.ServiceExternalTrafficPolicyCluster)
 	}
 	b.routers.wait(t, "all are announced", func() bool { return len(b.routers.sessions["x"].routes) == 51 })
 	if n := b.writes() - before - 3*50; n > 1 { // the test writes three objects for each
@@ -454,7 +484,7 @@ func TestBadConfigAtTheStartEndsIt(t *testing.T) {
 	b.start(t)
 	b.routers.waitRoutes(t, "x", plain)
 	b.agent.Reconfigure(t.Context(), nil, errors.New("bad file"))
-	service(t, b.api, "db", "192.0.2.2", corev1.ServiceExternalTrafficPolicyCluster)
+	service(t, b.api, "db", "192.0.2.2", v1.ServiceExternalTrafficPolicyCluster)
 	endpoint(t, b.api, "db", "node-b")
 	b.routers.waitRoutes(t, "x", plain, "192.0.2.2/32") // it goes on with what it has
 }
@@ -479,7 +509,7 @@ func get(t *testing.T, url string) string {
 
 // waitEvents waits until there are events of these reasons and returns all, in
 // the order of their writing.
-func waitEvents(t *testing.T, api fakeAPI, reasons ...string) []corev1.Event {
+func waitEvents(t *testing.T, api fakeAPI, reasons ...string) []v1.Event {
 	t.Helper()
 	slices.Sort(reasons)
 	limit := time.After(20 * time.Second)
@@ -496,7 +526,7 @@ func waitEvents(t *testing.T, api fakeAPI, reasons ...string) []corev1.Event {
 		}
 		slices.Sort(got)
 		if containsAll(got, reasons) {
-			slices.SortFunc(list.Items, func(a, b corev1.Event) int { return strings.Compare(a.Name, b.Name) })
+			slices.SortFunc(list.Items, func(a, b v1.Event) int { return strings.Compare(a.Name, b.Name) })
 			return list.Items
 		}
 		select {

@@ -6,7 +6,7 @@ import (
 	"context"
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -21,7 +21,7 @@ import (
 
 // notHeadless leaves out the EndpointSlices of headless Services, which no load
 // balancer can have.
-const notHeadless = "!" + corev1.IsHeadlessService
+const notHeadless = "!" + v1.IsHeadlessService
 
 // API is what a speaker asks of the API server.
 type API interface {
@@ -33,15 +33,15 @@ type API interface {
 	// Node lists and watches one Node.
 	Node(name string) cache.ListerWatcher
 	// ConfigMap reads one ConfigMap.
-	ConfigMap(ctx context.Context, ns, name string) (*corev1.ConfigMap, error)
+	ConfigMap(ctx context.Context, ns, name string) (*v1.ConfigMap, error)
 	// UpdateConfigMap replaces a ConfigMap, whatever its version.
-	UpdateConfigMap(ctx context.Context, m *corev1.ConfigMap) error
+	UpdateConfigMap(ctx context.Context, m *v1.ConfigMap) error
 	// CreateConfigMap makes a ConfigMap.
-	CreateConfigMap(ctx context.Context, m *corev1.ConfigMap) error
+	CreateConfigMap(ctx context.Context, m *v1.ConfigMap) error
 	// Secret reads one Secret.
-	Secret(ctx context.Context, ns, name string) (*corev1.Secret, error)
+	Secret(ctx context.Context, ns, name string) (*v1.Secret, error)
 	// CreateEvent writes an event.
-	CreateEvent(ctx context.Context, e *corev1.Event) error
+	CreateEvent(ctx context.Context, e *v1.Event) error
 	// PatchEvent changes an event by a JSON merge patch (RFC 7386).
 	PatchEvent(ctx context.Context, ns, name string, patch []byte) error
 }
@@ -55,7 +55,7 @@ type Client struct {
 // NewClient returns access by a configuration, which it does not change.
 func NewClient(base *rest.Config) (*Client, error) {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, discoveryv1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{v1.AddToScheme, discoveryv1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return nil, err
 		}
@@ -68,7 +68,7 @@ func NewClient(base *rest.Config) (*Client, error) {
 		cfg.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
 		return rest.RESTClientFor(cfg)
 	}
-	core, err := access("/api", corev1.SchemeGroupVersion)
+	core, err := access("/api", v1.SchemeGroupVersion)
 	if err != nil {
 		return nil, err
 	}
@@ -114,31 +114,31 @@ func (c *Client) Node(name string) cache.ListerWatcher {
 }
 
 // ConfigMap reads one ConfigMap.
-func (c *Client) ConfigMap(ctx context.Context, ns, name string) (*corev1.ConfigMap, error) {
-	out := &corev1.ConfigMap{}
+func (c *Client) ConfigMap(ctx context.Context, ns, name string) (*v1.ConfigMap, error) {
+	out := &v1.ConfigMap{}
 	err := c.core.Get().Namespace(ns).Resource("configmaps").Name(name).Do(ctx).Into(out)
 	return out, err
 }
 
 // UpdateConfigMap replaces a ConfigMap, whatever its version.
-func (c *Client) UpdateConfigMap(ctx context.Context, m *corev1.ConfigMap) error {
+func (c *Client) UpdateConfigMap(ctx context.Context, m *v1.ConfigMap) error {
 	return c.core.Put().Namespace(m.Namespace).Resource("configmaps").Name(m.Name).Body(m).Do(ctx).Error()
 }
 
 // CreateConfigMap makes a ConfigMap.
-func (c *Client) CreateConfigMap(ctx context.Context, m *corev1.ConfigMap) error {
+func (c *Client) CreateConfigMap(ctx context.Context, m *v1.ConfigMap) error {
 	return c.core.Post().Namespace(m.Namespace).Resource("configmaps").Body(m).Do(ctx).Error()
 }
 
 // Secret reads one Secret.
-func (c *Client) Secret(ctx context.Context, ns, name string) (*corev1.Secret, error) {
-	out := &corev1.Secret{}
+func (c *Client) Secret(ctx context.Context, ns, name string) (*v1.Secret, error) {
+	out := &v1.Secret{}
 	err := c.core.Get().Namespace(ns).Resource("secrets").Name(name).Do(ctx).Into(out)
 	return out, err
 }
 
 // CreateEvent writes an event.
-func (c *Client) CreateEvent(ctx context.Context, e *corev1.Event) error {
+func (c *Client) CreateEvent(ctx context.Context, e *v1.Event) error {
 	return c.core.Post().Namespace(e.Namespace).Resource("events").Body(e).Do(ctx).Error()
 }
 

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -88,7 +88,7 @@ func TestOnARealCluster(t *testing.T) {
 		ASN: 64512, RouterID: "10.0.0.1", Address: netip.MustParseAddr("127.0.0.1"), GracefulRestart: true,
 		Peers: []testrouter.Peer{{Address: netip.MustParseAddr("127.0.0.11"), ASN: 64512}},
 	})
-	service(t, admin, "web", "192.0.2.1", corev1.ServiceExternalTrafficPolicyLocal)
+	service(t, admin, "web", "192.0.2.1", v1.ServiceExternalTrafficPolicyLocal)
 	endpoint(t, admin, "web", "node-a")
 
 	api, err := agent.NewClient(mine)
@@ -103,7 +103,7 @@ func TestOnARealCluster(t *testing.T) {
 	r.WaitTable(t, "the address is announced", announced(1))
 
 	// A Service's birth and death.
-	service(t, admin, "db", "192.0.2.2", corev1.ServiceExternalTrafficPolicyCluster)
+	service(t, admin, "db", "192.0.2.2", v1.ServiceExternalTrafficPolicyCluster)
 	endpoint(t, admin, "db", "node-b")
 	r.WaitTable(t, "the second is, too", announced(2))
 	if err := admin.CoreV1().Services("default").Delete(t.Context(), "db", metav1.DeleteOptions{}); err != nil {
@@ -127,7 +127,7 @@ func TestOnARealCluster(t *testing.T) {
 	stop()
 	stop = start(t, opts, metalFor(r))
 	r.WaitUp(t, netip.MustParseAddr("127.0.0.11"), true)
-	service(t, admin, "late", "192.0.2.3", corev1.ServiceExternalTrafficPolicyCluster)
+	service(t, admin, "late", "192.0.2.3", v1.ServiceExternalTrafficPolicyCluster)
 	endpoint(t, admin, "late", "node-b")
 	r.WaitTable(t, "a new one comes", announced(2))
 	for _, c := range r.Changes() {
@@ -208,26 +208,26 @@ func launch(t *testing.T, o agent.Options, m *cloudconfig.Metal) (*agent.Agent, 
 
 func createNode(t *testing.T, c kubernetes.Interface, name string) {
 	t.Helper()
-	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	n := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	if _, err := c.CoreV1().Nodes().Create(t.Context(), n, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func service(t *testing.T, c kubernetes.Interface, name, ip string, policy corev1.ServiceExternalTrafficPolicy) {
+func service(t *testing.T, c kubernetes.Interface, name, ip string, policy v1.ServiceExternalTrafficPolicy) {
 	t.Helper()
 	api := c.CoreV1().Services("default")
-	svc, err := api.Create(t.Context(), &corev1.Service{
+	svc, err := api.Create(t.Context(), &v1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "default"},
-		Spec: corev1.ServiceSpec{
-			Type: corev1.ServiceTypeLoadBalancer, ExternalTrafficPolicy: policy,
-			Ports: []corev1.ServicePort{{Port: 80}},
+		Spec: v1.ServiceSpec{
+			Type: v1.ServiceTypeLoadBalancer, ExternalTrafficPolicy: policy,
+			Ports: []v1.ServicePort{{Port: 80}},
 		},
 	}, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	svc.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: ip}}
+	svc.Status.LoadBalancer.Ingress = []v1.LoadBalancerIngress{{IP: ip}}
 	if _, err := api.UpdateStatus(t.Context(), svc, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -66,9 +66,9 @@ func (r *recorder) say(kind, reason, text string) {
 
 // session tells that a session went up or down.
 func (r *recorder) session(p *cloudconfig.Peer, s speaker.SessionStatus) {
-	kind, reason, text := corev1.EventTypeNormal, EventSessionUp, "is up"
+	kind, reason, text := v1.EventTypeNormal, EventSessionUp, "is up"
 	if s.Phase != speaker.SessionUp {
-		kind, reason, text = corev1.EventTypeWarning, EventSessionDown, "is down"
+		kind, reason, text = v1.EventTypeWarning, EventSessionDown, "is down"
 		if s.LastError != "" {
 			text += ": " + s.LastError
 		}
@@ -84,11 +84,11 @@ func (r *recorder) phase(n speaker.Node, was, is speaker.Phase) {
 	}
 	switch {
 	case is == speaker.Draining:
-		r.say(corev1.EventTypeNormal, EventRoutesMarked, "The node leaves ("+why+"): its routes are marked GRACEFUL_SHUTDOWN")
+		r.say(v1.EventTypeNormal, EventRoutesMarked, "The node leaves ("+why+"): its routes are marked GRACEFUL_SHUTDOWN")
 	case is == speaker.Drained && was != 0:
-		r.say(corev1.EventTypeNormal, EventRoutesWithdrawn, "The node leaves ("+why+") and its drain time is over: its routes are withdrawn")
+		r.say(v1.EventTypeNormal, EventRoutesWithdrawn, "The node leaves ("+why+") and its drain time is over: its routes are withdrawn")
 	case is == speaker.Serving && (was == speaker.Draining || was == speaker.Drained):
-		r.say(corev1.EventTypeNormal, EventRoutesRestored, "The node stays: its routes are announced again")
+		r.say(v1.EventTypeNormal, EventRoutesRestored, "The node stays: its routes are announced again")
 	}
 }
 
@@ -136,14 +136,14 @@ func (r *recorder) write(ctx context.Context, memory map[note]*told, n note) err
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	stamp := metav1.NewTime(now)
-	return r.client.CreateEvent(ctx, &corev1.Event{
+	return r.client.CreateEvent(ctx, &v1.Event{
 		ObjectMeta: metav1.ObjectMeta{Name: t.name, Namespace: eventNamespace},
 		// As kubelet does, the UID in an event about a Node is its name.
-		InvolvedObject:      corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: r.node, UID: types.UID(r.node)},
+		InvolvedObject:      v1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: r.node, UID: types.UID(r.node)},
 		Type:                n.kind,
 		Reason:              n.reason,
 		Message:             n.text,
-		Source:              corev1.EventSource{Component: "fairlead-speaker", Host: r.node},
+		Source:              v1.EventSource{Component: "fairlead-speaker", Host: r.node},
 		ReportingController: "fairlead-speaker",
 		ReportingInstance:   r.node,
 		FirstTimestamp:      stamp,

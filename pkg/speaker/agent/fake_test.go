@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -55,25 +55,25 @@ func (f fakeAPI) Node(string) cache.ListerWatcher {
 	return listWatch(f.Clientset, c.List, c.Watch)
 }
 
-func (f fakeAPI) ConfigMap(ctx context.Context, ns, name string) (*corev1.ConfigMap, error) {
+func (f fakeAPI) ConfigMap(ctx context.Context, ns, name string) (*v1.ConfigMap, error) {
 	return f.CoreV1().ConfigMaps(ns).Get(ctx, name, metav1.GetOptions{})
 }
 
-func (f fakeAPI) UpdateConfigMap(ctx context.Context, m *corev1.ConfigMap) error {
+func (f fakeAPI) UpdateConfigMap(ctx context.Context, m *v1.ConfigMap) error {
 	_, err := f.CoreV1().ConfigMaps(m.Namespace).Update(ctx, m, metav1.UpdateOptions{})
 	return err
 }
 
-func (f fakeAPI) CreateConfigMap(ctx context.Context, m *corev1.ConfigMap) error {
+func (f fakeAPI) CreateConfigMap(ctx context.Context, m *v1.ConfigMap) error {
 	_, err := f.CoreV1().ConfigMaps(m.Namespace).Create(ctx, m, metav1.CreateOptions{})
 	return err
 }
 
-func (f fakeAPI) Secret(ctx context.Context, ns, name string) (*corev1.Secret, error) {
+func (f fakeAPI) Secret(ctx context.Context, ns, name string) (*v1.Secret, error) {
 	return f.CoreV1().Secrets(ns).Get(ctx, name, metav1.GetOptions{})
 }
 
-func (f fakeAPI) CreateEvent(ctx context.Context, e *corev1.Event) error {
+func (f fakeAPI) CreateEvent(ctx context.Context, e *v1.Event) error {
 	_, err := f.CoreV1().Events(e.Namespace).Create(ctx, e, metav1.CreateOptions{})
 	return err
 }

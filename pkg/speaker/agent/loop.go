@@ -122,30 +122,41 @@ func (l *loop) turn(ctx context.Context, m mail) time.Duration {
 // look takes note of what the node and its surroundings are now. all is true
 // when every Service must be decided again.
 func (l *loop) look(m mail, now time.Time) (wait time.Duration, all bool) {
-	node := l.agent.cluster.own()
-	if m.health != 0 {
-		l.health = m.health
-	}
+	node := carry(l.node, l.agent.cluster.own())
 	changed := l.view == nil || m.metal != nil || !node.Equal(l.node)
 	if m.metal != nil {
 		l.metal = m.metal
+		l.agent.gateURL.Store(&m.metal.Speaker.KubeProxyHealthURL)
+	}
+	if m.health != 0 {
+		l.health = m.health
 	}
 	was := l.life.Phase
-	life, wait := l.life.Next(now, node, l.health, l.metal.Speaker.DrainTime)
-	if !node.Known && l.node.Known {
-		node.Labels, node.Addrs = l.node.Labels, l.node.Addrs // a deleted node drains as what it was
+	l.node = node
+	l.life, wait = l.life.Next(now, node, l.health, l.metal.Speaker.DrainTime)
+	if was != l.life.Phase {
+		l.events.phase(node, was, l.life.Phase)
 	}
-	l.life, l.node = life, node
-	if was != life.Phase {
-		l.events.phase(node, was, life.Phase)
-	}
-	if !changed && was == life.Phase {
+	if !changed && was == l.life.Phase {
 		return wait, false
 	}
 	l.view = speaker.NewView(speaker.Facts{
 		Node: l.node, Phase: l.life.Phase, Metal: l.metal, Unclassed: l.agent.opts.Unclassed,
 	})
 	return wait, true
+}
+
+// carry keeps of the old node what the new one lost for the moment: a deleted
+// node drains as what it was, and one whose addresses are being set anew keeps
+// its sessions.
+func carry(old, node speaker.Node) speaker.Node {
+	if !node.Known {
+		node.Labels = old.Labels
+	}
+	if len(node.Addrs) == 0 {
+		node.Addrs = old.Addrs
+	}
+	return node
 }
 
 // decide brings one Service up to date in the table.

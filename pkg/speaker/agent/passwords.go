@@ -138,7 +138,7 @@ func (p *passwords) pass(ctx context.Context, now time.Time) time.Duration {
 // isTransient reports whether the apiserver could not answer: then the last
 // password stays.
 func isTransient(err error) bool {
-	var f *secretFault
+	var f *secretError
 	return errors.As(err, &f) && !apierrors.IsNotFound(f.err) && !apierrors.IsForbidden(f.err)
 }
 
@@ -171,14 +171,14 @@ func readFile(path string) (cloudconfig.Secret, error) {
 	return parsePassword(data, fmt.Sprintf("password file %q", path))
 }
 
-// secretFault is a failed read of a Secret.
-type secretFault struct {
+// secretError is a failed read of a Secret.
+type secretError struct {
 	what string
 	err  error
 }
 
-func (f *secretFault) Error() string { return f.what + ": " + f.err.Error() }
-func (f *secretFault) Unwrap() error { return f.err }
+func (f *secretError) Error() string { return f.what + ": " + f.err.Error() }
+func (f *secretError) Unwrap() error { return f.err }
 
 func (p *passwords) readSecret(ctx context.Context, ref cloudconfig.Password) (cloudconfig.Secret, error) {
 	key := ref.SecretKey
@@ -191,7 +191,7 @@ func (p *passwords) readSecret(ctx context.Context, ref cloudconfig.Password) (c
 		return "", fmt.Errorf("%s does not exist; create it with the key %q, or change the peer's password", what, key)
 	}
 	if err != nil {
-		return "", &secretFault{what: what, err: err}
+		return "", &secretError{what: what, err: err}
 	}
 	data, ok := obj.Data[key]
 	if !ok {

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -160,7 +160,7 @@ func (w *stateWriter) write(ctx context.Context, s speaker.NodeState) error {
 	if err != nil {
 		return err
 	}
-	want := &corev1.ConfigMap{
+	want := &v1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: speaker.StateName(w.node), Namespace: w.namespace,
 			Labels: map[string]string{

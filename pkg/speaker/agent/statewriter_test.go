@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/fairlead/fairlead/pkg/speaker"
@@ -21,7 +21,7 @@ type slowAPI struct {
 	update func(ctx context.Context) error
 }
 
-func (a *slowAPI) UpdateConfigMap(ctx context.Context, m *corev1.ConfigMap) error {
+func (a *slowAPI) UpdateConfigMap(ctx context.Context, m *v1.ConfigMap) error {
 	if a.update != nil {
 		if err := a.update(ctx); err != nil {
 			return err

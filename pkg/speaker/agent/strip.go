@@ -3,7 +3,7 @@
 package agent
 
 import (
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -15,11 +15,11 @@ import (
 // twice changes nothing.
 func (c *cluster) strip(obj any) (any, error) {
 	switch o := obj.(type) {
-	case *corev1.Service:
+	case *v1.Service:
 		return stripService(o), nil
 	case *discoveryv1.EndpointSlice:
 		return stripSlice(o, c.node), nil
-	case *corev1.Node:
+	case *v1.Node:
 		return stripNode(o), nil
 	default:
 		return obj, nil
@@ -33,10 +33,10 @@ func stripMeta(m metav1.ObjectMeta) metav1.ObjectMeta {
 	}
 }
 
-func stripService(s *corev1.Service) *corev1.Service {
-	out := &corev1.Service{ObjectMeta: stripMeta(s.ObjectMeta)}
+func stripService(s *v1.Service) *v1.Service {
+	out := &v1.Service{ObjectMeta: stripMeta(s.ObjectMeta)}
 	out.Spec.Type = s.Spec.Type
-	if s.Spec.Type != corev1.ServiceTypeLoadBalancer {
+	if s.Spec.Type != v1.ServiceTypeLoadBalancer {
 		return out
 	}
 	out.Labels = s.Labels
@@ -78,16 +78,16 @@ func stripSlice(s *discoveryv1.EndpointSlice, node string) *discoveryv1.Endpoint
 	return out
 }
 
-func stripNode(n *corev1.Node) *corev1.Node {
-	out := &corev1.Node{ObjectMeta: stripMeta(n.ObjectMeta)}
+func stripNode(n *v1.Node) *v1.Node {
+	out := &v1.Node{ObjectMeta: stripMeta(n.ObjectMeta)}
 	out.Labels = n.Labels
 	out.Spec.Unschedulable = n.Spec.Unschedulable
 	out.Spec.Taints = n.Spec.Taints
 	out.Status.Addresses = n.Status.Addresses
 	out.Status.NodeInfo.BootID = n.Status.NodeInfo.BootID
 	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeReady || c.Type == corev1.NodeNetworkUnavailable {
-			out.Status.Conditions = append(out.Status.Conditions, corev1.NodeCondition{
+		if c.Type == v1.NodeReady || c.Type == v1.NodeNetworkUnavailable {
+			out.Status.Conditions = append(out.Status.Conditions, v1.NodeCondition{
 				Type: c.Type, Status: c.Status, Message: c.Message,
 			})
 		}

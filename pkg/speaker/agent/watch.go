@@ -9,7 +9,7 @@ import (
 	"reflect"
 	"sync"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
@@ -33,7 +33,7 @@ type cluster struct {
 // newCluster prepares the watches of a node's speaker; events tell the inbox.
 func newCluster(client API, node string, in *inbox) (*cluster, error) {
 	c := &cluster{node: node}
-	c.services = cache.NewSharedIndexInformer(client.Services(), &corev1.Service{}, 0, cache.Indexers{})
+	c.services = cache.NewSharedIndexInformer(client.Services(), &v1.Service{}, 0, cache.Indexers{})
 	c.slices = cache.NewSharedIndexInformer(client.EndpointSlices(), &discoveryv1.EndpointSlice{}, 0, cache.Indexers{
 		byService: func(obj any) ([]string, error) {
 			if s, ok := obj.(*discoveryv1.EndpointSlice); ok {
@@ -42,10 +42,10 @@ func newCluster(client API, node string, in *inbox) (*cluster, error) {
 			return nil, fmt.Errorf("%T is no EndpointSlice", obj)
 		},
 	})
-	c.nodes = cache.NewSharedIndexInformer(client.Node(node), &corev1.Node{}, 0, cache.Indexers{})
+	c.nodes = cache.NewSharedIndexInformer(client.Node(node), &v1.Node{}, 0, cache.Indexers{})
 	err := errors.Join(c.services.SetTransform(c.strip), c.slices.SetTransform(c.strip), c.nodes.SetTransform(c.strip))
 	_, err1 := c.services.AddEventHandler(changes(func(obj any) {
-		if s, ok := obj.(*corev1.Service); ok {
+		if s, ok := obj.(*v1.Service); ok {
 			in.service(types.NamespacedName{Namespace: s.Namespace, Name: s.Name})
 		}
 	}))
@@ -81,16 +81,16 @@ func changes(touch func(obj any)) cache.ResourceEventHandlerFuncs {
 // same compares what was kept of two objects, apart from the version.
 func same(a, b any) bool {
 	switch a := a.(type) {
-	case *corev1.Service:
-		b, ok := b.(*corev1.Service)
+	case *v1.Service:
+		b, ok := b.(*v1.Service)
 		return ok && reflect.DeepEqual(a.Spec, b.Spec) && reflect.DeepEqual(a.Status, b.Status) &&
 			reflect.DeepEqual(a.Labels, b.Labels) && a.DeletionTimestamp.Equal(b.DeletionTimestamp)
 	case *discoveryv1.EndpointSlice:
 		b, ok := b.(*discoveryv1.EndpointSlice)
 		return ok && a.AddressType == b.AddressType && speaker.ServiceOf(a) == speaker.ServiceOf(b) &&
 			reflect.DeepEqual(a.Endpoints, b.Endpoints)
-	case *corev1.Node:
-		b, ok := b.(*corev1.Node)
+	case *v1.Node:
+		b, ok := b.(*v1.Node)
 		return ok && speaker.NodeFrom(a.Name, a).Equal(speaker.NodeFrom(b.Name, b))
 	default:
 		return false
@@ -112,20 +112,20 @@ func (c *cluster) stop() { c.running.Wait() }
 // own returns the speaker's node as it is now.
 func (c *cluster) own() speaker.Node {
 	obj, ok, err := c.nodes.GetStore().GetByKey(c.node)
-	if n, is := obj.(*corev1.Node); err == nil && ok && is {
+	if n, is := obj.(*v1.Node); err == nil && ok && is {
 		return speaker.NodeFrom(c.node, n)
 	}
 	return speaker.NodeFrom(c.node, nil)
 }
 
 // service returns a Service and its EndpointSlices; nil when there is none.
-func (c *cluster) service(key types.NamespacedName) (*corev1.Service, []*discoveryv1.EndpointSlice) {
+func (c *cluster) service(key types.NamespacedName) (*v1.Service, []*discoveryv1.EndpointSlice) {
 	obj, ok, err := c.services.GetStore().GetByKey(key.String())
-	svc, is := obj.(*corev1.Service)
+	svc, is := obj.(*v1.Service)
 	if err != nil || !ok || !is {
 		return nil, nil
 	}
-	if svc.Spec.Type != corev1.ServiceTypeLoadBalancer {
+	if svc.Spec.Type != v1.ServiceTypeLoadBalancer {
 		return svc, nil
 	}
 	objs, err := c.slices.GetIndexer().ByIndex(byService, key.String())

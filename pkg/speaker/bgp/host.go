@@ -71,6 +71,9 @@ func (s *Session) start(ctx context.Context, routes []speaker.Route) error {
 	if err != nil {
 		return err
 	}
+	if err := s.learnNothing(ctx); err != nil {
+		return err
+	}
 	if err := s.Update(speaker.Delta{Announce: routes}); err != nil {
 		return err
 	}
@@ -81,4 +84,23 @@ func (s *Session) start(ctx context.Context, routes []speaker.Route) error {
 		return err
 	}
 	return s.server.AddPeer(ctx, &api.AddPeerRequest{Peer: peer(s.cfg)})
+}
+
+// learnNothing keeps what the peer announces out of the routes: a speaker only
+// announces, and a router may send the routes of other nodes.
+func (s *Session) learnNothing(ctx context.Context) error {
+	own := &api.Policy{Name: "own-routes", Statements: []*api.Statement{{
+		Name:       "own-routes",
+		Conditions: &api.Conditions{RouteType: api.Conditions_ROUTE_TYPE_LOCAL},
+		Actions:    &api.Actions{RouteAction: api.RouteAction_ROUTE_ACTION_ACCEPT},
+	}}}
+	if err := s.server.AddPolicy(ctx, &api.AddPolicyRequest{Policy: own}); err != nil {
+		return err
+	}
+	return s.server.AddPolicyAssignment(ctx, &api.AddPolicyAssignmentRequest{Assignment: &api.PolicyAssignment{
+		Name:          "global",
+		Direction:     api.PolicyDirection_POLICY_DIRECTION_IMPORT,
+		Policies:      []*api.Policy{own},
+		DefaultAction: api.RouteAction_ROUTE_ACTION_REJECT,
+	}})
 }

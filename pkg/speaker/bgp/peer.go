@@ -49,8 +49,8 @@ func peer(c speaker.SessionConfig) *api.Peer {
 	if c.GracefulRestart.Enabled {
 		p.GracefulRestart = &api.GracefulRestart{
 			Enabled:      true,
-			RestartTime:  uint32(seconds(c.GracefulRestart.RestartTime)), //nolint:gosec // at most 4095
-			DeferralTime: uint32(seconds(deferralTime)),
+			RestartTime:  uint32(seconds(c.GracefulRestart.RestartTime)), //nolint:gosec // G115: at most 4095
+			DeferralTime: uint32(deferralTime / time.Second),
 			// The node forwards whatever becomes of the session, so every
 			// connection says that forwarding state was preserved; GoBGP ties
 			// that bit to the restart bit.

@@ -110,8 +110,6 @@ func hasPrefixes(want ...string) func([]testrouter.Route) bool {
 	return func(rs []testrouter.Route) bool { return slices.Equal(prefixes(rs), want) }
 }
 
-func uptr(v uint32) *uint32 { return &v }
-
 func TestRouteArrivesAsItIsMeant(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -123,23 +121,23 @@ func TestRouteArrivesAsItIsMeant(t *testing.T) {
 			asn:   localASN,
 			route: speaker.Route{Prefix: prefix("192.0.2.1/32")},
 			want: testrouter.Route{
-				Prefix: prefix("192.0.2.1/32"), NextHop: addr("127.0.0.11"), LocalPref: uptr(100),
+				Prefix: prefix("192.0.2.1/32"), NextHop: addr("127.0.0.11"), LocalPref: new(uint32(100)),
 			},
 		},
 		"iBGP with attributes": {
 			asn: localASN,
 			route: speaker.Route{
-				Prefix: prefix("192.0.2.0/24"), LocalPref: uptr(0),
+				Prefix: prefix("192.0.2.0/24"), LocalPref: new(uint32(0)),
 				Communities: []cloudconfig.Community{64512<<16 | 7, speaker.GracefulShutdown},
 			},
 			want: testrouter.Route{
-				Prefix: prefix("192.0.2.0/24"), NextHop: addr("127.0.0.11"), LocalPref: uptr(0),
+				Prefix: prefix("192.0.2.0/24"), NextHop: addr("127.0.0.11"), LocalPref: new(uint32(0)),
 				Communities: []uint32{64512<<16 | 7, 0xFFFF0000},
 			},
 		},
 		"eBGP": {
 			asn:   remoteASN,
-			route: speaker.Route{Prefix: prefix("192.0.2.1/32"), LocalPref: uptr(50)},
+			route: speaker.Route{Prefix: prefix("192.0.2.1/32"), LocalPref: new(uint32(50))},
 			want: testrouter.Route{
 				Prefix: prefix("192.0.2.1/32"), NextHop: addr("127.0.0.11"), ASPath: []uint32{localASN},
 			},
@@ -347,6 +345,33 @@ func TestDeadPeerHoldsNobodyUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.WaitTable(t, "the next one, too", hasPrefixes("192.0.2.1/32", "192.0.2.2/32"))
+}
+
+// TestRoutesOfOtherNodesAreNotLearned lets the router tell one node what another
+// announces: it must not stay in the way of the node's own withdrawal.
+func TestRoutesOfOtherNodesAreNotLearned(t *testing.T) {
+	t.Parallel()
+	r := router(t, remoteASN,
+		testrouter.Peer{Address: addr("127.0.0.11"), ASN: localASN},
+		testrouter.Peer{Address: addr("127.0.0.12"), ASN: localASN + 10})
+	h := newHost()
+	shared := speaker.Route{Prefix: prefix("192.0.2.1/32")}
+	open(t, h, config(r), shared)
+	cfg := config(r)
+	cfg.Source, cfg.RouterID, cfg.LocalASN = addr("127.0.0.12"), addr("10.0.0.12"), localASN+10
+	second := open(t, h, cfg, shared)
+	r.WaitTable(t, "both announce it", hasPrefixes("192.0.2.1/32", "192.0.2.1/32"))
+	if err := second.Update(speaker.Delta{Withdraw: []netip.Prefix{shared.Prefix}}); err != nil {
+		t.Fatal(err)
+	}
+	left := r.WaitTable(t, "one is left", hasPrefixes("192.0.2.1/32"))
+	if left[0].From != addr("127.0.0.11") {
+		t.Errorf("what is left comes from %s", left[0].From)
+	}
+	if err := second.Update(speaker.Delta{Announce: []speaker.Route{shared}}); err != nil {
+		t.Fatal(err)
+	}
+	r.WaitTable(t, "both announce it again", hasPrefixes("192.0.2.1/32", "192.0.2.1/32"))
 }
 
 func TestOpenRefusesNonsense(t *testing.T) {
