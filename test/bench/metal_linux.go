@@ -41,5 +41,5 @@ func (o *metalOptions) measure(ctx context.Context, out io.Writer) error {
 }
 
 func (o *metalOptions) soak(ctx context.Context, out io.Writer) error {
-	return nil
+	return metal.Soak(ctx, out, o.Options, o.duration)
 }

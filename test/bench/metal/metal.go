@@ -44,6 +44,7 @@ func sections() []section {
 		{"services", proxiesOff, 15 * time.Minute, measureServices},
 		{"rolling", proxiesOn, 10 * time.Minute, measureRolling},
 		{"restart", proxiesOff, 10 * time.Minute, measureRestart},
+		{"churn", proxiesOff, 20 * time.Minute, measureChurn},
 	}
 }
 

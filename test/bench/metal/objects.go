@@ -7,13 +7,14 @@ package metal
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/fairlead/fairlead/test/rack"
 )
 
 const (
@@ -114,16 +115,20 @@ func each(ctx context.Context, services []service, do func(context.Context, serv
 	return g.Wait()
 }
 
-// cloudConfig is the configuration of controller and speakers: one pool that
-// holds all, one peer.
-func cloudConfig(extra ...string) string {
+// The pool of most measurements, and the same for those that name it alone.
+const (
+	stablePool = "  - {name: stable, addresses: [198.18.128.0/17]}\n"
+	closedPool = "  - {name: stable, addresses: [198.18.128.0/17], autoAssign: false}\n"
+)
+
+// configWith is the configuration of controller and speakers with some pools:
+// all are announced to the router.
+func configWith(pools string) string {
 	return `apiVersion: config.fairlead.dev/v1alpha1
 kind: CloudConfig
 metal:
-  pools:
-  - name: public
-    addresses: [198.18.0.0/16]
   peers:
-  - {name: router, myASN: 65559, peerASN: 65559, address: 10.0.0.1}
-` + strings.Join(extra, "")
+  - {name: router, myASN: 65559, peerASN: 65559, address: ` + rack.RouterAddr().String() + `}
+  pools:
+` + pools
 }

@@ -120,10 +120,7 @@ func restartSpeaker(ctx context.Context, n *rack.Node) error {
 	if err := n.Speaker().Stop(); err != nil {
 		return err
 	}
-	if err := n.StartSpeaker(ctx); err != nil {
-		return err
-	}
-	return n.SpeakerReady(ctx)
+	return begin(ctx, n)
 }
 
 func (b *site) rollingRows(changes int, results []rack.Result, took time.Duration) []Row {

@@ -56,7 +56,7 @@ func build(ctx context.Context, out io.Writer, o Options, p proxies) (*site, err
 	}
 	begin := time.Now()
 	r, err := rack.Start(ctx, rack.Options{
-		Slot: o.slot, Nodes: nodes, Router: rack.FRR, CloudConfig: cloudConfig(), Programs: o.Programs,
+		Slot: o.slot, Nodes: nodes, Router: rack.FRR, CloudConfig: configWith(stablePool), Programs: o.Programs,
 		Dir: dir, LogDir: filepath.Join(dir, "logs"),
 		ControlPlane: controlplane.Options{ExtraArgs: audit.flags()},
 	})
