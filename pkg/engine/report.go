@@ -64,8 +64,12 @@ func (e *Engine) Report(ctx context.Context, keys ...plan.Key) ([]GroupPlan, err
 // concerns reports whether a pass would look at the Service: it wants a load
 // balancer of ours, or may still have one.
 func (e *Engine) concerns(svc *v1.Service) bool {
-	return e.Owns(svc) || slices.Contains(svc.Finalizers, FinalizerClassed) ||
-		(svc.Spec.LoadBalancerClass == nil && servicehelper.HasLBFinalizer(svc))
+	if e.Owns(svc) || slices.Contains(svc.Finalizers, FinalizerClassed) {
+		return true
+	}
+	wanting := *svc
+	wanting.Spec.Type, wanting.DeletionTimestamp = v1.ServiceTypeLoadBalancer, nil
+	return servicehelper.HasLBFinalizer(svc) && e.Owns(&wanting)
 }
 
 func (e *Engine) reportGroup(ctx context.Context, name provider.Group, entries []*entry) (GroupPlan, error) {

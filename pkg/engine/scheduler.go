@@ -32,11 +32,6 @@ type entry struct {
 	notBefore time.Time // zero: at once
 }
 
-// callersWant reports whether a caller asks for the operation.
-func (e *entry) callersWant(o op) bool {
-	return slices.ContainsFunc(e.callers, func(r request) bool { return r.op == o })
-}
-
 // group is what the scheduler knows of one provider.Group.
 type group struct {
 	waiting map[ident]*entry
