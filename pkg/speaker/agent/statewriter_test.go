@@ -34,6 +34,12 @@ func (a *slowAPI) UpdateConfigMap(ctx context.Context, m *v1.ConfigMap) error {
 	return err
 }
 
+// pass lets time pass in a synctest bubble, and waits for what comes of it.
+func pass(d time.Duration) {
+	time.Sleep(d) //nolint:forbidigo // virtual time
+	synctest.Wait()
+}
+
 func stateWith(up string, routes int) speaker.NodeState {
 	return speaker.NodeState{Node: "node-a", Sessions: []speaker.SessionState{{Peer: "x", State: up, Routes: routes}}}
 }
@@ -48,7 +54,7 @@ func TestCountsAreWrittenNowAndThenAndChangesAtOnce(t *testing.T) {
 		synctest.Wait()
 		for i := range 1000 {
 			w.set(stateWith("Up", i+1))
-			time.Sleep(20 * time.Millisecond) // virtual time
+			pass(20 * time.Millisecond)
 		}
 		synctest.Wait()
 		if n := len(api.writes); n != 2 && n != 3 {
@@ -60,7 +66,7 @@ func TestCountsAreWrittenNowAndThenAndChangesAtOnce(t *testing.T) {
 		if n := len(api.writes) - before; n != 1 || api.writes[before].Sessions[0].State != "Down" {
 			t.Errorf("a session that went down made %d writes at once, want 1", n)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if last := api.writes[len(api.writes)-1]; last.Sessions[0].Routes != 1000 {
 			t.Errorf("the last count written is %d", last.Sessions[0].Routes)
 		}
@@ -80,7 +86,7 @@ func TestFailedWriteIsTriedAgain(t *testing.T) {
 		stop := w.start(t.Context())
 		defer stop()
 		w.set(stateWith("Up", 1))
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		if tries != 4 || len(api.writes) != 1 {
 			t.Errorf("%d tries and %d writes after 10 s, want 4 and 1", tries, len(api.writes))
 		}
