@@ -39,10 +39,8 @@ func whoami(t *testing.T, r *Rack) {
 	url := "http://" + addr.String()
 
 	t.Run("the client reaches every Pod through the router", func(t *testing.T) {
+		must(t, r.Routes.AwaitNextHops(within(t, limit), addr, r.Nodes[0].Addr, r.Nodes[1].Addr, r.Nodes[2].Addr))
 		must(t, r.holders(within(t, limit), addr, "app=whoami"))
-		if hops, err := r.Routes.NextHops(addr); err != nil || len(hops) != 3 {
-			t.Errorf("next hops %v, %v, want three", hops, err)
-		}
 		must(t, r.answers(within(t, limit), url, "app=whoami"))
 	})
 	t.Run("next hops follow a Pod that moves", func(t *testing.T) {

@@ -116,22 +116,24 @@ func resetSessions(ctx context.Context, s *scene, _ *Client) error {
 	return all(
 		func() error { return s.Router.Reset(ctx) },
 		func() error { return s.AwaitSessions(ctx, s.Nodes...) },
-		func() error { return s.hops(ctx, "local", s.Nodes...) },
+		func() error { return s.complete(ctx) },
 	)
 }
 
-// restartRouter takes the power from the router for some seconds. What is
-// counted begins when it is back.
-func restartRouter(ctx context.Context, s *scene, c *Client) error {
-	back, err := s.PowerCycleRouter(ctx, func(ctx context.Context) error { return c.More(ctx, 500) })
-	if err != nil {
-		return err
+// restartRouter ends the router for some seconds. What is counted begins when it
+// is back.
+func restartRouter(end RouterEnd) event {
+	return func(ctx context.Context, s *scene, c *Client) error {
+		back, err := s.RestartRouter(ctx, end, func(ctx context.Context) error { return c.More(ctx, 500) })
+		if err != nil {
+			return err
+		}
+		s.since = back
+		return all(
+			func() error { return s.AwaitSessions(ctx, s.Nodes...) },
+			func() error { return s.complete(ctx) },
+		)
 	}
-	s.since = back
-	return all(
-		func() error { return s.AwaitSessions(ctx, s.Nodes...) },
-		func() error { return s.hops(ctx, "local", s.Nodes...) },
-	)
 }
 
 // losePower takes the power from the third node until the router has noticed.
@@ -148,9 +150,15 @@ func regainPower(ctx context.Context, s *scene) error {
 	return all(
 		func() error { return s.Nodes[2].PowerOn(ctx) },
 		func() error { return s.AwaitSessions(ctx, s.Nodes...) },
-		func() error { return s.hops(ctx, "local", s.Nodes...) },
-		func() error { return s.hops(ctx, "cluster-only", s.Nodes...) },
+		func() error { return s.complete(ctx) },
 	)
+}
+
+// complete waits until the router's table is the one that the scene began with.
+func (s *scene) complete(ctx context.Context) error {
+	return s.Routes.Await(ctx, func(table map[netip.Prefix][]netip.Addr) bool {
+		return maps.EqualFunc(table, s.table, slices.Equal)
+	})
 }
 
 // hops waits until the next hops of a Service are these nodes.

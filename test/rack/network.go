@@ -7,6 +7,7 @@ package rack
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -49,6 +50,9 @@ func (n network) fabric() string { return n.ns("switch") }
 
 // bridge is the management network's, in the program's own namespace.
 func (n network) bridge() string { return fmt.Sprintf("mgmt%d", n.slot) }
+
+// link is the program's end of a node's management cable.
+func (n network) link(node string) string { return fmt.Sprintf("m%d-%s", n.slot, node) }
 
 // manager is the address of the program on the management network.
 func (n network) manager() netip.Addr {
@@ -117,6 +121,10 @@ func (n network) build(ctx context.Context) error {
 		"net/ipv4/icmp_msgs_burst":    "10000",
 		"net/ipv6/icmp/ratelimit":     "0",
 		"net/ipv6/conf/all/accept_ra": "0",
+		// Linux leaves out a node whose address does not answer any more. Hardware
+		// keeps what it resolved for hours: a dead node is BGP's to find.
+		"net/ipv4/neigh/" + nodesPort + "/base_reachable_time_ms": "14400000",
+		"net/ipv6/neigh/" + nodesPort + "/base_reachable_time_ms": "14400000",
 		// Addresses stay while a port is down.
 		"net/ipv6/conf/all/keep_addr_on_down": "1",
 	})
@@ -158,8 +166,8 @@ func (n network) connect(ctx context.Context, index int, others []nodeNet) error
 		return err
 	}
 	err := ip(ctx, "",
-		fmt.Sprintf("link add m%d-%s type veth peer name mgmt netns %s", n.slot, name, p.ns),
-		fmt.Sprintf("link set m%d-%s master %s up", n.slot, name, n.bridge()),
+		"link add "+n.link(name)+" type veth peer name mgmt netns "+p.ns,
+		"link set "+n.link(name)+" master "+n.bridge()+" up",
 	)
 	if err != nil {
 		return err
@@ -217,11 +225,25 @@ func (n network) cables(ctx context.Context, index int, state string) error {
 	if err := ip(ctx, n.fabric(), "link set "+name+" "+state); err != nil {
 		return err
 	}
-	return ip(ctx, "", fmt.Sprintf("link set m%d-%s %s", n.slot, name, state))
+	return ip(ctx, "", "link set "+n.link(name)+" "+state)
 }
 
-// remove deletes the namespaces of a rack with so many nodes, and its bridge.
+// remove deletes all of a rack with so many nodes. What is not there is no
+// error.
 func (n network) remove(ctx context.Context, nodes int) error {
+	// Its links first: the kernel takes its time with what is in a namespace.
+	links, err := net.Interfaces()
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		if l.Name != n.bridge() && !strings.HasPrefix(l.Name, n.link("")) {
+			continue
+		}
+		if err := ip(ctx, "", "link del "+l.Name); err != nil {
+			return err
+		}
+	}
 	names := []string{n.fabric(), n.router(), n.client()}
 	for i := range nodes {
 		names = append(names, n.place(i).ns)
@@ -234,7 +256,7 @@ func (n network) remove(ctx context.Context, nodes int) error {
 			return err
 		}
 	}
-	return ip(ctx, "", "link del "+n.bridge())
+	return nil
 }
 
 func addNamespace(ctx context.Context, ns string) error {

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -189,34 +190,49 @@ func (r *Rack) AwaitSessions(ctx context.Context, nodes ...*Node) error {
 	})
 }
 
-// PowerCycleRouter ends the router as a loss of power does, and calls during
-// while it is off. Then it is started again and forgets nothing that an
-// administrator wrote. It returns the time at which the router was ready again.
-func (r *Rack) PowerCycleRouter(ctx context.Context, during func(context.Context) error) (time.Time, error) {
-	// The nodes stand behind a switch and see no link go down.
-	if err := ip(ctx, r.net.router(), "link set "+nodesPort+" down"); err != nil {
-		return time.Time{}, err
+// RouterEnd is how a router ends. The zero value is none.
+type RouterEnd uint8
+
+const (
+	// Reboot ends it in good order: its kernel closes the connections.
+	Reboot RouterEnd = iota + 1
+	// PowerLoss ends it without a word.
+	PowerLoss
+)
+
+// RestartRouter ends the router, calls during while it is off, and starts it
+// again with an empty table. It returns the time at which the router took
+// sessions again.
+func (r *Rack) RestartRouter(ctx context.Context, end RouterEnd, during func(context.Context) error) (time.Time, error) {
+	unplug := func() error { return ip(ctx, r.net.router(), "link set "+nodesPort+" down") }
+	steps := []func() error{r.Router.Kill, unplug}
+	if end == PowerLoss {
+		slices.Reverse(steps)
 	}
-	if err := r.Router.Kill(); err != nil {
-		return time.Time{}, err
+	steps = append(steps,
+		func() error { return r.flush(ctx) },
+		func() error { return during(ctx) },
+		func() error { return ip(ctx, r.net.router(), "link set "+nodesPort+" up") },
+		func() error { return r.Router.Start(ctx) },
+	)
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return time.Time{}, err
+		}
 	}
+	return time.Now(), nil
+}
+
+// flush empties the router's kernel of what it learned.
+func (r *Rack) flush(ctx context.Context) error {
 	for _, proto := range []string{"bgp", "bird"} {
 		for _, family := range []string{"-4", "-6"} {
 			if err := run(ctx, nil, "ip", "-n", r.net.router(), family, "route", "flush", "proto", proto); err != nil {
-				return time.Time{}, err
+				return err
 			}
 		}
 	}
-	if err := during(ctx); err != nil {
-		return time.Time{}, err
-	}
-	if err := ip(ctx, r.net.router(), "link set "+nodesPort+" up"); err != nil {
-		return time.Time{}, err
-	}
-	if err := r.Router.Start(ctx); err != nil {
-		return time.Time{}, err
-	}
-	return time.Now(), nil
+	return nil
 }
 
 // Close ends all programs, by their pids, and removes the namespaces. What was

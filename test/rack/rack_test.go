@@ -70,7 +70,7 @@ func noLoss(t *testing.T, s *scene) {
 func resets() []trial {
 	return []trial{
 		{"router resets its sessions", three(), shown, resetSessions},
-		{"router is off for 5 s", three(), shown, restartRouter},
+		{"router reboots in 5 s", three(), shown, restartRouter(Reboot)},
 	}
 }
 
@@ -80,9 +80,12 @@ func costs(t *testing.T, s *scene) {
 	s.run(t, resets()...)
 	asked := []string{"cluster-only", "local"}
 	if testing.Short() {
-		t.Log("left out by -short: node loses power, hold time 90 s")
+		t.Log("left out by -short: losses of power with a hold time of 90 s")
 	} else {
-		s.run(t, trial{"node loses power, hold time 90 s", asked, shown, losePower})
+		s.run(t,
+			trial{"router loses power for 5 s, hold time 90 s", three(), shown, restartRouter(PowerLoss)},
+			trial{"node loses power, hold time 90 s", asked, shown, losePower},
+		)
 		must(t, regainPower(within(t, limit), s))
 	}
 	mark := s.Routes.Now()
@@ -91,6 +94,9 @@ func costs(t *testing.T, s *scene) {
 	if changes, err := s.Routes.Since(mark); err != nil || len(changes) > 0 {
 		t.Errorf("an edit of the hold time changed routes: %v, %v", changes, err)
 	}
-	s.run(t, trial{"node loses power, hold time 9 s", asked, shown, losePower})
+	s.run(t,
+		trial{"router loses power for 5 s, hold time 9 s", three(), shown, restartRouter(PowerLoss)},
+		trial{"node loses power, hold time 9 s", asked, shown, losePower},
+	)
 	must(t, regainPower(within(t, limit), s))
 }

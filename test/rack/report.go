@@ -39,8 +39,10 @@ type Row struct {
 	// Kept is how many kept connections there were requests over, Broken how
 	// often one had to be made anew.
 	Kept, Broken int
-	// Changes is how often the router's route to the address changed.
+	// Changes is how often the router's route to the address changed, and
+	// Routed the time from the event to the last of them.
 	Changes int
+	Routed  time.Duration
 }
 
 // NewRow sums up what became of the requests to an address while an event took
@@ -57,6 +59,9 @@ func NewRow(res Result, addr netip.Addr, changes []RouteChange, event time.Time)
 		}
 	}
 	row.Changes = len(own)
+	if len(own) > 0 {
+		row.Routed = max(0, own[len(own)-1].At.Sub(event))
+	}
 	for _, l := range res.Lost {
 		if moved(l, own) {
 			row.Moved++
@@ -95,10 +100,10 @@ func Table(rows []Row) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	line := func(cells ...string) { _, _ = fmt.Fprintln(w, strings.Join(cells, "\t")) }
-	line("router", "session", "trial", "Service", "sent", "lost", "moved", "dark", "last lost after", "slowest", "kept broken", "route changes")
+	line("router", "session", "trial", "Service", "sent", "lost", "moved", "dark", "last lost after", "slowest", "kept broken", "route changes", "last after")
 	for _, r := range rows {
 		line(r.Router, r.Session, r.Trial, r.Service, strconv.Itoa(r.Sent), strconv.Itoa(r.Lost), strconv.Itoa(r.Moved),
-			round(r.Dark), round(r.Until), round(r.Slowest), fmt.Sprintf("%d of %d", r.Broken, r.Kept), strconv.Itoa(r.Changes))
+			round(r.Dark), round(r.Until), round(r.Slowest), fmt.Sprintf("%d of %d", r.Broken, r.Kept), strconv.Itoa(r.Changes), round(r.Routed))
 	}
 	_ = w.Flush()
 	return b.String()
@@ -115,11 +120,11 @@ func round(d time.Duration) string {
 func WriteRows(file string, rows []Row) error {
 	type seconds struct {
 		Row
-		Dark, Until, Slowest float64
+		Dark, Until, Slowest, Routed float64
 	}
 	out := make([]seconds, len(rows))
 	for i, r := range rows {
-		out[i] = seconds{r, r.Dark.Seconds(), r.Until.Seconds(), r.Slowest.Seconds()}
+		out[i] = seconds{r, r.Dark.Seconds(), r.Until.Seconds(), r.Slowest.Seconds(), r.Routed.Seconds()}
 	}
 	data, err := json.MarshalIndent(out, "", " ")
 	if err != nil {

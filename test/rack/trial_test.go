@@ -16,6 +16,8 @@ type scene struct {
 	*Rack
 	session string
 	addrs   map[string]netip.Addr
+	// table is the router's when nothing is out of order.
+	table map[netip.Prefix][]netip.Addr
 	// since is when the event was from which on the losses of a trial count.
 	since time.Time
 	rows  *[]Row
@@ -59,6 +61,9 @@ func newScene(t *testing.T, r *Rack, session string, rows *[]Row) *scene {
 		}
 	}
 	s.settle(t)
+	var err error
+	s.table, err = r.Routes.Snapshot()
+	must(t, err)
 	return s
 }
 
