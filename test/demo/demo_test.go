@@ -23,6 +23,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/fairlead/fairlead/test/controlplane/binaries"
+	"github.com/fairlead/fairlead/test/inputs"
 )
 
 // dirVariable tells the process that stays where the test wants its files. It
@@ -54,6 +55,9 @@ func testPaths(dir string) paths {
 
 func TestDemo(t *testing.T) {
 	p := testPaths(t.TempDir())
+	if err := inputs.Note("cmd", "pkg"); err != nil {
+		t.Fatal(err)
+	}
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", p.bin+string(filepath.Separator), "./cmd/"+controllerName, "./cmd/"+speakerName)
 	build.Dir = p.root
 	if out, err := build.CombinedOutput(); err != nil {
@@ -65,37 +69,54 @@ func TestDemo(t *testing.T) {
 	t.Run("stays when asked to, until it is told to end", func(t *testing.T) { stays(t, p) })
 }
 
-// story is what must be told, in this order. Between these lines there are
-// others, since some things may happen in another order.
-func story() []string {
-	return []string{
-		`^1\. A cluster and a router$`,
-		`ok +router listens at 127\.0\.0\.1:\d+, AS 65559$`,
-		`ok +Kubernetes v1\.\d+\.\d+ serves at https://127\.0\.0\.1:\d+$`,
-		`^2\. Fairlead is installed$`,
-		`ok +\d\d objects applied$`,
-		`^3\. Three nodes, three speakers$`,
-		`node +node-\d is initialized: metal://node-\d$`,
-		`router BGP session with 127\.0\.0\.1[123] is up$`,
-		`^4\. Two Services of type LoadBalancer$`,
-		`pod +whoami-\S+ is ready on node-`,
-		`svc +NAME +TYPE +CLUSTER-IP +EXTERNAL-IP +PORT\(S\)$`,
-		`svc +whoami-lb +LoadBalancer +10\.96\.\d+\.\d+ +<pending> +80:\d+/TCP$`,
-		`svc +whoami-lb +LoadBalancer +10\.96\.\d+\.\d+ +1\.2\.3\.4 +80:\d+/TCP$`,
-		`router 1\.2\.3\.4/32 +via 127\.0\.0\.11, 127\.0\.0\.12, 127\.0\.0\.13$`,
-		`svc +traefik-ingress +LoadBalancer +10\.96\.\d+\.\d+ +1\.2\.3\.5 +80:\d+/TCP,443:\d+/TCP$`,
-		`router 1\.2\.3\.5/32 +via 127\.0\.0\.11$`,
-		`^5\. A mistake`,
-		`refused: annotation fairlead\.dev/adress-pool is not known; did you mean fairlead\.dev/address-pool\?$`,
-		`^6\. Endpoints go away$`,
-		`pod +whoami-\S+ on node-2 is gone$`,
-		`router 1\.2\.3\.4/32 +via 127\.0\.0\.11, 127\.0\.0\.13$`,
-		`pod +traefik-\S+ on node-1 is gone$`,
-		`router 1\.2\.3\.5/32 +via 127\.0\.0\.12$`,
-		`^7\. A Service is deleted$`,
-		`router 1\.2\.3\.4/32 +is gone$`,
-		`^What was seen$`,
-		`All of it has ended\.`,
+// act is a part of the story.
+type act struct {
+	title string
+	lines []string // patterns, in any order: some things happen side by side
+}
+
+// story is what must be told, act by act.
+func story() []act {
+	return []act{
+		{"1. A cluster and a router", []string{
+			`ok +router listens at 127\.0\.0\.1:\d+, AS 65559$`,
+			`ok +Kubernetes v1\.\d+\.\d+ serves at https://127\.0\.0\.1:\d+$`,
+		}},
+		{"2. Fairlead is installed", []string{`ok +\d\d objects applied$`}},
+		{"3. Three nodes, three speakers", []string{
+			`node +node-1 is initialized: metal://node-1$`,
+			`node +node-2 is initialized: metal://node-2$`,
+			`node +node-3 is initialized: metal://node-3$`,
+			`router BGP session with 127\.0\.0\.11 is up$`,
+			`router BGP session with 127\.0\.0\.12 is up$`,
+			`router BGP session with 127\.0\.0\.13 is up$`,
+		}},
+		{"4. Two Services of type LoadBalancer", []string{
+			`pod +whoami-\S+ is ready on node-2`,
+			`svc +NAME +TYPE +CLUSTER-IP +EXTERNAL-IP +PORT\(S\)$`,
+			`svc +whoami-lb +LoadBalancer +10\.96\.\d+\.\d+ +<pending> +80:\d+/TCP$`,
+			`svc +whoami-lb +LoadBalancer +10\.96\.\d+\.\d+ +1\.2\.3\.4 +80:\d+/TCP$`,
+			`event +whoami-lb +AddressAllocated: 1\.2\.3\.4 from pool public-pool$`,
+			`event +whoami-lb +EnsuredLoadBalancer: `,
+			`router 1\.2\.3\.4/32 +via 127\.0\.0\.11, 127\.0\.0\.12, 127\.0\.0\.13$`,
+			`svc +traefik-ingress +LoadBalancer +10\.96\.\d+\.\d+ +1\.2\.3\.5 +80:\d+/TCP,443:\d+/TCP$`,
+			`router 1\.2\.3\.5/32 +via 127\.0\.0\.11$`,
+		}},
+		{"5. A mistake is refused when it is made", []string{
+			`refused: annotation fairlead\.dev/adress-pool is not known; did you mean fairlead\.dev/address-pool\?$`,
+		}},
+		{"6. Endpoints go away", []string{
+			`pod +whoami-\S+ on node-2 is gone$`,
+			`router 1\.2\.3\.4/32 +via 127\.0\.0\.11, 127\.0\.0\.13$`,
+			`pod +traefik-\S+ on node-1 is gone$`,
+			`router 1\.2\.3\.5/32 +via 127\.0\.0\.12$`,
+		}},
+		{"7. A Service is deleted", []string{
+			`router 1\.2\.3\.4/32 +is gone$`,
+			`svc +whoami-lb +is gone$`,
+			`event +whoami-lb +DeletedLoadBalancer: `,
+		}},
+		{"What was seen", []string{`^ +whoami-lb had its address \d+ ms after`, `All of it has ended\.`}},
 	}
 }
 
@@ -107,29 +128,27 @@ func tellsTheStory(t *testing.T, p paths) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unbroken := strings.ReplaceAll(out.String(), "\n"+strings.Repeat(" ", hangingIndent), " ")
-	rest := strings.Split(unbroken, "\n")
-	for _, want := range story() {
-		found := -1
-		for i, line := range rest {
-			if regexp.MustCompile(want).MatchString(line) {
-				found = i
-				break
+	rest := strings.ReplaceAll(out.String(), "\n"+strings.Repeat(" ", hangingIndent), " ")
+	acts := story()
+	for i, a := range acts {
+		_, after, found := strings.Cut(rest, "\n"+a.title+"\n")
+		if !found {
+			t.Fatalf("there is no %q where it should be", a.title)
+		}
+		told := after
+		if i+1 < len(acts) {
+			told, _, _ = strings.Cut(after, "\n"+acts[i+1].title+"\n")
+		}
+		for _, want := range a.lines {
+			if !regexp.MustCompile("(?m)" + want).MatchString(told) {
+				t.Errorf("%s: no line matches %q", a.title, want)
 			}
 		}
-		if found < 0 {
-			t.Fatalf("no line matches %q where it should", want)
-		}
-		rest = rest[found+1:]
+		rest = after[len(told):]
 	}
-	for _, line := range strings.Split(out.String(), "\n") {
+	for line := range strings.SplitSeq(out.String(), "\n") {
 		if len(line) > hangingIndent+lineWidth {
 			t.Errorf("a line of %d characters: %q", len(line), line)
-		}
-	}
-	for _, event := range []string{"AddressAllocated: 1.2.3.4 from pool public-pool", "EnsuredLoadBalancer", "DeletedLoadBalancer"} {
-		if !strings.Contains(unbroken, event) {
-			t.Errorf("the event %q was not told", event)
 		}
 	}
 	nothingRuns(t, p)

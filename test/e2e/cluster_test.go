@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -97,9 +97,9 @@ func (c *cluster) awaitPolicies(t *testing.T) {
 		_, err := stranger.CoreV1().ConfigMaps(system).Create(ctx, stateOf("another"), dryRun)
 		return refusedBy(err, "fairlead-speaker-state")
 	})
-	svc := &corev1.Service{
+	svc := &v1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: "probe", Annotations: map[string]string{"fairlead.dev/adress-pool": "public"}},
-		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeLoadBalancer, Ports: []corev1.ServicePort{{Port: 80}}},
+		Spec:       v1.ServiceSpec{Type: v1.ServiceTypeLoadBalancer, Ports: []v1.ServicePort{{Port: 80}}},
 	}
 	eventually(t, "the policy for annotations is in force", func(ctx context.Context) error {
 		_, err := c.admin.CoreV1().Services("default").Create(ctx, svc, dryRun)
@@ -147,8 +147,8 @@ func eventually(t *testing.T, what string, check func(context.Context) error) {
 }
 
 // stateOf is a state object as the speaker of a node writes it.
-func stateOf(node string) *corev1.ConfigMap {
-	return &corev1.ConfigMap{
+func stateOf(node string) *v1.ConfigMap {
+	return &v1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: system, Name: "speaker-" + node,
 			Labels: map[string]string{"fairlead.dev/component": "speaker", "fairlead.dev/node": node},

@@ -5,12 +5,12 @@ package e2e
 import (
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 )
 
 // unhardened says what of the restricted Pod security standard a Pod breaks,
 // apart from the network of its node, which ours use.
-func unhardened(pod corev1.PodSpec) []string {
+func unhardened(pod v1.PodSpec) []string {
 	var out []string
 	say := func(bad bool, what string) {
 		if bad {
@@ -19,7 +19,7 @@ func unhardened(pod corev1.PodSpec) []string {
 	}
 	s := pod.SecurityContext
 	say(s == nil || s.RunAsNonRoot == nil || !*s.RunAsNonRoot || s.RunAsUser == nil || *s.RunAsUser == 0, "may run as root")
-	say(s == nil || s.SeccompProfile == nil || s.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault, "has no seccomp profile")
+	say(s == nil || s.SeccompProfile == nil || s.SeccompProfile.Type != v1.SeccompProfileTypeRuntimeDefault, "has no seccomp profile")
 	say(pod.HostPID || pod.HostIPC, "sees the processes of its node")
 	for _, v := range pod.Volumes {
 		say(v.HostPath != nil, "mounts a path of its node")

@@ -16,7 +16,7 @@ import (
 	"slices"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -171,9 +171,9 @@ func (c *cluster) liveThrough(t *testing.T) {
 		return nil
 	})
 	c.newService(t, "first")
-	c.awaitStatus(t, "first", func(svc *corev1.Service) bool { return len(svc.Status.LoadBalancer.Ingress) == 1 })
+	c.awaitStatus(t, "first", func(svc *v1.Service) bool { return len(svc.Status.LoadBalancer.Ingress) == 1 })
 	c.newService(t, "second")
-	c.awaitStatus(t, "second", func(svc *corev1.Service) bool { return len(svc.Status.Conditions) == 1 })
+	c.awaitStatus(t, "second", func(svc *v1.Service) bool { return len(svc.Status.Conditions) == 1 })
 	// The same events once more: they are counted by a patch.
 	services := c.admin.CoreV1().Services("default")
 	for _, value := range []string{"one", "two"} {
@@ -187,7 +187,7 @@ func (c *cluster) liveThrough(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(events.Items, func(e corev1.Event) bool { return e.InvolvedObject.Name == "first" && e.Count > 1 }) {
+		if !slices.ContainsFunc(events.Items, func(e v1.Event) bool { return e.InvolvedObject.Name == "first" && e.Count > 1 }) {
 			return errors.New("every event was told once")
 		}
 		return nil
@@ -205,8 +205,8 @@ func (c *cluster) liveThrough(t *testing.T) {
 	}
 }
 
-func tainted(node *corev1.Node) bool {
-	return slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool {
+func tainted(node *v1.Node) bool {
+	return slices.ContainsFunc(node.Spec.Taints, func(t v1.Taint) bool {
 		return t.Key == cloudproviderapi.TaintExternalCloudProvider || t.Key == cloudproviderapi.TaintNodeShutdown
 	})
 }
@@ -214,18 +214,18 @@ func tainted(node *corev1.Node) bool {
 func (c *cluster) newNode(t *testing.T, name string) {
 	t.Helper()
 	nodes := c.admin.CoreV1().Nodes()
-	node, err := nodes.Create(t.Context(), &corev1.Node{
+	node, err := nodes.Create(t.Context(), &v1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec: corev1.NodeSpec{Taints: []corev1.Taint{
-			{Key: cloudproviderapi.TaintExternalCloudProvider, Value: "true", Effect: corev1.TaintEffectNoSchedule},
-			{Key: cloudproviderapi.TaintNodeShutdown, Effect: corev1.TaintEffectNoSchedule},
+		Spec: v1.NodeSpec{Taints: []v1.Taint{
+			{Key: cloudproviderapi.TaintExternalCloudProvider, Value: "true", Effect: v1.TaintEffectNoSchedule},
+			{Key: cloudproviderapi.TaintNodeShutdown, Effect: v1.TaintEffectNoSchedule},
 		}},
 	}, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "127.0.0.1"}}
-	node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}}
+	node.Status.Addresses = []v1.NodeAddress{{Type: v1.NodeInternalIP, Address: "127.0.0.1"}}
+	node.Status.Conditions = []v1.NodeCondition{{Type: v1.NodeReady, Status: v1.ConditionTrue}}
 	if _, err := nodes.UpdateStatus(t.Context(), node, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -233,11 +233,11 @@ func (c *cluster) newNode(t *testing.T, name string) {
 
 func (c *cluster) newService(t *testing.T, name string) {
 	t.Helper()
-	_, err := c.admin.CoreV1().Services("default").Create(t.Context(), &corev1.Service{
+	_, err := c.admin.CoreV1().Services("default").Create(t.Context(), &v1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec: corev1.ServiceSpec{
-			Type: corev1.ServiceTypeLoadBalancer, Selector: map[string]string{"app": name},
-			Ports: []corev1.ServicePort{{Port: 80}},
+		Spec: v1.ServiceSpec{
+			Type: v1.ServiceTypeLoadBalancer, Selector: map[string]string{"app": name},
+			Ports: []v1.ServicePort{{Port: 80}},
 		},
 	}, metav1.CreateOptions{})
 	if err != nil {
@@ -245,7 +245,7 @@ func (c *cluster) newService(t *testing.T, name string) {
 	}
 }
 
-func (c *cluster) awaitStatus(t *testing.T, name string, done func(*corev1.Service) bool) {
+func (c *cluster) awaitStatus(t *testing.T, name string, done func(*v1.Service) bool) {
 	t.Helper()
 	eventually(t, "the status of "+name+" is written", func(ctx context.Context) error {
 		svc, err := c.admin.CoreV1().Services("default").Get(ctx, name, metav1.GetOptions{})

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/fairlead/fairlead/test/controlplane/binaries"
+	"github.com/fairlead/fairlead/test/inputs"
 )
 
 // buildCommands builds binaries of cmd/ and returns their directory.
@@ -18,6 +19,9 @@ func buildCommands(t *testing.T, names ...string) string {
 	t.Helper()
 	root, err := binaries.Root()
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := inputs.Note("cmd", "pkg"); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
@@ -42,15 +42,15 @@ func writesItsOwnAlone(t *testing.T, c *cluster) {
 	}
 
 	maps := a.CoreV1().ConfigMaps(system)
-	create := func(cm *corev1.ConfigMap) error {
+	create := func(cm *v1.ConfigMap) error {
 		_, err := maps.Create(ctx, cm, metav1.CreateOptions{})
 		return err
 	}
-	update := func(cm *corev1.ConfigMap) error {
+	update := func(cm *v1.ConfigMap) error {
 		_, err := maps.Update(ctx, cm, metav1.UpdateOptions{})
 		return err
 	}
-	named := func(name string) *corev1.ConfigMap {
+	named := func(name string) *v1.ConfigMap {
 		cm := stateOf("node-a")
 		cm.Name = name
 		return cm

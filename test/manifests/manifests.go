@@ -25,6 +25,7 @@ import (
 	"k8s.io/client-go/restmapper"
 
 	"github.com/fairlead/fairlead/test/controlplane/binaries"
+	"github.com/fairlead/fairlead/test/inputs"
 )
 
 // fieldManager owns the fields that Apply sets.
@@ -39,6 +40,9 @@ const bufferSize = 4096
 func Render(ctx context.Context, dir string) ([]*unstructured.Unstructured, error) {
 	root, err := binaries.Root()
 	if err != nil {
+		return nil, err
+	}
+	if err := inputs.Note("manifests"); err != nil {
 		return nil, err
 	}
 	kubectl := filepath.Join(binaries.Dir(root), "kubectl")
