@@ -273,7 +273,7 @@ func (v *View) tell(d *Decision, addr netip.Addr, p viewPeer, ads []viewAd) {
 		if p.ibgp && conflict(r.LocalPref, a.LocalPref) {
 			d.Paths = d.Paths[:first]
 			d.Withheld = append(d.Withheld, Withheld{
-				Addr: addr, Peer: p.name, Reason: ReasonConflictingAdvertisement,
+				Addr: addr, Peer: p.name, Reason: ReasonConflictingAdvertisements,
 				Message: fmt.Sprintf("advertisements %s give %s different localPref (%d and %d); make them equal or select different Services",
 					adNames(ads), prefix, *r.LocalPref, *a.LocalPref),
 			})

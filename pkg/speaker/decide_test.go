@@ -4,6 +4,7 @@ package speaker_test
 
 import (
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -347,6 +348,23 @@ func selects(t *testing.T, selector string) cloudconfig.Selectors {
 		t.Fatal(err)
 	}
 	return cloudconfig.Selectors{out}
+}
+
+// TestEveryReasonIsDocumented holds the page against the code.
+func TestEveryReasonIsDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/speaker.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := 0
+	for _, r := range speaker.Reasons() {
+		next := strings.Index(string(page[at:]), "| `"+string(r)+"` |")
+		if next < 0 {
+			t.Errorf("docs/speaker.md does not tell of %s, or not in the order in which reasons are looked for", r)
+			continue
+		}
+		at += next
+	}
 }
 
 func TestDecideChangesNothingItIsGiven(t *testing.T) {

@@ -14,27 +14,38 @@ type Reason string
 
 // The reasons, in the order in which they are looked for.
 const (
-	ReasonNotLoadBalancer          Reason = "NotLoadBalancer"           // the Service is of another type
-	ReasonForeignClass             Reason = "ForeignClass"              // another controller's loadBalancerClass
-	ReasonServiceDeleting          Reason = "ServiceDeleting"           // the Service has a deletion timestamp
-	ReasonNoAddress                Reason = "NoAddress"                 // no address in its status yet
-	ReasonInvalidAddress           Reason = "InvalidAddress"            // the status holds no IP address there
-	ReasonProxyMode                Reason = "ProxyMode"                 // ipMode Proxy: kube-proxy does not serve it
-	ReasonNotInAnyPool             Reason = "NotInAnyPool"              // no pool holds the address
-	ReasonFamilyNotServed          Reason = "FamilyNotServed"           // the Service has not the address's family
-	ReasonNodeUnknown              Reason = "NodeUnknown"               // no such Node object
-	ReasonNodeDrained              Reason = "NodeDrained"               // the node leaves and its drain time is over
-	ReasonKubeProxyUnhealthy       Reason = "KubeProxyUnhealthy"        // a new node's kube-proxy is not ready
-	ReasonNodeExcluded             Reason = "NodeExcluded"              // exclude-from-external-load-balancers
-	ReasonNodeNetworkUnavailable   Reason = "NodeNetworkUnavailable"    // condition NetworkUnavailable
-	ReasonNoEndpoints              Reason = "NoEndpoints"               // no endpoint in the cluster
-	ReasonNoLocalEndpoints         Reason = "NoLocalEndpoints"          // policy Local, none on this node
-	ReasonNoAdvertisement          Reason = "NoAdvertisement"           // no advertisement covers pool and Service
-	ReasonNodeNotSelected          Reason = "NodeNotSelected"           // its advertisements select other nodes
-	ReasonNoPeerForNode            Reason = "NoPeerForNode"             // no peer of the advertisement is this node's
-	ReasonNoNextHop                Reason = "NoNextHop"                 // the node has no address of that family
-	ReasonConflictingAdvertisement Reason = "ConflictingAdvertisements" // different localPref for one prefix
+	ReasonNotLoadBalancer           Reason = "NotLoadBalancer"           // the Service is of another type
+	ReasonForeignClass              Reason = "ForeignClass"              // another controller's loadBalancerClass
+	ReasonServiceDeleting           Reason = "ServiceDeleting"           // the Service has a deletion timestamp
+	ReasonNoAddress                 Reason = "NoAddress"                 // no address in its status yet
+	ReasonInvalidAddress            Reason = "InvalidAddress"            // the status holds no IP address there
+	ReasonProxyMode                 Reason = "ProxyMode"                 // ipMode Proxy: kube-proxy does not serve it
+	ReasonNotInAnyPool              Reason = "NotInAnyPool"              // no pool holds the address
+	ReasonFamilyNotServed           Reason = "FamilyNotServed"           // the Service has not the address's family
+	ReasonNodeUnknown               Reason = "NodeUnknown"               // no such Node object
+	ReasonNodeDrained               Reason = "NodeDrained"               // the node leaves and its drain time is over
+	ReasonKubeProxyUnhealthy        Reason = "KubeProxyUnhealthy"        // a new node's kube-proxy is not ready
+	ReasonNodeExcluded              Reason = "NodeExcluded"              // exclude-from-external-load-balancers
+	ReasonNodeNetworkUnavailable    Reason = "NodeNetworkUnavailable"    // condition NetworkUnavailable
+	ReasonNoEndpoints               Reason = "NoEndpoints"               // no endpoint in the cluster
+	ReasonNoLocalEndpoints          Reason = "NoLocalEndpoints"          // policy Local, none on this node
+	ReasonNoAdvertisement           Reason = "NoAdvertisement"           // no advertisement covers pool and Service
+	ReasonNodeNotSelected           Reason = "NodeNotSelected"           // its advertisements select other nodes
+	ReasonNoPeerForNode             Reason = "NoPeerForNode"             // no peer of the advertisement is this node's
+	ReasonNoNextHop                 Reason = "NoNextHop"                 // the node has no address of that family
+	ReasonConflictingAdvertisements Reason = "ConflictingAdvertisements" // different localPref for one prefix
 )
+
+// Reasons returns all reasons, in the order in which they are looked for.
+func Reasons() []Reason {
+	return []Reason{
+		ReasonNotLoadBalancer, ReasonForeignClass, ReasonServiceDeleting, ReasonNoAddress, ReasonInvalidAddress,
+		ReasonProxyMode, ReasonNotInAnyPool, ReasonFamilyNotServed, ReasonNodeUnknown, ReasonNodeDrained,
+		ReasonKubeProxyUnhealthy, ReasonNodeExcluded, ReasonNodeNetworkUnavailable, ReasonNoEndpoints,
+		ReasonNoLocalEndpoints, ReasonNoAdvertisement, ReasonNodeNotSelected, ReasonNoPeerForNode, ReasonNoNextHop,
+		ReasonConflictingAdvertisements,
+	}
+}
 
 // Withheld is an address that is not announced, and why.
 type Withheld struct {
@@ -47,8 +58,6 @@ type Withheld struct {
 	Message string `json:"message"`
 }
 
-// wellKnown are communities that routers know by name.
-const (
-	// GracefulShutdown asks routers to prefer any other path (RFC 8326).
-	GracefulShutdown cloudconfig.Community = 0xFFFF0000
-)
+// GracefulShutdown is the community that asks routers to prefer any other path
+// (RFC 8326 section 5).
+const GracefulShutdown cloudconfig.Community = 0xFFFF0000

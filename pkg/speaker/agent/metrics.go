@@ -18,7 +18,7 @@ type speakerMetrics struct {
 	registry    metrics.KubeRegistry
 	up          *metrics.GaugeVec
 	routes      *metrics.GaugeVec
-	updates     *metrics.GaugeVec
+	updates     *metrics.CounterVec
 	transitions *metrics.CounterVec
 	held        *metrics.GaugeVec
 	phases      *metrics.GaugeVec
@@ -37,7 +37,10 @@ func newMetrics() *speakerMetrics {
 		registry: metrics.NewKubeRegistry(),
 		up:       gauge("bgp", "session_up", "Whether the session with a peer is established.", "peer"),
 		routes:   gauge("bgp", "routes", "Routes that are announced to a peer.", "peer"),
-		updates:  gauge("bgp", "updates", "Routes announced to and withdrawn from a peer since its session was made.", "peer"),
+		updates: metrics.NewCounterVec(&metrics.CounterOpts{
+			Namespace: "fairlead", Subsystem: "bgp", Name: "updates_total",
+			Help: "Routes announced to and withdrawn from a peer.", StabilityLevel: metrics.ALPHA,
+		}, []string{"peer"}),
 		transitions: metrics.NewCounterVec(&metrics.CounterOpts{
 			Namespace: "fairlead", Subsystem: "bgp", Name: "session_transitions_total",
 			Help: "Times a session went up or down.", StabilityLevel: metrics.ALPHA,
@@ -68,14 +71,16 @@ func (m *speakerMetrics) handler() http.Handler {
 	return metrics.HandlerFor(m.registry, metrics.HandlerOpts{})
 }
 
-func (m *speakerMetrics) session(peer string, s speaker.SessionStatus) {
+// session tells how a session stands, and how many updates came since the last
+// call.
+func (m *speakerMetrics) session(peer string, s speaker.SessionStatus, updates uint64) {
 	up := 0.0
 	if s.Phase == speaker.SessionUp {
 		up = 1
 	}
 	m.up.WithLabelValues(peer).Set(up)
 	m.routes.WithLabelValues(peer).Set(float64(s.Routes))
-	m.updates.WithLabelValues(peer).Set(float64(s.Updates))
+	m.updates.WithLabelValues(peer).Add(float64(updates))
 }
 
 func (m *speakerMetrics) forget(peer string) {

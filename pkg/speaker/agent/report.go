@@ -17,7 +17,11 @@ func (l *loop) report() {
 	up := true
 	for name, s := range l.sessions {
 		st := s.status()
-		l.agent.metrics.session(name, st)
+		if st.Updates < s.updates { // another session
+			s.updates = 0
+		}
+		l.agent.metrics.session(name, st, st.Updates-s.updates)
+		s.updates = st.Updates
 		up = up && st.Phase == speaker.SessionUp
 	}
 	l.agent.metrics.phase(l.life.Phase)

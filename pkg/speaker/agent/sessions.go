@@ -27,6 +27,7 @@ type session struct {
 	blocked string  // why there is no session
 	since   time.Time
 	told    speaker.SessionPhase // what the last event said
+	updates uint64               // that the metric knows
 }
 
 // status is what is known of the peer.
@@ -90,7 +91,7 @@ func (l *loop) keep(ctx context.Context, p *cloudconfig.Peer, d speaker.Delta) {
 		l.block(ctx, s, err)
 		return
 	}
-	s.link, s.blocked = link, ""
+	s.link, s.blocked, s.updates = link, "", 0
 	log.Info("Session opened", "address", cfg.Address, "peerASN", cfg.PeerASN, "routerID", cfg.RouterID)
 }
 
