@@ -72,8 +72,6 @@ type Drift struct {
 }
 
 // Fault is one object or field of a file that cannot be used, and why.
-//
-//nolint:errname // A fault is data first, and an error when it stands alone.
 type Fault struct {
 	Line   int    // 1 is the first line; 0 when the source has no lines
 	Object string // such as `pool "public"`; empty for the file itself

@@ -44,8 +44,7 @@ func checkPasswordFile(fsys fs.FS, file string) (reason, cure string) {
 	case errors.Is(err, fs.ErrNotExist):
 		return "there is no such file here", "make sure that it is there where the speakers run"
 	case err != nil:
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
+		if pe, ok := errors.AsType[*fs.PathError](err); ok {
 			err = pe.Err
 		}
 		return "cannot be read here: " + err.Error(), "make sure that it can be read where the speakers run"

@@ -99,10 +99,10 @@ func (k *keeper) faulty(object string) bool {
 
 // warn puts a warning behind the faults of the object.
 func (k *keeper) warn(object string) {
-	for i := len(k.faults) - 1; i >= 0; i-- {
-		if k.faults[i].Object == object {
+	for i, f := range slices.Backward(k.faults) {
+		if f.Object == object {
 			k.faults = slices.Insert(k.faults, i+1, Fault{
-				Line: k.faults[i].Line, Object: object, Warning: true,
+				Line: f.Line, Object: object, Warning: true,
 				Reason: "stays in use as it was before this edit",
 				Cure:   "correct it: after a restart it is left out",
 			})

@@ -130,7 +130,7 @@ func (v value) password() (Secret, bool) {
 		return "", false
 	}
 	if reason := badPassword(s); reason != "" {
-		v.fault(reason, passwordCure)
+		v.fault(reason, lengthCure)
 		return "", false
 	}
 	return Secret(s), true

@@ -13,8 +13,8 @@ const (
 	redacted = "[redacted]"
 	// maxPassword is the longest TCP MD5 key that Linux takes, in bytes:
 	// TCP_MD5SIG_MAXKEYLEN of linux/tcp.h.
-	maxPassword  = 80
-	passwordCure = "write 1 to 80 bytes"
+	maxPassword = 80
+	lengthCure  = "write 1 to 80 bytes"
 )
 
 // ParsePassword reads the contents of a password file or of a Secret's key:
@@ -23,7 +23,7 @@ const (
 func ParsePassword(contents []byte) (Secret, error) {
 	s := string(bytes.TrimRight(contents, "\r\n"))
 	if reason := badPassword(s); reason != "" {
-		return "", errors.New(reason + "; " + passwordCure)
+		return "", errors.New(reason + "; " + lengthCure)
 	}
 	return Secret(s), nil
 }

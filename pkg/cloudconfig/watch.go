@@ -80,7 +80,7 @@ func (w *watcher) run(ctx context.Context, events <-chan fsnotify.Event, errs <-
 			if settled == nil {
 				settled = time.After(settleTime)
 			}
-		case <-errs: // events may be lost
+		case <-errs: //nolint:errcheck // events may be lost; the look is the answer
 			w.look()
 		case <-settled:
 			settled = nil
@@ -96,7 +96,7 @@ func (w *watcher) run(ctx context.Context, events <-chan fsnotify.Event, errs <-
 
 // look reads the file and tells when it is not as it was.
 func (w *watcher) look() {
-	data, err := os.ReadFile(w.file) //nolint:gosec // G304: the file is the user's choice.
+	data, err := os.ReadFile(w.file)
 	if err != nil {
 		if w.changed("error " + err.Error()) {
 			w.apply(w.good, fmt.Errorf("read cloud-config: %w", err))
