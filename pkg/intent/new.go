@@ -113,7 +113,7 @@ func affinity(svc *v1.Service) time.Duration {
 	if svc.Spec.SessionAffinity != v1.ServiceAffinityClientIP {
 		return 0
 	}
-	seconds := int32(v1.DefaultClientIPServiceAffinitySeconds)
+	seconds := v1.DefaultClientIPServiceAffinitySeconds
 	if c := svc.Spec.SessionAffinityConfig; c != nil && c.ClientIP != nil && c.ClientIP.TimeoutSeconds != nil {
 		seconds = *c.ClientIP.TimeoutSeconds
 	}

@@ -41,8 +41,6 @@ func annotated(pairs ...string) *v1.Service {
 	})
 }
 
-func ptr[T any](v T) *T { return &v }
-
 func TestNewCarriesTheWholeSpec(t *testing.T) {
 	svc := service(func(svc *v1.Service) {
 		svc.UID = "u1"
@@ -53,13 +51,13 @@ func TestNewCarriesTheWholeSpec(t *testing.T) {
 		svc.Annotations["metallb.io/ip-allocated-from-pool"] = "old"
 		svc.Annotations["example.com/other"] = "x"
 		svc.Spec.Selector = map[string]string{"app": "web"}
-		svc.Spec.IPFamilyPolicy = ptr(v1.IPFamilyPolicyRequireDualStack)
+		svc.Spec.IPFamilyPolicy = new(v1.IPFamilyPolicyRequireDualStack)
 		svc.Spec.ExternalTrafficPolicy = v1.ServiceExternalTrafficPolicyLocal
 		svc.Spec.HealthCheckNodePort = 31000
 		svc.Spec.SessionAffinity = v1.ServiceAffinityClientIP
 		svc.Spec.LoadBalancerSourceRanges = []string{" 10.1.2.3/8", "2001:db8::/32"}
 		svc.Spec.Ports = append(svc.Spec.Ports,
-			v1.ServicePort{Name: "dns", Protocol: v1.ProtocolUDP, Port: 53, AppProtocol: ptr("dns")},
+			v1.ServicePort{Name: "dns", Protocol: v1.ProtocolUDP, Port: 53, AppProtocol: new("dns")},
 			v1.ServicePort{Name: "sig", Protocol: v1.ProtocolSCTP, Port: 80})
 	})
 	before := svc.DeepCopy()

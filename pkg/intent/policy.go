@@ -127,10 +127,10 @@ func quoteCEL(v string) string {
 // nobody knows: unknownSentence in CEL.
 func (r *Registry) unknownCEL(prefix Prefix) string {
 	known := r.under(prefix)
-	isKnown := "k in " + celList(known)
+	isKnown := []string{"k in " + celList(known)}
 	for _, a := range r.annotations {
 		if a.isPattern() && strings.HasPrefix(a.Key, prefix.Name) {
-			isKnown += " || k.matches(" + celString(a.patternRegexp()) + ")"
+			isKnown = append(isKnown, "k.matches("+celString(a.patternRegexp())+")")
 		}
 	}
 	pairs := make([]string, len(known))
@@ -145,7 +145,7 @@ func (r *Registry) unknownCEL(prefix Prefix) string {
 	return fmt.Sprintf("variables.changed.filter(k, k.startsWith(%s) && !(%s)).map(k,\n"+
 		"  [%s].map(p,\n    %s).map(near,\n"+
 		"  %ssize(near) > 0 ? %s + near[0][1] + '?' : %s)[0])",
-		celString(prefix.Name), isKnown,
+		celString(prefix.Name), strings.Join(isKnown, " || "),
 		fmt.Sprintf("k.substring(%d).lowerAscii().replace('-', '').replace('_', '')", len(prefix.Name)),
 		near,
 		begin+"(", celString(strings.TrimSuffix(unknownNear(""), "?")), celString(unknownFar(known))+")")

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/fairlead/fairlead/pkg/plan"
 )
@@ -90,11 +91,11 @@ const sentenceSeparator = "; also "
 
 // Error is all sentences on one line.
 func (j joined) Error() string {
-	text := j[0].Error()
-	for _, err := range j[1:] {
-		text += sentenceSeparator + err.Error()
+	sentences := make([]string, len(j))
+	for i, err := range j {
+		sentences[i] = err.Error()
 	}
-	return text
+	return strings.Join(sentences, sentenceSeparator)
 }
 
 // Unwrap returns the single errors.

@@ -80,7 +80,7 @@ func durationText(d time.Duration) string {
 	}{{time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}, {time.Millisecond, "ms"}} {
 		if n := d / unit.size; n > 0 {
 			fmt.Fprintf(&b, "%d%s", n, unit.name)
-			d -= n * unit.size
+			d %= unit.size
 		}
 	}
 	return b.String()
