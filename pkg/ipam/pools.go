@@ -58,19 +58,20 @@ const (
 
 // NewPools makes the pools ready. Where two overlap, which the configuration
 // does not allow, the common addresses belong to the first.
-func NewPools(pools []cloudconfig.Pool, c Completeness) *Pools {
-	p := &Pools{byName: make(map[string]int, len(pools)), partial: c == Partial}
+func NewPools(pools []cloudconfig.Pool, known Completeness) *Pools {
+	p := &Pools{byName: make(map[string]int, len(pools)), partial: known == Partial}
 	var taken netipx.IPSetBuilder
 	for i := range pools {
+		c := &pools[i]
 		var own netipx.IPSetBuilder
-		for _, b := range pools[i].Blocks {
+		for _, b := range c.Blocks {
 			own.AddRange(b.Range)
 		}
 		before, _ := taken.IPSet() // valid ranges cannot fail
 		own.RemoveSet(before)
 		set, _ := own.IPSet()
 		taken.AddSet(set)
-		p.add(&pools[i], set)
+		p.add(c, set)
 	}
 	slices.SortFunc(p.spans, func(a, b span) int { return a.From().Compare(b.From()) })
 	return p

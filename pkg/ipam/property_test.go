@@ -34,7 +34,7 @@ type world struct {
 func newWorld(t *testing.T, seed uint64) *world {
 	t.Helper()
 	w := &world{
-		T: t, rng: rand.New(rand.NewPCG(seed, 1)), //nolint:gosec // G404: a test repeats by its seed.
+		T: t, rng: rand.New(rand.NewPCG(seed, 1)),
 		pools: []cloudconfig.Pool{
 			poolOf("a", "192.0.2.0/29", "2001:db8::1-2001:db8::4"),
 			with(poolOf("b", "192.0.2.254-192.0.3.3"), avoidBuggy, priority(3)),
@@ -65,7 +65,7 @@ func (w *world) change(key plan.Key) Request {
 		r.Pool = []string{"a", "b", "c", "d", "x"}[w.rng.IntN(5)]
 	}
 	if w.rng.IntN(2) == 0 {
-		r.Sharing = shares([]string{"k", "l"}[w.rng.IntN(2)], uint16(80+w.rng.IntN(4))) //nolint:gosec // G115: small.
+		r.Sharing = shares([]string{"k", "l"}[w.rng.IntN(2)], uint16(80+w.rng.IntN(4)))
 	}
 	return r
 }
@@ -234,7 +234,7 @@ func TestAddressesStayAndAreNeverGivenTwice(t *testing.T) {
 // TestChoosesAsAPlainScanDoes compares with the simplest way to choose.
 func TestChoosesAsAPlainScanDoes(t *testing.T) {
 	for seed := range uint64(40) {
-		rng := rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // G404: a test repeats by its seed.
+		rng := rand.New(rand.NewPCG(seed, 2))
 		pool := poolOf("p", "192.0.2.0/28", "192.0.2.20-192.0.2.25")
 		if seed%2 == 0 {
 			pool = with(pool, avoidBuggy)
@@ -270,7 +270,7 @@ func scan(s State, used map[netip.Addr]bool) (best netip.Addr, ok bool) {
 	p := &s.Pools.list[0]
 	at := func(a netip.Addr) int {
 		if turn, before := s.History[a]; before {
-			return int(turn) + 1 //nolint:gosec // G115: small.
+			return int(turn) + 1
 		}
 		return 0
 	}

@@ -187,12 +187,12 @@ func (a *attempt) noPool() error {
 	var why []string
 	for i := range a.pools.list {
 		p := &a.pools.list[i]
-		switch by := p.refuses(a.req); {
-		case by == namespace:
+		switch p.refuses(a.req) {
+		case namespace:
 			why = append(why, fmt.Sprintf("pool %s is for other namespaces than %s", p.Name, a.req.Key.Namespace))
-		case by == labelled:
+		case labelled:
 			why = append(why, fmt.Sprintf("pool %s is for Services with other labels", p.Name))
-		default:
+		case nobody:
 			why = append(why, fmt.Sprintf("pool %s has autoAssign false", p.Name))
 		}
 	}
