@@ -25,7 +25,7 @@ func TestAddressesOverRestartsUnderChurn(t *testing.T) {
 			config := poolsConfig("p=192.0.2.0/27", "q=198.51.100.0/28")
 			ch := churn{
 				cluster: newCluster(t, config),
-				rng:     rand.New(rand.NewPCG(seed, 7)), //nolint:gosec // G404: a test repeats by its seed.
+				rng:     rand.New(rand.NewPCG(seed, 7)),
 				shown:   map[plan.Key]string{},
 			}
 			for restart := range 20 {

@@ -36,6 +36,7 @@ func addresses(list ...v1.NodeAddress) func(*v1.Node) {
 }
 
 func internal(a string) v1.NodeAddress { return v1.NodeAddress{Type: v1.NodeInternalIP, Address: a} }
+
 func external(a string) v1.NodeAddress { return v1.NodeAddress{Type: v1.NodeExternalIP, Address: a} }
 func hostname(a string) v1.NodeAddress { return v1.NodeAddress{Type: v1.NodeHostName, Address: a} }
 

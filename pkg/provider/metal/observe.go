@@ -9,7 +9,6 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/ipam"
@@ -66,18 +65,18 @@ func (m *memory) observe(o *observed, services []*v1.Service, items map[plan.Key
 	m.turn++
 	m.journal.Turn()
 	o.state.Holders = make([]ipam.Holder, 0, len(services))
-	listed := make(map[plan.Key]types.UID, len(items))
+	listed := make(map[plan.Key]struct{}, len(items))
 	for _, svc := range services {
 		key := keyOf(svc)
 		it := items[key]
 		if it != nil {
-			listed[key] = svc.UID
+			listed[key] = struct{}{}
 		}
 		m.look(o, svc, it)
 	}
 	for key, it := range items {
-		if uid, ok := listed[key]; !ok || uid != it.Service.UID {
-			m.lookGone(o, it, ok)
+		if _, ok := listed[key]; !ok {
+			m.lookGone(o, it)
 		}
 	}
 	m.forget(func(key plan.Key) bool { return items[key] != nil })
@@ -106,12 +105,9 @@ func (m *memory) look(o *observed, svc *v1.Service, it *provider.Item) {
 	})
 }
 
-// lookGone adds a Service of the batch that is not listed any more. Its record
-// counts as long as no other Service has its name.
-func (m *memory) lookGone(o *observed, it *provider.Item, replaced bool) {
-	if replaced {
-		return
-	}
+// lookGone adds a Service of the batch that is not listed any more, nor another
+// one of its name: until then its record counts.
+func (m *memory) lookGone(o *observed, it *provider.Item) {
 	addresses := m.addresses(it.Key, it.Service.UID, statusAddresses(it.Service))
 	if r := m.records[it.Key]; r != nil {
 		o.records[it.Key] = *r
