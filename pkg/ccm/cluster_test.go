@@ -54,9 +54,8 @@ func newCluster(t *testing.T) *cluster {
 
 // TestMain deletes the binary that tests share.
 func TestMain(m *testing.M) {
-	code := m.Run()
+	m.Run()
 	_ = os.RemoveAll(binDir)
-	os.Exit(code)
 }
 
 // The command is built once, by the first test that runs it.

@@ -26,16 +26,17 @@ import (
 // know.
 const metricsName = "cloud-controller-manager"
 
-// startControllers starts the upstream controllers that --controllers asks for.
-func (l *leadership) startControllers() error {
+// startControllers starts the upstream controllers that --controllers asks for:
+// the service controller until services ends, the others until nodes ends.
+func (l *leadership) startControllers(services, nodes context.Context) error {
 	initializers := app.ConstructControllerInitializers(l.constructors(), l.CompletedConfig, l.cloud)
 	generic := genericapp.ControllerContext{
 		InformerFactory:          l.SharedInformers,
-		Stop:                     l.services.Done(),
+		Stop:                     services.Done(),
 		ControllerManagerMetrics: controllersmetrics.NewControllerManagerMetrics(metricsName),
 	}
 	controllersmetrics.Register()
-	log := klog.FromContext(l.services)
+	log := klog.FromContext(services)
 	var checks []healthz.HealthChecker
 	for _, name := range slices.Sorted(maps.Keys(initializers)) {
 		log := log.WithValues("controller", name)
@@ -43,9 +44,9 @@ func (l *leadership) startControllers() error {
 			log.Info("Controller is disabled by --controllers")
 			continue
 		}
-		ctx := l.nodes
+		ctx := nodes
 		if name == names.ServiceLBController {
-			ctx = l.services // it writes what the passes answer
+			ctx = services // it writes what the passes answer
 		}
 		_, started, err := initializers[name](ctx, generic)
 		if err != nil {

@@ -30,6 +30,7 @@ type cloudNodes struct {
 }
 
 func (c cloudNodes) InstanceExists(_ context.Context, n *v1.Node) (bool, error) { return c.exists(n) }
+
 func (c cloudNodes) InstanceShutdown(context.Context, *v1.Node) (bool, error) {
 	return false, c.shutdown
 }

@@ -27,11 +27,9 @@ const (
 // leadership is what runs while we lead.
 type leadership struct {
 	*manager
-	services context.Context //nolint:containedctx // lives as long as the struct
-	nodes    context.Context //nolint:containedctx // lives as long as the struct
-	view     *ServiceView
-	engine   *engine.Engine
-	cloud    cloud
+	view   *ServiceView
+	engine *engine.Engine
+	cloud  cloud
 }
 
 // lead starts everything and runs it until ctx ends. Then it begins nothing
@@ -45,8 +43,8 @@ func (m *manager) lead(ctx context.Context) error {
 	nodes, endNodes := context.WithCancel(services)
 	defer endNodes()
 
-	l := &leadership{manager: m, services: services, nodes: nodes}
-	if err := l.build(ctx); err != nil {
+	l := &leadership{manager: m}
+	if err := l.build(ctx, services); err != nil {
 		if ctx.Err() != nil {
 			return nil // told to stop before it began
 		}
@@ -54,7 +52,7 @@ func (m *manager) lead(ctx context.Context) error {
 	}
 	go l.engine.Run(passes)
 	go l.watchDrift(services)
-	if err := l.startControllers(); err != nil {
+	if err := l.startControllers(services, nodes); err != nil {
 		return err
 	}
 	<-ctx.Done()
@@ -76,12 +74,13 @@ func (m *manager) lead(ctx context.Context) error {
 	return nil
 }
 
-// build makes the provider, the engine and the views.
-func (l *leadership) build(ctx context.Context) error {
+// build makes the provider, the engine and the views. What it starts runs until
+// services ends.
+func (l *leadership) build(ctx, services context.Context) error {
 	if err := l.waitForCaches(ctx); err != nil {
 		return err
 	}
-	prov, conf, err := l.makeProvider(ctx, l.services)
+	prov, conf, err := l.makeProvider(ctx, services)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ type nodeViewInformer struct {
 func (i nodeViewInformer) AddEventHandlerWithResyncPeriod(
 	cache.ResourceEventHandler, time.Duration,
 ) (cache.ResourceEventHandlerRegistration, error) {
-	return i.SharedIndexInformer.AddEventHandler(cache.ResourceEventHandlerFuncs{})
+	return i.AddEventHandler(cache.ResourceEventHandlerFuncs{})
 }
 
 type nodeViewLister struct {
