@@ -15,6 +15,8 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/fairlead/fairlead/pkg/speaker"
 )
 
 const bgpLong = `Show the BGP sessions of all nodes, who announces which address to whom, and
@@ -98,11 +100,11 @@ func printBGP(out io.Writer, s *site, services []*v1.Service, now time.Time) err
 			continue
 		}
 		for _, p := range state.Sessions {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%d\t%s\n", n.Name, phase(state.Phase, state.Marked),
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%d\t%s\n", n.Name, phase(state),
 				p.Peer, p.Address, p.PeerASN, p.State, age(p.Since, now), p.Routes, p.LastError)
 		}
 		if len(state.Sessions) == 0 {
-			fmt.Fprintf(w, "%s\t%s\tnone\t\t\t\t\t\t%s\n", n.Name, phase(state.Phase, state.Marked), state.Message)
+			fmt.Fprintf(w, "%s\t%s\tnone\t\t\t\t\t\t%s\n", n.Name, phase(state), state.Message)
 		}
 	}
 	fmt.Fprintln(w)
@@ -170,11 +172,11 @@ func (a announcement) peerText(peer string) string {
 // sessionUp is the state of a session that carries routes.
 const sessionUp = "Up"
 
-func phase(p string, marked bool) string {
-	if marked {
-		return p + ",marked"
+func phase(s speaker.NodeState) string {
+	if s.Marked {
+		return s.Phase + ",marked"
 	}
-	return p
+	return s.Phase
 }
 
 func age(since, now time.Time) string {
