@@ -55,16 +55,17 @@ func (d *demo) connect() error {
 // down ends everything that up has started, our programs first and all at
 // once.
 func (d *demo) down() error {
-	errs := make([]error, len(d.programs))
+	ends := make([]error, len(d.programs))
 	var all sync.WaitGroup
 	for i, p := range d.programs {
-		all.Go(func() { errs[i] = p.stop(stopGrace) })
+		all.Go(func() { ends[i] = p.stop(stopGrace) })
 	}
 	all.Wait()
+	err := errors.Join(ends...)
 	for _, f := range slices.Backward(d.undos) {
-		errs = append(errs, f())
+		err = errors.Join(err, f())
 	}
-	return errors.Join(errs...)
+	return err
 }
 
 // watch follows the cluster and the router until down.

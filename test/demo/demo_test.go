@@ -33,8 +33,9 @@ const dirVariable = "FAIRLEAD_DEMO_TEST_DIR"
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(dirVariable); dir != "" && len(os.Args) == 2 && os.Args[1] == keepVerb {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-		defer stop()
-		if err := keep(ctx, testPaths(dir)); err != nil {
+		err := keep(ctx, testPaths(dir))
+		stop()
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -103,7 +104,7 @@ func story() []act {
 			`router 1\.2\.3\.5/32 +via 127\.0\.0\.11$`,
 		}},
 		{"5. A mistake is refused when it is made", []string{
-			`refused: annotation fairlead\.dev/adress-pool is not known; did you mean fairlead\.dev/address-pool\?$`,
+			`refused: annotation fairlead\.dev/address-pol is not known; did you mean fairlead\.dev/address-pool\?$`,
 		}},
 		{"6. Endpoints go away", []string{
 			`pod +whoami-\S+ on node-2 is gone$`,

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -21,21 +22,22 @@ type process struct {
 	done chan struct{} // closed when the program has ended
 }
 
-// launch runs a program, which writes into a log file. On Linux the program
+// launch runs a program, which writes into a log file and is named after it. On Linux the program
 // ends with the thread that started it, so the goroutine keeps its thread.
-func launch(name, binary, log string, args ...string) (*process, error) {
+// It outlives ctx, until stop.
+func launch(ctx context.Context, binary, log string, args ...string) (*process, error) {
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	p := &process{name: name, done: make(chan struct{})}
+	p := &process{name: strings.TrimSuffix(filepath.Base(log), ".log"), done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
 		defer close(p.done)
 		defer func() { _ = out.Close() }()
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		cmd := exec.CommandContext(context.Background(), binary, args...)
+		cmd := exec.CommandContext(context.WithoutCancel(ctx), binary, args...)
 		cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = out, out, sysProcAttr()
 		err := cmd.Start()
 		p.proc = cmd.Process
@@ -45,7 +47,7 @@ func launch(name, binary, log string, args ...string) (*process, error) {
 		}
 	}()
 	if err := <-started; err != nil {
-		return nil, fmt.Errorf("start %s: %w; `make demo` builds %s", name, err, filepath.Base(binary))
+		return nil, fmt.Errorf("start %s: %w; `make demo` builds %s", p.name, err, filepath.Base(binary))
 	}
 	return p, nil
 }

@@ -29,7 +29,7 @@ import (
 // objects are the acceptance Services and what the demo adds to them.
 //
 //go:embed objects
-var objects embed.FS //nolint:gochecknoglobals // go:embed needs a variable
+var objects embed.FS
 
 const (
 	systemNamespace = "fairlead-system"
@@ -161,7 +161,7 @@ func (d *demo) startController(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.launch(controllerName, controllerName,
+	return d.launch(ctx, controllerName, controllerName,
 		"--cloud-provider=metal", "--cloud-config="+d.config(), "--secure-port=0", "--kubeconfig="+kubeconfig)
 }
 
@@ -175,13 +175,13 @@ func (d *demo) startSpeaker(ctx context.Context, n nodeOf) error {
 	if err != nil {
 		return err
 	}
-	return d.launch(name, speakerName, "--node-name="+n.name, "--cloud-config="+d.config(), "--kubeconfig="+kubeconfig,
+	return d.launch(ctx, name, speakerName, "--node-name="+n.name, "--cloud-config="+d.config(), "--kubeconfig="+kubeconfig,
 		"--source-address="+n.addr.String(), "--metrics-bind-address=0")
 }
 
 // launch starts one of our binaries, to be stopped in the end.
-func (d *demo) launch(name, binary string, args ...string) error {
-	p, err := launch(name, filepath.Join(d.bin, binary), filepath.Join(d.logs(), name+".log"), args...)
+func (d *demo) launch(ctx context.Context, name, binary string, args ...string) error {
+	p, err := launch(ctx, filepath.Join(d.bin, binary), filepath.Join(d.logs(), name+".log"), args...)
 	if err != nil {
 		return err
 	}

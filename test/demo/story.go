@@ -167,9 +167,9 @@ func (d *demo) actServices(ctx context.Context) error {
 // actMistake shows what the API server says to a misspelt annotation.
 func (d *demo) actMistake(ctx context.Context) error {
 	d.tell.act("A mistake is refused when it is made",
-		"Somebody annotates whoami-lb with fairlead.dev/adress-pool=public-pool. The API server answers:")
+		"Somebody annotates whoami-lb with fairlead.dev/address-pol=public-pool. The API server answers:")
 	api := d.admin.CoreV1().Services(metav1.NamespaceDefault)
-	patch := []byte(`{"metadata":{"annotations":{"fairlead.dev/adress-pool":"public-pool"}}}`)
+	patch := []byte(`{"metadata":{"annotations":{"fairlead.dev/address-pol":"public-pool"}}}`)
 	dryRun := metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}}
 	err := wait.PollUntilContextTimeout(ctx, policyEvery, limit, true, func(ctx context.Context) (bool, error) {
 		_, err := api.Patch(ctx, whoami, types.MergePatchType, patch, dryRun)

@@ -98,7 +98,7 @@ func (c *cluster) awaitPolicies(t *testing.T) {
 		return refusedBy(err, "fairlead-speaker-state")
 	})
 	svc := &v1.Service{
-		ObjectMeta: metav1.ObjectMeta{Name: "probe", Annotations: map[string]string{"fairlead.dev/adress-pool": "public"}},
+		ObjectMeta: metav1.ObjectMeta{Name: "probe", Annotations: map[string]string{"fairlead.dev/address-pol": "public"}},
 		Spec:       v1.ServiceSpec{Type: v1.ServiceTypeLoadBalancer, Ports: []v1.ServicePort{{Port: 80}}},
 	}
 	eventually(t, "the policy for annotations is in force", func(ctx context.Context) error {
