@@ -83,7 +83,7 @@ rack: controlplane build ## Run the tests with real routers in network namespace
 .PHONY: rack-if-able
 rack-if-able:
 	@if [ ! -d test/rack ]; then echo "rack: left out: there is no test/rack"; \
-	elif why=$$(hack/install-tools.sh --missing); then $(MAKE) --no-print-directory rack; \
+	elif why=$$(hack/install-tools.sh --missing); then $(MAKE) --no-print-directory rack TESTFLAGS='-short $(TESTFLAGS)'; \
 	else echo "rack: left out: $$why"; fi
 
 .PHONY: lint
