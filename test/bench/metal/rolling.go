@@ -70,6 +70,26 @@ func (b *site) startPods(ctx context.Context, dir string) ([]rack.Target, error)
 	return targets, nil
 }
 
+// ask starts a client. Requests are counted once all kube-proxies have the
+// Services, which those of a first client tell.
+func (b *site) ask(ctx context.Context, targets []rack.Target) (*rack.Client, error) {
+	for last := false; ; last = true {
+		client, err := b.StartClient(targets...)
+		if err != nil {
+			return nil, err
+		}
+		if err := client.Steady(ctx, steady); err != nil {
+			return nil, err
+		}
+		if last {
+			return client, nil
+		}
+		if _, err := client.Stop(); err != nil {
+			return nil, err
+		}
+	}
+}
+
 // measureRolling restarts all speakers one after the other, as a DaemonSet
 // does: the next when the last is ready.
 func measureRolling(ctx context.Context, b *site, o Options) ([]Row, error) {
@@ -84,11 +104,8 @@ func measureRolling(ctx context.Context, b *site, o Options) ([]Row, error) {
 	if err := pause(ctx, proxySettle); err != nil {
 		return nil, err
 	}
-	client, err := b.StartClient(targets...)
+	client, err := b.ask(ctx, targets)
 	if err != nil {
-		return nil, err
-	}
-	if err := client.Steady(ctx, steady); err != nil {
 		return nil, err
 	}
 	mark, begin := b.Routes.Now(), time.Now()

@@ -28,6 +28,10 @@ const (
 	speakerEvery = 20 * time.Second
 	// routeLimit is how long the router may be behind the cluster at the end.
 	routeLimit = 30 * time.Second
+	// told is how many of many things of a kind are printed.
+	told = 20
+	// clock prints a moment.
+	clock = "15:04:05.000"
 )
 
 // controllerOf is the rack's controller.
@@ -73,7 +77,8 @@ func (b *site) routesAreRight(ctx context.Context) error {
 		s := &services.Items[i]
 		for _, in := range s.Status.LoadBalancer.Ingress {
 			a, err := netip.ParseAddr(in.IP)
-			if err == nil && a.Is4() && s.Spec.Type == v1.ServiceTypeLoadBalancer && !refused(s) {
+			if err == nil && a.Is4() && s.Spec.Type == v1.ServiceTypeLoadBalancer {
+				// One that is refused what it asks for keeps what it has.
 				want[netip.PrefixFrom(a, a.BitLen())] = true
 			}
 		}
@@ -103,13 +108,6 @@ func (b *site) routesAreRight(ctx context.Context) error {
 	})
 }
 
-// refused tells whether the Service only waits to get what its status shows.
-func refused(s *v1.Service) bool {
-	return slices.ContainsFunc(s.Status.Conditions, func(c metav1.Condition) bool {
-		return c.Type == "fairlead.dev/Programmed" && c.Status == metav1.ConditionFalse
-	})
-}
-
 // measureChurn restarts the controller under churn.
 func measureChurn(ctx context.Context, b *site, _ Options) ([]Row, error) {
 	report, err := b.churned(ctx, churn.Options{Restarts: restarts, Seed: 1})
@@ -136,13 +134,11 @@ func Soak(ctx context.Context, out io.Writer, o Options, d time.Duration) (err e
 	if err != nil {
 		return err
 	}
-	client, err := b.StartClient(targets...)
+	client, err := b.ask(ctx, targets)
 	if err != nil {
 		return err
 	}
-	if err := client.Steady(ctx, steady); err != nil {
-		return err
-	}
+	mark := b.Routes.Now()
 	report, failed := b.soak(ctx, d)
 	results, err := client.Stop()
 	if err = errors.Join(failed, err); err != nil {
@@ -156,11 +152,36 @@ func Soak(ctx context.Context, out io.Writer, o Options, d time.Duration) (err e
 	for _, r := range results {
 		b.say("%s: %d requests sent, %d lost, dark for at most %s; %d of %d kept connections broken",
 			r.Name, r.Sent, len(r.Lost), r.Dark, r.KeptBroken, keptConnections/2)
+		for _, l := range r.Lost[:min(len(r.Lost), told)] {
+			b.say("%s %s: lost after %s: %s", l.Start.Format(clock), r.Name, millis(l.End.Sub(l.Start)), l.Error)
+		}
 		if len(r.Lost) > 0 || r.KeptBroken > 0 {
 			faults = append(faults, fmt.Errorf("%s: %d requests were lost and %d connections broken", r.Name, len(r.Lost), r.KeptBroken))
 		}
 	}
-	return errors.Join(faults...)
+	return errors.Join(append(faults, b.routesStayed(mark, targets))...)
+}
+
+// routesStayed is an error when the routes of the targets changed since a mark.
+func (b *site) routesStayed(mark rack.Mark, targets []rack.Target) error {
+	changes, err := b.Routes.Since(mark)
+	if err != nil {
+		return err
+	}
+	n := 0
+	for _, c := range changes {
+		for _, t := range targets {
+			if t.URL == "http://"+c.Prefix.Addr().String() {
+				if n++; n <= told {
+					b.say("%s: %s", t.Name, c)
+				}
+			}
+		}
+	}
+	if n > 0 {
+		return fmt.Errorf("%d changes of the routes of Services that stayed", n)
+	}
+	return nil
 }
 
 // errEnough ends the restarts of speakers.
@@ -195,6 +216,7 @@ func (b *site) restartSpeakers(ctx context.Context) error {
 		if i%2 == 1 {
 			end = n.Speaker().Kill
 		}
+		b.say("%s restarting the speaker of %s", time.Now().Format(clock), n.Name)
 		if err := end(); err != nil {
 			return err
 		}
