@@ -27,6 +27,20 @@ type Decision struct {
 	Withheld []Withheld
 }
 
+// Held is the decision with every path withheld for one reason.
+func (d Decision) Held(why Withheld) Decision {
+	out := Decision{Withheld: slices.Clone(d.Withheld)}
+	for i, p := range d.Paths {
+		if i > 0 && d.Paths[i-1].Addr == p.Addr {
+			continue
+		}
+		why.Addr = p.Addr
+		out.Withheld = append(out.Withheld, why)
+	}
+	sortWithheld(out.Withheld)
+	return out
+}
+
 // Wanted reports whether a Service is one that speakers announce, and why not
 // otherwise.
 func Wanted(svc *v1.Service, u Unclassed) (Withheld, bool) {
@@ -80,13 +94,17 @@ func Decide(v *View, svc *v1.Service, eps []*discoveryv1.EndpointSlice) Decision
 		}
 		return compareString(a.Peer, b.Peer)
 	})
-	slices.SortStableFunc(d.Withheld, func(a, b Withheld) int {
+	sortWithheld(d.Withheld)
+	return d
+}
+
+func sortWithheld(ws []Withheld) {
+	slices.SortStableFunc(ws, func(a, b Withheld) int {
 		if c := a.Addr.Compare(b.Addr); c != 0 {
 			return c
 		}
 		return compareString(a.Peer, b.Peer)
 	})
-	return d
 }
 
 // add decides about one entry of the status.

@@ -34,6 +34,8 @@ const (
 	ReasonNoPeerForNode             Reason = "NoPeerForNode"             // no peer of the advertisement is this node's
 	ReasonNoNextHop                 Reason = "NoNextHop"                 // the node has no address of that family
 	ReasonConflictingAdvertisements Reason = "ConflictingAdvertisements" // different localPref for one prefix
+	// ReasonKubeProxyPending is known to the node's own speaker alone.
+	ReasonKubeProxyPending Reason = "KubeProxyPending"
 )
 
 // Reasons returns all reasons, in the order in which they are looked for.
@@ -43,7 +45,7 @@ func Reasons() []Reason {
 		ReasonProxyMode, ReasonNotInAnyPool, ReasonFamilyNotServed, ReasonNodeUnknown, ReasonNodeDrained,
 		ReasonKubeProxyUnhealthy, ReasonNodeExcluded, ReasonNodeNetworkUnavailable, ReasonNoEndpoints,
 		ReasonNoLocalEndpoints, ReasonNoAdvertisement, ReasonNodeNotSelected, ReasonNoPeerForNode, ReasonNoNextHop,
-		ReasonConflictingAdvertisements,
+		ReasonConflictingAdvertisements, ReasonKubeProxyPending,
 	}
 }
 

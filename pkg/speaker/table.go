@@ -117,6 +117,12 @@ func (t *Table) Peers() []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
+// Has reports whether a Service wants routes.
+func (t *Table) Has(svc types.NamespacedName) bool {
+	_, ok := t.wants[svc]
+	return ok
+}
+
 // Services returns the Services that want routes, sorted by namespace and name.
 func (t *Table) Services() []types.NamespacedName {
 	return slices.SortedFunc(maps.Keys(t.wants), func(a, b types.NamespacedName) int {

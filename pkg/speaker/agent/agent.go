@@ -10,7 +10,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -55,8 +54,8 @@ type Options struct {
 	// every start is that of a new node.
 	BootID  string
 	Version string
-	// Probe asks a URL whether kube-proxy is healthy; nil is an HTTP GET that
-	// must answer 200.
+	// Probe asks a URL of kube-proxy whether it is healthy or serves a Service's
+	// local endpoints; nil is an HTTP GET that must answer 200.
 	Probe func(ctx context.Context, url string) error
 }
 
@@ -68,6 +67,7 @@ type Agent struct {
 	passwords *passwords
 	metrics   *speakerMetrics
 	ready     readiness
+	proxy     *programmed
 	gateURL   atomic.Pointer[string] // what answers for kube-proxy now
 }
 
@@ -93,6 +93,7 @@ func New(o Options) (*Agent, error) {
 		cluster:   c,
 		passwords: newPasswords(o.Client, o.Namespace, in.nudge),
 		metrics:   newMetrics(),
+		proxy:     newProgrammed(o.Probe, in.service),
 	}, nil
 }
 
@@ -114,6 +115,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		background.Wait()
 	}()
 	background.Go(func() { a.passwords.run(inner) })
+	background.Go(func() { a.proxy.run(inner) })
 
 	starting, cancel := context.WithCancel(inner) // what ends when told to stop
 	defer context.AfterFunc(ctx, cancel)()
@@ -189,13 +191,14 @@ func probe(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
+	req.Close = true // each Service has a port of its own
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answered %s", url, res.Status)
+		return &statusError{url: url, status: res.Status}
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -204,6 +205,122 @@ func TestNodeWhoseAddressesAreSetAnewKeepsItsSessions(t *testing.T) {
 	b.routers.waitRoutes(t, "x", marked)
 	if id := b.routers.sessions["x"].cfg.RouterID; id.String() != ip.Address || len(b.routers.opened) != 2 {
 		t.Errorf("the router id is %s, opened %v", id, b.routers.opened)
+	}
+}
+
+// local makes the Service web of policy Local with a health check port.
+func (b *bench) local(t *testing.T) {
+	t.Helper()
+	api := b.api.CoreV1().Services("default")
+	svc, err := api.Get(t.Context(), "web", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	svc.Spec.ExternalTrafficPolicy, svc.Spec.HealthCheckNodePort = v1.ServiceExternalTrafficPolicyLocal, 30001
+	if _, err := api.Update(t.Context(), svc, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// proxyPort is a health check port of kube-proxy, at 127.0.0.1:30001, that
+// becomes ready when told so.
+type proxyPort struct {
+	ready atomic.Bool
+	asked atomic.Int32
+}
+
+func (p *proxyPort) probe(_ context.Context, url string) error {
+	switch {
+	case !strings.Contains(url, ":30001/"): // kube-proxy itself
+		return nil
+	case !strings.Contains(url, "127.0.0.1"):
+		return errors.New("refused")
+	}
+	p.asked.Add(1)
+	if p.ready.Load() {
+		return nil
+	}
+	return agent.StatusError("503")
+}
+
+func TestLocalEndpointWaitsForKubeProxy(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.local(t)
+	var port proxyPort
+	b.opts.Probe = port.probe
+	b.start(t)
+	b.routers.waitRoutes(t, "x")
+	service(t, b.api, "db", "192.0.2.2", v1.ServiceExternalTrafficPolicyCluster)
+	endpoint(t, b.api, "db", "node-b")
+	b.routers.waitRoutes(t, "x", "192.0.2.2/32") // others do not wait
+	port.ready.Store(true)
+	b.routers.waitRoutes(t, "x", plain, "192.0.2.2/32")
+
+	port.ready.Store(false)
+	b.changeNode(t, func(n *v1.Node) { n.Spec.Unschedulable = true })
+	b.routers.wait(t, "what is announced already is marked at once", func() bool {
+		return b.routers.sessions["x"].routes[netip.MustParsePrefix(plain)].Marked()
+	})
+}
+
+func TestLocalEndpointWaitsForKubeProxyNoLongerThanItMay(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.local(t)
+	var port proxyPort
+	b.opts.Probe = port.probe
+	b.start(t)
+	b.routers.waitRoutes(t, "x")
+	b.routers.waitRoutes(t, "x", plain) // after three seconds
+	if n := port.asked.Load(); n < 10 {
+		t.Errorf("kube-proxy was asked %d times", n)
+	}
+}
+
+func TestNothingWaitsWhereNoHealthCheckPortAnswers(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.local(t)
+	b.opts.Probe = func(_ context.Context, url string) error {
+		if strings.Contains(url, ":30001/") {
+			return errors.New("refused")
+		}
+		return nil
+	}
+	b.start(t)
+	b.routers.waitRoutes(t, "x", plain) // after three seconds, once
+	begin := time.Now()
+	slices := b.api.DiscoveryV1().EndpointSlices("default")
+	if err := slices.Delete(t.Context(), "web-1", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	b.routers.waitRoutes(t, "x")
+	endpoint(t, b.api, "web", "node-a")
+	b.routers.waitRoutes(t, "x", plain)
+	if took := time.Since(begin); took > 2*time.Second {
+		t.Errorf("the second time it took %s", took)
+	}
+}
+
+func TestRestartedSpeakerAnnouncesLocalServicesAtOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.local(t)
+	port := &proxyPort{}
+	port.ready.Store(true)
+	b.opts.Probe = port.probe
+	stop := b.start(t)
+	b.routers.waitRoutes(t, "x", plain)
+	waitState(t, b.api, "node-a", "it serves", func(s speaker.NodeState) bool { return s.Announced })
+	stop()
+	port.ready.Store(false)
+	b.routers = newFakeRouters()
+	b.opts.Open = b.routers.open
+	b.start(t)
+	b.routers.waitRoutes(t, "x", plain)
+	if n := b.routers.sessions["x"].first; n != 1 {
+		t.Errorf("the session was opened with %d routes, want all", n)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"time"
 
+	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 
@@ -35,6 +36,7 @@ type loop struct {
 	sessions map[string]*session
 	withheld map[types.NamespacedName]speaker.Reason
 	restored bool // a speaker announced in this boot before
+	resumed  bool // this is the first turn of one that did
 }
 
 func newLoop(a *Agent, before speaker.NodeState) *loop {
@@ -47,7 +49,7 @@ func newLoop(a *Agent, before speaker.NodeState) *loop {
 		withheld: map[types.NamespacedName]speaker.Reason{},
 	}
 	if a.opts.BootID != "" && before.BootID == a.opts.BootID && before.Announced {
-		l.restored, l.life = true, before.Lifecycle()
+		l.restored, l.resumed, l.life = true, true, before.Lifecycle()
 	}
 	return l
 }
@@ -111,6 +113,7 @@ func (l *loop) turn(ctx context.Context, m mail) time.Duration {
 	for key := range dirty {
 		l.decide(key)
 	}
+	l.resumed = false
 	next := l.sync(ctx, l.table.Flush())
 	if len(dirty) > 0 {
 		l.agent.metrics.turn(len(dirty), time.Since(start))
@@ -164,10 +167,19 @@ func (l *loop) decide(key types.NamespacedName) {
 	svc, eps := l.agent.cluster.service(key)
 	if svc == nil {
 		l.table.Apply(key, nil)
+		l.agent.proxy.forget(key)
 		l.withhold(key, "")
 		return
 	}
 	d := speaker.Decide(l.view, svc, eps)
+	if l.early(key, svc, d) {
+		d = d.Held(speaker.Withheld{
+			Reason:  speaker.ReasonKubeProxyPending,
+			Message: "kube-proxy does not serve the Service's new endpoint on this node yet; it is announced as soon as it does",
+		})
+	} else {
+		l.agent.proxy.forget(key)
+	}
 	l.table.Apply(key, d.Paths)
 	reason := speaker.Reason("")
 	if len(d.Withheld) > 0 {
@@ -177,6 +189,20 @@ func (l *loop) decide(key types.NamespacedName) {
 		reason = ""
 	}
 	l.withhold(key, reason)
+}
+
+// early reports whether kube-proxy has yet to serve an endpoint that is new on
+// this node. Only policy Local depends on it, and has a port that tells. What a
+// speaker announced before its restart is served already.
+func (l *loop) early(key types.NamespacedName, svc *v1.Service, d speaker.Decision) bool {
+	switch {
+	case len(d.Paths) == 0, l.table.Has(key), l.resumed,
+		svc.Spec.ExternalTrafficPolicy != v1.ServiceExternalTrafficPolicyLocal,
+		svc.Spec.HealthCheckNodePort == 0,
+		l.metal.Speaker.KubeProxyHealthURL == "":
+		return false
+	}
+	return !l.agent.proxy.ask(key, svc.Spec.HealthCheckNodePort, l.node)
 }
 
 func (l *loop) withhold(key types.NamespacedName, r speaker.Reason) {

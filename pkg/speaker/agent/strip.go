@@ -43,6 +43,7 @@ func stripService(s *v1.Service) *v1.Service {
 	out.Spec.LoadBalancerClass = s.Spec.LoadBalancerClass
 	out.Spec.ExternalTrafficPolicy = s.Spec.ExternalTrafficPolicy
 	out.Spec.IPFamilies = s.Spec.IPFamilies
+	out.Spec.HealthCheckNodePort = s.Spec.HealthCheckNodePort
 	for _, in := range s.Status.LoadBalancer.Ingress {
 		in.Ports = nil
 		out.Status.LoadBalancer.Ingress = append(out.Status.LoadBalancer.Ingress, in)
