@@ -31,6 +31,7 @@ type demo struct {
 	admin    *kubernetes.Clientset
 	apply    *manifests.Client
 	programs []*process
+	unwatch  func() error   // nil before watch
 	undos    []func() error // to be called in reverse
 	took     durations
 }
@@ -52,16 +53,20 @@ func (d *demo) connect() error {
 	return errors.Join(err, err2)
 }
 
-// down ends everything that up has started, our programs first and all at
-// once.
+// down ends everything that up has started: first the telling, since that
+// sessions end now is no news, then our programs, all at once.
 func (d *demo) down() error {
+	var err error
+	if d.unwatch != nil {
+		err = d.unwatch()
+	}
 	ends := make([]error, len(d.programs))
 	var all sync.WaitGroup
 	for i, p := range d.programs {
 		all.Go(func() { ends[i] = p.stop(stopGrace) })
 	}
 	all.Wait()
-	err := errors.Join(ends...)
+	err = errors.Join(err, errors.Join(ends...))
 	for _, f := range slices.Backward(d.undos) {
 		err = errors.Join(err, f())
 	}
@@ -78,10 +83,10 @@ func (d *demo) watch(ctx context.Context) error {
 	}
 	followed := make(chan error, 1)
 	go func() { followed <- d.board.follow(inner, d.router, d.tell) }()
-	d.undo(func() error {
+	d.unwatch = func() error {
 		cancel()
 		wait()
 		return <-followed
-	})
+	}
 	return nil
 }

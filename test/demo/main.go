@@ -72,10 +72,7 @@ func runOnce(ctx context.Context, p paths, out io.Writer) error {
 	defer release()
 	tell := newTeller(out)
 	d := newDemo(p, tell)
-	err = d.up(ctx)
-	tell.redirect(io.Discard) // that sessions end now is no news
-	err = errors.Join(err, d.down())
-	tell.redirect(out)
+	err = errors.Join(d.up(ctx), d.down())
 	if err == nil {
 		tell.paragraph("", "All of it has ended. `make demo KEEP=1` leaves it running.")
 		return nil
