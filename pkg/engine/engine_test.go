@@ -87,7 +87,10 @@ func start(t *testing.T, c *cloud, change ...func(*Options)) *rig {
 
 func service(name string, port int32) *v1.Service {
 	return &v1.Service{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, UID: types.UID("uid-" + name)},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "default", Name: name, UID: types.UID("uid-" + name),
+			Finalizers: []string{"service.kubernetes.io/load-balancer-cleanup"},
+		},
 		Spec: v1.ServiceSpec{
 			Type:                  v1.ServiceTypeLoadBalancer,
 			Ports:                 []v1.ServicePort{{Protocol: v1.ProtocolTCP, Port: port, NodePort: 30000}},

@@ -34,9 +34,9 @@ var (
 		Subsystem: subsystem, Name: "steps_total", StabilityLevel: metrics.ALPHA,
 		Help: "Steps executed, by action, kind of target and outcome.",
 	}, []string{"provider", "action", "kind", "outcome"})
-	driftSteps = metrics.NewGaugeVec(&metrics.GaugeOpts{
-		Subsystem: subsystem, Name: "drift_steps", StabilityLevel: metrics.ALPHA,
-		Help: "Steps that the last drift pass found necessary and did not take.",
+	driftSteps = metrics.NewCounterVec(&metrics.CounterOpts{
+		Subsystem: subsystem, Name: "drift_steps_total", StabilityLevel: metrics.ALPHA,
+		Help: "Steps that drift passes found necessary and did not take.",
 	}, []string{"provider"})
 )
 
@@ -68,5 +68,5 @@ func observeStep(provider string, st plan.Step, err error) {
 }
 
 func observeDrift(provider string, p plan.Plan) {
-	driftSteps.WithLabelValues(provider).Set(float64(len(p.Steps)))
+	driftSteps.WithLabelValues(provider).Add(float64(len(p.Steps)))
 }

@@ -125,7 +125,9 @@ func (s *scheduler) execute(ctx context.Context, look provider.Pass, step plan.S
 
 // end tells the user and the scheduler how it went for one Service.
 func (s *scheduler) end(name provider.Group, m *member, out outcome) {
-	if wait, again := retryAfter(out.err, m.entry); !again || wait >= longWait {
+	if isDrift(m.entry) {
+		s.teller.note(m.ident, m.item, out.notices)
+	} else if wait, again := retryAfter(out.err, m.entry); !again || wait >= longWait {
 		s.teller.tell(m.ident, m.item, out)
 	}
 	s.events <- event{group: name, ended: m.entry, out: out}
@@ -176,7 +178,10 @@ var errGone = errors.New("the Service is gone")
 func (s *scheduler) outcome(m *member, look provider.Pass, d provider.Decision, err error) outcome {
 	out := outcome{removed: m.item.Want == provider.Remove, notices: slices.Concat(m.notices, d.Notices[m.Key])}
 	out.err = cmp.Or(err, d.Refused[m.Key], m.refused)
-	if out.err != nil || out.removed {
+	if out.err == nil && out.removed {
+		out.status = &v1.LoadBalancerStatus{} // what an Ensure is answered that comes too late
+	}
+	if out.status != nil || out.err != nil {
 		return out
 	}
 	out.status = withModes(look.Status(m.Key))

@@ -72,6 +72,12 @@ func (e *Engine) concerns(svc *v1.Service) bool {
 	return servicehelper.HasLBFinalizer(svc) && e.Owns(&wanting)
 }
 
+// isHeld reports whether a finalizer keeps the Service until its load balancer
+// is removed.
+func isHeld(svc *v1.Service) bool {
+	return slices.Contains(svc.Finalizers, FinalizerClassed) || servicehelper.HasLBFinalizer(svc)
+}
+
 func (e *Engine) reportGroup(ctx context.Context, name provider.Group, entries []*entry) (GroupPlan, error) {
 	members, batch := e.batch(name, entries)
 	_, d, err := e.look(ctx, batch)

@@ -161,7 +161,9 @@ func (s *scheduler) admit(r request) {
 		w.callers = append(w.callers, r)
 		w.notBefore = time.Time{} // a caller brings news: try at once
 	}
-	delete(g.parked, id)
+	if w.cause != provider.Drift {
+		delete(g.parked, id)
+	}
 }
 
 func (s *scheduler) group(name provider.Group) *group {
@@ -277,13 +279,14 @@ func (s *scheduler) handle(ev event) {
 // settle answers the callers of a Service, or lets it wait for another try.
 func (s *scheduler) settle(g *group, en *entry, out outcome) {
 	if wait, again := retryAfter(out.err, en); again {
-		s.requeue(g, en, wait)
+		s.requeue(g, en, wait, plan.KindOf(out.err))
 		return
 	}
 	for _, c := range en.callers {
 		c.done <- answer{status: out.status, err: callerError(c.op, out)}
 	}
 	switch {
+	case isDrift(en): // it only looked
 	case out.err != nil && !out.removed:
 		en.callers, en.attempts = nil, 0
 		if _, newer := g.waiting[en.ident]; !newer {
@@ -297,19 +300,26 @@ func (s *scheduler) settle(g *group, en *entry, out outcome) {
 	}
 }
 
-// requeue puts an entry back, joined with what arrived for it meanwhile.
-func (s *scheduler) requeue(g *group, en *entry, wait time.Duration) {
+// requeue puts an entry back, joined with what arrived for it meanwhile. A
+// caller brings news, so then it is tried at once, as if for the first time,
+// unless the cloud has said when.
+func (s *scheduler) requeue(g *group, en *entry, wait time.Duration, kind plan.Kind) {
 	en.attempts++
-	en.notBefore = s.Clock.Now().Add(wait)
 	if newer, ok := g.waiting[en.ident]; ok {
+		if len(newer.callers) > 0 && kind != plan.Throttled {
+			en.attempts, wait = 0, 0
+		}
 		en.callers = append(en.callers, newer.callers...)
 		en.service = newer.service
 		en.cause = max(en.cause, newer.cause)
 	}
+	en.notBefore = s.Clock.Now().Add(wait)
 	g.waiting[en.ident] = en
 }
 
-// syncAll puts every Service that is ours into its group's next pass.
+// syncAll puts every Service that is ours into its group's next pass. One that
+// no finalizer holds yet waits for its first call: were it deleted now, nobody
+// would call for the deletion of what was made.
 func (s *scheduler) syncAll(cause provider.Cause) {
 	services, err := s.Services.List(labels.Everything())
 	if err != nil {
@@ -317,7 +327,7 @@ func (s *scheduler) syncAll(cause provider.Cause) {
 		return
 	}
 	for _, svc := range services {
-		if s.Owns(svc) && svc.DeletionTimestamp == nil {
+		if s.Owns(svc) && svc.DeletionTimestamp == nil && isHeld(svc) {
 			s.admit(request{op: opSync, cause: cause, service: svc})
 		}
 	}

@@ -55,6 +55,7 @@ type message struct {
 	err     error
 	notices []provider.Notice
 	removed bool
+	aside   bool // how the Service does was not found out: only notices count
 }
 
 func newTeller(o Options) *teller {
@@ -72,6 +73,19 @@ func (t *teller) tell(id ident, item provider.Item, out outcome) {
 	t.mu.Lock()
 	notices := slices.Concat(t.news[id].notices, out.notices)
 	t.news[id] = message{item: item, err: out.err, notices: notices, removed: out.removed}
+	t.mu.Unlock()
+	t.queue.Add(id)
+}
+
+// note tells notices, and leaves what is known of the Service as it is.
+func (t *teller) note(id ident, item provider.Item, notices []provider.Notice) {
+	t.mu.Lock()
+	m, untold := t.news[id]
+	if !untold {
+		m = message{item: item, err: t.told[id].err, aside: true}
+	}
+	m.notices = slices.Concat(m.notices, notices)
+	t.news[id] = m
 	t.mu.Unlock()
 	t.queue.Add(id)
 }
@@ -114,7 +128,9 @@ func (t *teller) next(ctx context.Context) bool {
 	if ok {
 		t.sendEvents(m, last)
 		m.notices = nil // told; a retry is about the condition alone
-		t.retryUnless(t.writeCondition(ctx, m), id, m)
+		if !m.aside {
+			t.retryUnless(t.writeCondition(ctx, m), id, m)
+		}
 	}
 	return true
 }

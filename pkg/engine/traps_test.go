@@ -254,3 +254,94 @@ func TestErrorsAreTriedAgainByKind(t *testing.T) {
 		})
 	}
 }
+
+// A Service that no finalizer holds yet could be deleted behind our back.
+func TestOnlyServicesThatAFinalizerHoldsAreSyncedUnasked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud()
+		r := start(t, c)
+		loose := service("loose", 80)
+		loose.Finalizers = nil
+		r.put(t, loose)
+		r.put(t, service("held", 81))
+		c.changed <- struct{}{}
+		synctest.Wait()
+		if _, made := c.parts[keyOf("loose")]; made || len(c.parts) != 1 {
+			t.Errorf("served: %v, want the one that is held", c.parts)
+		}
+	})
+}
+
+// A drift pass looks and leaves what is known of a Service as it is.
+func TestDriftPassDoesNotTakeAWaitForOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud()
+		c.fault = func(plan.Step, map[plan.Key]bool) error { return invalid("never") }
+		r := start(t, c, func(o *Options) {
+			o.Drift = cloudconfig.Drift{Mode: cloudconfig.DriftReport, Interval: time.Minute}
+		})
+		if err := r.ensure(t, r.put(t, service("web", 80))); err == nil {
+			t.Fatal("no error")
+		}
+		time.Sleep(time.Minute + time.Second) //nolint:forbidigo // the bubble's clock
+		synctest.Wait()
+		if cond := r.condition(t, "web"); cond == nil || cond.Status != metav1.ConditionFalse {
+			t.Errorf("condition %v, want that it still waits", cond)
+		}
+		c.mu.Lock()
+		c.fault = nil
+		c.mu.Unlock()
+		other := r.put(t, service("other", 81))
+		if err := r.ensure(t, other); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if _, served := c.parts[keyOf("web")]; !served {
+			t.Error("the Service that waited was forgotten when something changed")
+		}
+	})
+}
+
+// News that arrives while a pass fails is tried at once.
+func TestEditDuringAFailingPassIsTriedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud()
+		c.writeTime = time.Second
+		fails := 4
+		c.fault = func(plan.Step, map[plan.Key]bool) error {
+			if fails--; fails >= 0 {
+				return errors.New("500")
+			}
+			return nil
+		}
+		r := start(t, c)
+		svc := r.put(t, service("web", 80))
+		first := make(chan error, 1)
+		go func() { first <- r.ensure(t, svc) }()
+		time.Sleep(6 * time.Second) //nolint:forbidigo // the bubble's clock: in the fourth try
+		began := time.Now()
+		if err := r.ensure(t, svc); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took > 4*time.Second {
+			t.Errorf("the news waited %s behind the old back-off", took)
+		}
+		if err := <-first; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// An Ensure that comes when the Service is on its way out is no failure.
+func TestEnsureOfAServiceBeingDeletedIsAnsweredEmpty(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newCloud())
+		gone := service("web", 80)
+		now := metav1.Now()
+		gone.DeletionTimestamp = &now
+		status, err := r.EnsureLoadBalancer(t.Context(), "kubernetes", r.put(t, gone), nil)
+		if err != nil || status == nil || len(status.Ingress) != 0 {
+			t.Errorf("got %v, %v: want an empty status", status, err)
+		}
+	})
+}

@@ -114,9 +114,11 @@ type Pass interface {
 	// give equal decisions.
 	Decide() Decision
 	// Execute does one step of the decision. The parts of the Services in
-	// without are left as they were observed; it is empty for private steps.
-	// Every step can be done again after a lost answer. Errors are *plan.Error.
-	// Steps that do not need each other run side by side.
+	// without are left as they were observed, or as an earlier execution wrote
+	// them: a shared step may be executed several times in one pass, with other
+	// Services left out, so a conditional write uses the newest etag. Every step
+	// can be done again after a lost answer. Errors are *plan.Error. Steps that
+	// do not need each other run side by side.
 	Execute(ctx context.Context, step plan.Step, without map[plan.Key]bool) error
 	// Status is the status of the Service after the steps that serve it are
 	// done, never nil for a Service with Want Serve that was not refused. Every
