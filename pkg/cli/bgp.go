@@ -36,15 +36,7 @@ func newBGPCommand(streams genericiooptions.IOStreams, flags *genericclioptions.
 		Example: "  kubectl fairlead bgp\n  kubectl fairlead bgp -n shop web",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, namespace, err := connect(flags)
-			if err != nil {
-				return err
-			}
-			s, err := readSite(cmd.Context(), client, from)
-			if err != nil {
-				return err
-			}
-			services, err := s.choose(namespace, args)
+			s, services, err := from.site(cmd.Context(), flags, args)
 			if err != nil {
 				return err
 			}

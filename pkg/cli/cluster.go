@@ -15,6 +15,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
@@ -78,6 +79,24 @@ type site struct {
 	slices   map[string][]*discoveryv1.EndpointSlice // by namespace/name of the Service
 	nodes    []*v1.Node
 	states   map[string]speaker.NodeState // by node; only nodes with a speaker
+}
+
+// site reads the site that the flags name, and chooses the Service named, or
+// all.
+func (s *source) site(ctx context.Context, flags *genericclioptions.ConfigFlags, args []string) (*site, []*v1.Service, error) {
+	client, namespace, err := connect(flags)
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err := readSite(ctx, client, *s)
+	if err != nil {
+		return nil, nil, err
+	}
+	services, err := all.choose(namespace, args)
+	if err != nil {
+		return nil, nil, err
+	}
+	return all, services, nil
 }
 
 // readSite reads the site.

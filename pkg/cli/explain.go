@@ -29,15 +29,7 @@ func newExplainCommand(streams genericiooptions.IOStreams, flags *genericcliopti
 		Example: "  kubectl fairlead explain -n shop web",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, namespace, err := connect(flags)
-			if err != nil {
-				return err
-			}
-			s, err := readSite(cmd.Context(), client, from)
-			if err != nil {
-				return err
-			}
-			services, err := s.choose(namespace, args)
+			s, services, err := from.site(cmd.Context(), flags, args)
 			if err != nil {
 				return err
 			}
