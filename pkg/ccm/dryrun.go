@@ -6,8 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -109,15 +107,7 @@ func planText(groups []engine.GroupPlan) string {
 		b.WriteString("No Service is ours.\n")
 	}
 	for _, g := range groups {
-		fmt.Fprintf(&b, "Group %s, Services: %d\n%s", g.Group, g.Services, g.Plan)
-		for _, key := range slices.SortedFunc(maps.Keys(g.Refused), plan.CompareKeys) {
-			fmt.Fprintf(&b, "! %s: %v\n", key, g.Refused[key])
-		}
-		for _, key := range slices.SortedFunc(maps.Keys(g.Notices), plan.CompareKeys) {
-			for _, n := range g.Notices[key] {
-				fmt.Fprintf(&b, "i %s: %s: %s\n", key, n.Reason, n.Message)
-			}
-		}
+		b.WriteString(g.String())
 	}
 	return b.String()
 }
