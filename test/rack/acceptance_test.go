@@ -53,7 +53,7 @@ func whoami(t *testing.T, r *Rack) {
 	})
 	t.Run("next hops follow Pods that are deleted", func(t *testing.T) {
 		must(t, r.scale(t.Context(), "whoami", 1))
-		must(t, poll(within(t, limit), func(ctx context.Context) error {
+		must(t, poll(within(t, limit), func(context.Context) error {
 			hops, err := r.Routes.NextHops(addr)
 			if err == nil && len(hops) != 1 {
 				err = fmt.Errorf("next hops %v, want one", hops)

@@ -179,7 +179,7 @@ func (r *Rack) Addresses(ctx context.Context, namespace, name string) ([]netip.A
 			}
 		}
 		if len(addrs) == 0 {
-			return fmt.Errorf("Service %s/%s has no address", namespace, name)
+			return fmt.Errorf("the Service %s/%s has no address", namespace, name)
 		}
 		return nil
 	})

@@ -156,11 +156,11 @@ func (k *kubelet) resume(ctx context.Context, node string) error {
 			continue
 		}
 		k.look(pod.Namespace + "/" + pod.Name)
-		running := func(ctx context.Context) error {
+		running := func(context.Context) error {
 			var s *server
 			k.call(func() { s = k.servers[pod.Namespace+"/"+pod.Name] })
 			if s == nil {
-				return fmt.Errorf("Pod %s does not run again", pod.Name)
+				return fmt.Errorf("the Pod %s does not run again", pod.Name)
 			}
 			return nil
 		}
@@ -296,7 +296,7 @@ func (k *kubelet) serve(ctx context.Context, key string, pod *v1.Pod) error {
 	select {
 	case <-ready.done:
 	case <-s.program.done:
-		return fmt.Errorf("Pod %s ended: %s", pod.Name, s.program.tail())
+		return fmt.Errorf("the Pod %s ended: %s", pod.Name, s.program.tail())
 	case <-ctx.Done():
 		return errors.Join(ctx.Err(), s.program.Kill())
 	}

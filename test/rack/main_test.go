@@ -24,9 +24,9 @@ const (
 
 func TestMain(m *testing.M) {
 	if os.Getenv(gateEnv) == "" && os.Getenv(helperEnv) == "" {
-		os.Exit(m.Run()) //nolint:forbidigo // the main of a test
+		os.Exit(m.Run())
 	}
-	os.Exit(Main(m.Run)) //nolint:forbidigo // the main of a test
+	os.Exit(Main(m.Run))
 }
 
 // newRack starts a rack that ends with the test.

@@ -143,9 +143,9 @@ func (l *ledger) waiting() error {
 	for _, h := range l.holders {
 		switch {
 		case h.leaving && len(h.addrs) > 0:
-			return fmt.Errorf("Service %s leaves and still has %v", h.name, h.addrs)
+			return fmt.Errorf("the Service %s leaves and still has %v", h.name, h.addrs)
 		case !h.leaving && len(h.addrs) == 0 && !h.refused:
-			return fmt.Errorf("Service %s has no address, and no condition says why", h.name)
+			return fmt.Errorf("the Service %s has no address, and no condition says why", h.name)
 		}
 	}
 	return nil

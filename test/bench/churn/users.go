@@ -67,7 +67,7 @@ func (r *run) editPools(ctx context.Context) error {
 
 // user creates, edits and deletes Services until ctx ends.
 func (r *run) user(ctx context.Context, id int) error {
-	rng := rand.New(rand.NewPCG(r.Seed, uint64(id))) //nolint:gosec // G404: repeatable, and guards nothing
+	rng := rand.New(rand.NewPCG(r.Seed, uint64(id)))
 	for sleep(ctx, time.Duration(rng.Int64N(int64(userPause)))) {
 		err := r.deed(ctx, rng, id, rng.IntN(perUser))
 		// Deeds go at random to Services that are there or not, or no balancers.
@@ -129,7 +129,7 @@ func newService(rng *rand.Rand, id, i int) *v1.Service {
 		ObjectMeta: metav1.ObjectMeta{Name: name(id, i), Annotations: map[string]string{}},
 		Spec: v1.ServiceSpec{
 			Type:  v1.ServiceTypeLoadBalancer,
-			Ports: []v1.ServicePort{{Name: "http", Port: int32(8000 + i), Protocol: v1.ProtocolTCP}}, //nolint:gosec // G115: small
+			Ports: []v1.ServicePort{{Name: "http", Port: int32(8000 + i), Protocol: v1.ProtocolTCP}},
 		},
 	}
 	policy := v1.IPFamilyPolicySingleStack

@@ -47,7 +47,7 @@ func build(ctx context.Context, out io.Writer, o Options, p proxies) (*site, err
 		return nil, err
 	}
 	// The router's daemons and a Pod's server need no more than to pass through.
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // G302: secrets are in directories of their own
+	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}
 	audit, err := newAuditLog(dir)

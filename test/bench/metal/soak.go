@@ -192,7 +192,7 @@ func (b *site) soak(ctx context.Context, d time.Duration) (report churn.Report, 
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		var err error
-		report, err = b.churned(gctx, churn.Options{For: d, Seed: uint64(time.Now().UnixNano())}) //nolint:gosec // G115: any number does
+		report, err = b.churned(gctx, churn.Options{For: d, Seed: uint64(time.Now().UnixNano())})
 		if err != nil {
 			return err
 		}

@@ -39,12 +39,12 @@ func startManager(ctx context.Context, dir, kubeconfig string, port int) (*proce
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }()
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, "manager", //nolint:gosec // runs itself
+	cmd := exec.CommandContext(ctx, self, "manager",
 		"--kubeconfig="+kubeconfig, "--cloud-provider=metal", "--cloud-config="+config,
 		"--authentication-kubeconfig="+kubeconfig, "--authorization-kubeconfig="+kubeconfig,
 		"--authentication-skip-lookup", "--authorization-always-allow-paths=/metrics,/healthz,/readyz",
@@ -57,7 +57,7 @@ func startManager(ctx context.Context, dir, kubeconfig string, port int) (*proce
 	p := &process{cmd: cmd, port: port, exited: make(chan struct{}), client: &http.Client{
 		Timeout: 5 * time.Second,
 		// The certificate is made at each start, for this machine alone.
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}, //nolint:gosec // loopback
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}},
 	}}
 	go func() {
 		_ = cmd.Wait() // its exit is what is awaited, not its code
@@ -134,7 +134,7 @@ func (p *process) metrics(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
 		return "", fmt.Errorf("metrics: %s", resp.Status)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"time"
@@ -69,7 +70,7 @@ func Run(ctx context.Context, out io.Writer, size Size) error {
 	if err != nil {
 		return fmt.Errorf("%w; logs are in %s", err, dir)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	fmt.Fprintf(out, "\n| %d nodes, %d Services | wall | CPU of the manager | allocated | calls answered | cloud writes | resident |\n|---|---|---|---|---|---|---|\n", size.Nodes, size.Services)
 	for _, r := range rows {
 		fmt.Fprintf(out, "| %s | %.1f s | %.2f s | %.0f MiB | %.0f | %.0f | %d MiB |\n", r.What, r.Wall.Seconds(), r.CPU.Seconds(), r.Alloc/(1<<20), r.Calls, r.Steps, r.RSS>>20)
@@ -295,6 +296,7 @@ func freePort(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	defer func() { _ = l.Close() }()
+	addr, err := netip.ParseAddrPort(l.Addr().String())
+	return int(addr.Port()), err
 }
