@@ -32,7 +32,10 @@ type Holder struct {
 	Key       plan.Key
 	Created   time.Time
 	Addresses []netip.Addr
-	Sharing   Sharing
+	// Shown are the addresses that its status shows, which may lag behind what
+	// it was given: nobody else gets one as long as it does.
+	Shown   []netip.Addr
+	Sharing Sharing
 }
 
 // older orders holders by age: of those that hold one address without being

@@ -51,6 +51,9 @@ func newTable(s State) *table {
 		for _, a := range h.Addresses {
 			t.use(i, a)
 		}
+		for _, a := range h.Shown {
+			t.use(i, a)
+		}
 	}
 	return t
 }
@@ -101,13 +104,17 @@ func (t *table) leave(key plan.Key) {
 	if !ok {
 		return
 	}
-	for _, a := range t.holders[i].Addresses {
-		t.free(i, a)
+	h := &t.holders[i]
+	for _, a := range slices.Concat(h.Addresses, h.Shown) {
+		if slices.Contains(t.users[a], i) {
+			t.free(i, a)
+		}
 	}
-	t.holders[i].Addresses = nil
+	h.Addresses, h.Shown = nil, nil
 }
 
 // set makes the addresses those of holder i, and returns what that changed.
+// What is released stays in use as long as the status of the Service shows it.
 func (t *table) set(i int, addrs []netip.Addr) (added, released []netip.Addr) {
 	before := t.holders[i].Addresses
 	for _, a := range addrs {
@@ -119,7 +126,9 @@ func (t *table) set(i int, addrs []netip.Addr) (added, released []netip.Addr) {
 	for _, a := range before {
 		if !slices.Contains(addrs, a) {
 			released = append(released, a)
-			t.free(i, a)
+			if !slices.Contains(t.holders[i].Shown, a) {
+				t.free(i, a)
+			}
 		}
 	}
 	t.holders[i].Addresses = slices.Clone(addrs)

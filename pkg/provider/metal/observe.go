@@ -50,7 +50,9 @@ func (p *Provider) Observe(_ context.Context, batch provider.Batch) (provider.Pa
 		case provider.Serve:
 			o.requests = append(o.requests, p.request(it))
 		case provider.Remove:
-			o.leaving = append(o.leaving, it.Key)
+			if _, ok := o.holders[it.Key]; ok { // else another life of the name may hold some
+				o.leaving = append(o.leaving, it.Key)
+			}
 		case provider.Keep:
 		}
 	}
@@ -100,8 +102,12 @@ func (m *memory) look(o *observed, svc *v1.Service, it *provider.Item) {
 	if mine {
 		o.holders[key] = len(o.state.Holders)
 	}
+	shown := statusAddresses(svc)
+	if r := m.records[key]; r != nil && r.removed() {
+		shown = addresses // what was released is free at once
+	}
 	o.state.Holders = append(o.state.Holders, ipam.Holder{
-		Key: key, Created: svc.CreationTimestamp.Time, Addresses: addresses, Sharing: sharingOf(svc),
+		Key: key, Created: svc.CreationTimestamp.Time, Addresses: addresses, Shown: shown, Sharing: sharingOf(svc),
 	})
 }
 
