@@ -23,9 +23,6 @@ const (
 	// usualPort is where the router listens when it is free: port 179 is for
 	// root.
 	usualPort = 1790
-	// restartTime is how long the router keeps the routes of a speaker that
-	// restarts, in seconds.
-	restartTime = 120
 )
 
 // routerAddress is the router's end of all sessions.
@@ -72,17 +69,17 @@ func startRouter(ctx context.Context, log string, neighbours []netip.Addr) (*rou
 	return r, nil
 }
 
-// neighbour is a node as the router is configured for it.
+// neighbour is a node as the router is configured for it. Graceful restart is
+// left out: no speaker restarts here, and GoBGP writes to routes that have
+// become stale while its table may be being read.
 func neighbour(addr netip.Addr) *api.Peer {
 	return &api.Peer{
-		Conf:            &api.PeerConf{NeighborAddress: addr.String(), PeerAsn: routerASN},
-		Transport:       &api.Transport{PassiveMode: true, LocalAddress: routerAddress().String()},
-		GracefulRestart: &api.GracefulRestart{Enabled: true, RestartTime: restartTime},
+		Conf:      &api.PeerConf{NeighborAddress: addr.String(), PeerAsn: routerASN},
+		Transport: &api.Transport{PassiveMode: true, LocalAddress: routerAddress().String()},
 		AfiSafis: []*api.AfiSafi{{
 			Config: &api.AfiSafiConfig{
 				Family: &api.Family{Afi: api.Family_AFI_IP, Safi: api.Family_SAFI_UNICAST}, Enabled: true,
 			},
-			MpGracefulRestart: &api.MpGracefulRestart{Config: &api.MpGracefulRestartConfig{Enabled: true}},
 		}},
 	}
 }
