@@ -28,7 +28,7 @@ type Decision struct {
 }
 
 // Held is the decision with every path withheld for one reason.
-func (d Decision) Held(why Withheld) Decision {
+func (d *Decision) Held(why Withheld) Decision {
 	out := Decision{Withheld: slices.Clone(d.Withheld)}
 	for i, p := range d.Paths {
 		if i > 0 && d.Paths[i-1].Addr == p.Addr {

@@ -80,6 +80,7 @@ func (l *loop) run(ctx, work context.Context) {
 		select {
 		case <-stopping:
 			stopping = nil
+			l.turn(work, l.agent.inbox.take()) // that the node leaves may have come with it
 			if l.life.Phase != speaker.Draining {
 				l.end(work)
 				return

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -90,7 +91,7 @@ func (p *programmed) forget(key types.NamespacedName) {
 // the node's addresses, and on loopback by some configurations alone.
 func healthURLs(port int32, node speaker.Node) []string {
 	var out []string
-	for _, a := range append(node.Addrs[:len(node.Addrs):len(node.Addrs)], netip.AddrFrom4([4]byte{127, 0, 0, 1})) {
+	for _, a := range append(slices.Clip(node.Addrs), netip.AddrFrom4([4]byte{127, 0, 0, 1})) {
 		out = append(out, "http://"+netip.AddrPortFrom(a, uint16(port)).String()+"/") //nolint:gosec // G115: a port
 	}
 	return out

@@ -25,6 +25,7 @@ type session struct {
 	cfg     speaker.SessionConfig
 	link    Session // nil while blocked
 	blocked string  // why there is no session
+	doubted string  // why its password cannot be read any more
 	since   time.Time
 	told    speaker.SessionPhase // what the last event said
 	updates uint64               // that the metric knows
@@ -66,10 +67,15 @@ func (l *loop) keep(ctx context.Context, p *cloudconfig.Peer, d speaker.Delta) {
 	}
 	s.peer = p
 	password, err := l.agent.passwords.lookup(p.Password, s.status().Phase == speaker.SessionUp)
-	if err != nil {
+	if err != nil && s.link == nil {
 		l.block(ctx, s, err)
 		return
 	}
+	if err != nil {
+		// A session that runs does not need its password again.
+		password = s.cfg.Password
+	}
+	l.doubt(ctx, s, err)
 	cfg := speaker.NewSessionConfig(p, l.node, l.agent.opts.Source, password)
 	if s.link != nil && s.cfg == cfg {
 		if d.Empty() {
@@ -105,6 +111,18 @@ func (l *loop) block(ctx context.Context, s *session, err error) {
 	if !errors.Is(err, errPending) {
 		klog.FromContext(ctx).Error(err, "Session blocked", "peer", s.peer.Name)
 	}
+}
+
+// doubt logs once that the password of a running session cannot be read.
+func (l *loop) doubt(ctx context.Context, s *session, err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text != "" && text != s.doubted && !errors.Is(err, errPending) {
+		klog.FromContext(ctx).Error(err, "The session goes on with the password that it has", "peer", s.peer.Name)
+	}
+	s.doubted = text
 }
 
 func (l *loop) close(ctx context.Context, s *session, mode speaker.CloseMode) {

@@ -12,7 +12,6 @@ import (
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/klog/v2"
 
 	"github.com/fairlead/fairlead/pkg/speaker"
@@ -27,30 +26,37 @@ const (
 	// firstRetry and lastRetry bound the growing pauses after failed writes.
 	firstRetry = time.Second
 	lastRetry  = time.Minute
+	// firstRead doubles up to lastRead while the state cannot be read.
+	firstRead = 100 * time.Millisecond
+	lastRead  = 5 * time.Second
 )
 
 // readState reads the node's state object, as long as it takes. None is the
 // zero state. The error is ctx's.
 func readState(ctx context.Context, o Options) (speaker.NodeState, error) {
 	log := klog.FromContext(ctx)
-	var out speaker.NodeState
-	backoff := wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Steps: 1 << 20, Cap: 5 * time.Second}
-	err := wait.ExponentialBackoffWithContext(ctx, backoff, func(ctx context.Context) (bool, error) {
+	for wait := firstRead; ; wait = min(2*wait, lastRead) {
 		cm, err := o.Client.ConfigMap(ctx, o.Namespace, speaker.StateName(o.Node))
 		switch {
 		case apierrors.IsNotFound(err):
-			return true, nil
-		case err != nil:
-			log.Error(err, "The state of the last run cannot be read")
-			return false, nil
+			return speaker.NodeState{}, nil
+		case err == nil:
+			state, err := speaker.ParseState(cm.Data[speaker.StateKey])
+			if err != nil {
+				log.Error(err, "The state of the last run is not understood and not used", "object", klog.KObj(cm))
+				return speaker.NodeState{}, nil
+			}
+			return state, nil
 		}
-		if out, err = speaker.ParseState(cm.Data[speaker.StateKey]); err != nil {
-			log.Error(err, "The state of the last run is not understood and not used", "object", klog.KObj(cm))
-			out = speaker.NodeState{}
+		log.Error(err, "The state of the last run cannot be read")
+		again := time.NewTimer(wait)
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+			return speaker.NodeState{}, ctx.Err()
 		}
-		return true, nil
-	})
-	return out, err
+	}
 }
 
 // stateWriter keeps the node's state object up to date: at once when something

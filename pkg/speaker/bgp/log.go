@@ -74,9 +74,9 @@ func faultOf(r slog.Record) string {
 	case "outgoing connection IO error":
 		return disconnected(attr(r, "reason"))
 	case "sent notification":
-		return "refused the peer: " + notification(r)
+		return "told the peer: " + notification(r)
 	case "received notification":
-		return "the peer refused: " + notification(r)
+		return "the peer said: " + notification(r)
 	default:
 		return ""
 	}
@@ -172,9 +172,9 @@ func disconnected(reason string) string {
 	case reason == "read-failed", reason == "write-failed", reason == "invalid-msg":
 		return "the peer ended the connection before the session was up; check the AS numbers and that it knows this node's address"
 	case isReceived:
-		return "the peer refused: " + notified(received)
+		return "the peer said: " + notified(received)
 	case isSent:
-		return "refused the peer: " + notified(sent)
+		return "told the peer: " + notified(sent)
 	default:
 		return reason
 	}

@@ -3,6 +3,7 @@
 package bgp
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/osrg/gobgp/v4/api"
@@ -17,6 +18,9 @@ const (
 	deferralTime = 2 * time.Second
 	// idleHold is the pause after a reset by the peer. GoBGP's default is 30 s.
 	idleHold = time.Second
+	// noHoldTime stands for a hold time of zero, which GoBGP takes for its
+	// default: the longest that an OPEN can hold, 18 hours.
+	noHoldTime = 65535 * time.Second
 )
 
 // peer is a session's configuration in GoBGP's words.
@@ -29,7 +33,7 @@ func peer(c speaker.SessionConfig) *api.Peer {
 			AuthPassword:    c.Password.Reveal(),
 		},
 		Timers: &api.Timers{Config: &api.TimersConfig{
-			HoldTime:               seconds(c.HoldTime),
+			HoldTime:               seconds(cmp.Or(c.HoldTime, noHoldTime)),
 			KeepaliveInterval:      seconds(c.KeepaliveTime),
 			ConnectRetry:           seconds(c.ConnectRetry),
 			IdleHoldTimeAfterReset: seconds(idleHold),

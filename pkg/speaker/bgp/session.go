@@ -3,6 +3,7 @@
 package bgp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,7 @@ type Session struct {
 	status speaker.SessionStatus
 	routes map[netip.Prefix]speaker.Route
 	closed bool
+	notice string // the NOTIFICATION that was seen while the session was up
 }
 
 // Update announces and withdraws routes. What is announced already in the same
@@ -130,12 +132,12 @@ func (s *Session) event(e *apiutil.WatchEventMessage_PeerEvent) {
 	}
 	s.status.Since = time.Now()
 	if up {
-		s.status.Phase = speaker.SessionUp
+		s.status.Phase, s.notice = speaker.SessionUp, ""
 		s.status.LocalAddress = e.Peer.Transport.LocalAddress.Unmap()
 		s.status.RemoteRouterID = e.Peer.State.RouterID
 	} else {
 		s.status.Phase = speaker.SessionDown
-		s.status.LastError = downReason(e.Peer.State)
+		s.status.LastError = cmp.Or(s.notice, downReason(e.Peer.State))
 	}
 	s.mu.Unlock()
 	if !up {
@@ -157,19 +159,42 @@ func (s *Session) reconnect(ctx context.Context) {
 			return
 		case <-s.lost:
 		}
-		err := s.server.DeletePeer(ctx, &api.DeletePeerRequest{Address: s.cfg.Address.String()})
-		if err == nil {
-			err = s.server.AddPeer(ctx, &api.AddPeerRequest{Peer: peer(s.cfg)})
-		}
-		if err != nil {
+		for err := s.renew(ctx); err != nil; err = s.renew(ctx) {
 			s.heard("reconnect: " + err.Error())
+			again := time.NewTimer(max(s.cfg.ConnectRetry, time.Second))
+			select {
+			case <-again.C:
+			case <-ctx.Done():
+				again.Stop()
+				return
+			}
 		}
 	}
 }
 
-// heard takes note of a fault that GoBGP met while the session is not up.
+// renew replaces the peer by a new one of the same configuration.
+func (s *Session) renew(ctx context.Context) error {
+	known := false
+	address := s.cfg.Address.String()
+	err := s.server.ListPeer(ctx, &api.ListPeerRequest{Address: address}, func(*api.Peer) { known = true })
+	if err != nil {
+		return err
+	}
+	if known {
+		if err := s.server.DeletePeer(ctx, &api.DeletePeerRequest{Address: address}); err != nil {
+			return err
+		}
+	}
+	return s.server.AddPeer(ctx, &api.AddPeerRequest{Peer: peer(s.cfg)})
+}
+
+// heard takes note of a fault that GoBGP met. While the session is up it is the
+// NOTIFICATION that ends it, of which the event of the end may not tell.
 func (s *Session) heard(fault string) {
 	s.mu.Lock()
+	if s.status.Phase == speaker.SessionUp {
+		s.notice = fault
+	}
 	news := !s.closed && s.status.Phase != speaker.SessionUp && s.status.LastError != fault
 	if news {
 		s.status.LastError = fault
