@@ -108,3 +108,26 @@ func TestWriterStopsWhileAWriteHangs(t *testing.T) {
 		stop()
 	})
 }
+
+// deafAPI fails to read state objects for a while.
+type deafAPI struct {
+	API
+	failures int
+}
+
+func (a *deafAPI) ConfigMap(context.Context, string, string) (*v1.ConfigMap, error) {
+	if a.failures--; a.failures >= 0 {
+		return nil, apierrors.NewServiceUnavailable("not now")
+	}
+	text, err := stateWith("Up", 3).Marshal()
+	return &v1.ConfigMap{Data: map[string]string{speaker.StateKey: text}}, err
+}
+
+func TestStateIsReadHoweverLongItTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		got, err := readState(t.Context(), Options{Client: &deafAPI{failures: 50}, Node: "node-a", Namespace: "ns"})
+		if err != nil || got.Node != "node-a" {
+			t.Errorf("got %v, %v: want the state, after 50 failures", got, err)
+		}
+	})
+}
