@@ -253,11 +253,12 @@ func (d *demo) howToUse() {
 		"export PATH="+d.bin+":"+filepath.Join(d.bin, "controlplane")+":$PATH",
 		"",
 		"kubectl get svc",
-		"kubectl fairlead bgp                       # sessions and routes of all nodes, and why not",
+		"kubectl fairlead bgp        # sessions and routes of all nodes, and why not",
 		"kubectl fairlead explain "+traefik,
 		"kubectl apply --server-side -f test/demo/objects/metal-whoami.yaml",
-		"tail -f "+d.story()+"      # what happens from now on",
-		"make demo-down                             # ends it")
+		"tail -f "+d.story(),
+		"",
+		"make demo-down              # ends it")
 }
 
 // ready are the ready Pods of an app, or of all. The board's lock is held.

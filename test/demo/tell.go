@@ -88,7 +88,7 @@ func (t *teller) plain(lines ...string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, line := range lines {
-		t.write("%s%s\n", indent, line)
+		t.write("%s\n", strings.TrimRight(indent+line, " "))
 	}
 }
 

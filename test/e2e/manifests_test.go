@@ -3,7 +3,12 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +18,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/test/controlplane"
+	"github.com/fairlead/fairlead/test/controlplane/binaries"
 	"github.com/fairlead/fairlead/test/manifests"
 )
 
@@ -89,6 +95,49 @@ func TestBaseKnowsNoProvider(t *testing.T) {
 	}
 	if !slices.Contains(names, controller) || slices.Contains(names, speaker) {
 		t.Errorf("the base must hold the controller and not the speaker; it holds %q", names)
+	}
+}
+
+// What docs/install.md tells people to write works with the manifests as they
+// are.
+func TestInstallPageMakesAnOverlay(t *testing.T) {
+	root, err := binaries.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(root, "docs", "install.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "site"), 0o700), os.Symlink(root, filepath.Join(dir, "fairlead"))); err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```yaml\n# (site/\\S+)\n(.*?)```").FindAllStringSubmatch(string(page), -1)
+	if len(blocks) != 2 {
+		t.Fatalf("%d files, want the kustomization and the cloud-config", len(blocks))
+	}
+	for _, b := range blocks {
+		if err := os.WriteFile(filepath.Join(dir, b[1]), []byte(b[2]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kubectl := filepath.Join(binaries.Dir(root), "kubectl")
+	out, err := exec.CommandContext(t.Context(), kubectl, "kustomize", filepath.Join(dir, "site")).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"image: REGISTRY/fairlead:v0.1.0", "name: router-2", "name: fairlead-cloud-config\n"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("the overlay lacks %q", want)
+		}
+	}
+	conf, err := cloudconfig.Load(filepath.Join(dir, "site", "cloud-config.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(conf.Faults) > 0 {
+		t.Errorf("faults:\n%s", conf.Faults)
 	}
 }
 
