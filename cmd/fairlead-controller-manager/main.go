@@ -17,6 +17,7 @@ import (
 )
 
 func main() {
+	ccm.TuneMemory()
 	cmd, err := ccm.NewCommand(ccm.Clouds())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

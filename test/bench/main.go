@@ -116,6 +116,7 @@ func run(ctx context.Context, o options) error {
 
 // manager is the controller manager over a slow cloud, in a process of its own.
 func manager(args []string) int {
+	ccm.TuneMemory()
 	cmd, err := ccm.NewCommand(scale.Clouds())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

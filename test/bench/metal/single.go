@@ -6,7 +6,9 @@ package metal
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -25,33 +27,30 @@ func (s service) local() bool { return s.policy == v1.ServiceExternalTrafficPoli
 
 // latencies are those of all trials.
 type latencies struct {
-	address, create, endpoint, remove []time.Duration
+	address, create, remove, endpoint []time.Duration
 }
 
-// single measures one Service at a time: its life from create to delete, with
-// an endpoint that goes in between.
+// single measures one Service at a time: how it comes and goes, and how one of
+// policy Local loses an endpoint.
 func (b *site) single(ctx context.Context, where string, trials int) ([]Row, error) {
 	var l latencies
-	var w writes
-	begin, err := b.audit.size()
+	mover := service{name: "mover", policy: v1.ServiceExternalTrafficPolicyLocal, nodes: []int{0, 1, 2}}
+	addrs, err := b.present(ctx, []service{mover})
 	if err != nil {
 		return nil, err
 	}
 	for i := range trials {
-		s := service{
-			name: fmt.Sprintf("one-%04d", i), policy: v1.ServiceExternalTrafficPolicyLocal, nodes: []int{0, 1, 2},
+		s := service{name: fmt.Sprintf("one-%04d", i), policy: v1.ServiceExternalTrafficPolicyCluster, nodes: []int{0, 1, 2}}
+		if err := b.comeAndGo(ctx, s, &l); err != nil {
+			return nil, fmt.Errorf("trial %d: %w", i, err)
 		}
-		if err := b.trial(ctx, s, &l); err != nil {
+		if err := b.loseEndpoint(ctx, mover, addrs[0], &l); err != nil {
 			return nil, fmt.Errorf("trial %d: %w", i, err)
 		}
 	}
-	if err := b.quiet(ctx); err != nil {
+	if err := b.clear(ctx, []service{mover}, addrs); err != nil {
 		return nil, err
 	}
-	if w, err = b.audit.since(begin); err != nil {
-		return nil, err
-	}
-	b.say("writes of %d lives of a Service, %s:\n%s", trials, where, w)
 	row := func(what string, all []time.Duration, target time.Duration, peer string) Row {
 		r := Row{What: "One Service, " + where + ": " + what, Ours: spread(all), Peer: peer}
 		if target > 0 {
@@ -75,8 +74,8 @@ func (b *site) single(ctx context.Context, where string, trials int) ([]Row, err
 // from one is not measured in the next.
 const settle = 150 * time.Millisecond
 
-// trial is one life.
-func (b *site) trial(ctx context.Context, s service, l *latencies) error {
+// comeAndGo measures a Service from its creation to its end.
+func (b *site) comeAndGo(ctx context.Context, s service, l *latencies) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	if err := b.createSlices(ctx, []service{s}); err != nil {
@@ -93,7 +92,7 @@ func (b *site) trial(ctx context.Context, s service, l *latencies) error {
 	if err != nil {
 		return err
 	}
-	complete, err := f.await(ctx, len(s.nodes), addrs[0])
+	complete, err := f.await(ctx, nodes, addrs[0])
 	if err != nil {
 		return err
 	}
@@ -102,23 +101,6 @@ func (b *site) trial(ctx context.Context, s service, l *latencies) error {
 	if err := pause(ctx, settle); err != nil {
 		return err
 	}
-
-	fewer := s
-	fewer.nodes = s.nodes[1:]
-	slice := fewer.slice(b)
-	begin = time.Now()
-	if _, err := b.Kube.DiscoveryV1().EndpointSlices(namespace).Update(ctx, slice, metav1.UpdateOptions{}); err != nil {
-		return err
-	}
-	complete, err = f.await(ctx, len(fewer.nodes), addrs[0])
-	if err != nil {
-		return err
-	}
-	l.endpoint = append(l.endpoint, complete.Sub(begin))
-	if err := pause(ctx, settle); err != nil {
-		return err
-	}
-
 	begin = time.Now()
 	if err := b.deleteServices(ctx, []service{s}); err != nil {
 		return err
@@ -128,8 +110,31 @@ func (b *site) trial(ctx context.Context, s service, l *latencies) error {
 		return err
 	}
 	l.remove = append(l.remove, complete.Sub(begin))
-	if err := b.deleteSlices(ctx, []service{s}); err != nil {
-		return err
+	return errors.Join(b.deleteSlices(ctx, []service{s}), pause(ctx, settle))
+}
+
+// loseEndpoint measures how the route loses the next hop of a node without an
+// endpoint, and gives the endpoint back.
+func (b *site) loseEndpoint(ctx context.Context, s service, addr netip.Addr, l *latencies) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	fewer := s
+	fewer.nodes = s.nodes[1:]
+	f, begin := follow(b.Routes), time.Now()
+	for _, now := range []service{fewer, s} {
+		if _, err := b.Kube.DiscoveryV1().EndpointSlices(namespace).Update(ctx, now.slice(b), metav1.UpdateOptions{}); err != nil {
+			return err
+		}
+		complete, err := f.await(ctx, len(now.nodes), addr)
+		if err != nil {
+			return err
+		}
+		if len(now.nodes) < len(s.nodes) {
+			l.endpoint = append(l.endpoint, complete.Sub(begin))
+		}
+		if err := pause(ctx, settle); err != nil {
+			return err
+		}
 	}
-	return pause(ctx, settle)
+	return nil
 }
