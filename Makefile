@@ -32,6 +32,7 @@ SOAKTIME ?= 10m
 build: ## Build the three binaries into bin/.
 	@mkdir -p bin
 	@for c in $(commands); do \
+		echo "build: $$c (a minute or two the first time)"; \
 		CGO_ENABLED=0 $(GO) build -trimpath -tags '$(tags)' -ldflags '$(ldflags)' -o bin/$$c ./cmd/$$c || exit 1; \
 	done
 
