@@ -80,6 +80,9 @@ func (l *leadership) build(ctx, services context.Context) error {
 	if err := l.waitForCaches(ctx); err != nil {
 		return err
 	}
+	if err := catchUp(ctx, l.Client, l.SharedInformers.Core().V1().Services().Lister()); err != nil {
+		return err
+	}
 	prov, conf, err := l.makeProvider(ctx, services)
 	if err != nil {
 		return err
