@@ -23,7 +23,9 @@ import (
 )
 
 // processMu serialises what GoBGP keeps per process: StartBgp writes the options
-// of path selection, which every server reads when it is given a path.
+// of path selection, which every server reads when it is given a path. (A server
+// reads them when a session comes up, too, and may then see the same values
+// being written again.)
 var processMu sync.Mutex //nolint:gochecknoglobals // guards GoBGP's globals
 
 // Host opens sessions.

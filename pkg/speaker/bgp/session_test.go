@@ -20,6 +20,16 @@ import (
 
 func TestMain(m *testing.M) { testrouter.Main(m) }
 
+// parallel lets a test run beside others, but not under the race detector:
+// GoBGP's goroutines read options that the start of another session's server
+// writes anew, with the same values.
+func parallel(t *testing.T) {
+	t.Helper()
+	if !raceEnabled {
+		t.Parallel()
+	}
+}
+
 const (
 	localASN  = 4200000001 // four bytes long
 	remoteASN = 4200000002
@@ -111,7 +121,7 @@ func hasPrefixes(want ...string) func([]testrouter.Route) bool {
 }
 
 func TestRouteArrivesAsItIsMeant(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	cases := map[string]struct {
 		asn   uint32
 		route speaker.Route
@@ -160,7 +170,7 @@ func TestRouteArrivesAsItIsMeant(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+			parallel(t)
 			r := router(t, c.asn)
 			open(t, newHost(), config(r), c.route)
 			got := r.WaitTable(t, "the route is there", func(rs []testrouter.Route) bool { return len(rs) > 0 })
@@ -176,7 +186,7 @@ func sameAddr(a, b netip.Addr) bool     { return a == b }
 func samePrefix(a, b netip.Prefix) bool { return a == b }
 
 func TestIPv6SessionCarriesBothFamilies(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	r := testrouter.Start(t, testrouter.Config{
 		ASN: remoteASN, RouterID: "10.0.0.1", Address: addr("::1"),
 		Peers: []testrouter.Peer{{Address: addr("::1"), ASN: localASN}},
@@ -193,7 +203,7 @@ func TestIPv6SessionCarriesBothFamilies(t *testing.T) {
 }
 
 func TestUpdateChangesOnlyWhatDiffers(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	r := router(t, remoteASN)
 	a, b := speaker.Route{Prefix: prefix("192.0.2.1/32")}, speaker.Route{Prefix: prefix("192.0.2.2/32")}
 	l := open(t, newHost(), config(r), a, b)
@@ -214,17 +224,17 @@ func TestUpdateChangesOnlyWhatDiffers(t *testing.T) {
 }
 
 func TestPasswordMustMatch(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	peer := testrouter.Peer{Address: addr("127.0.0.11"), ASN: localASN, Password: "foo"}
 	t.Run("right", func(t *testing.T) {
-		t.Parallel()
+		parallel(t)
 		r := router(t, remoteASN, peer)
 		cfg := config(r)
 		cfg.Password = "foo"
 		open(t, newHost(), cfg).wait(t, "it is up", isUp)
 	})
 	t.Run("wrong", func(t *testing.T) {
-		t.Parallel()
+		parallel(t)
 		r := router(t, remoteASN, peer)
 		cfg := config(r)
 		cfg.Password = "bar"
@@ -236,7 +246,7 @@ func TestPasswordMustMatch(t *testing.T) {
 }
 
 func TestMultihopReachesWhatIsConfiguredForIt(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	r := router(t, remoteASN, testrouter.Peer{Address: addr("127.0.0.11"), ASN: localASN, MultihopTTL: 5})
 	cfg := config(r)
 	cfg.MultihopTTL = 5
@@ -244,30 +254,30 @@ func TestMultihopReachesWhatIsConfiguredForIt(t *testing.T) {
 }
 
 func TestSessionSaysWhyItIsDown(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	says := func(part string) func(speaker.SessionStatus) bool {
 		return func(s speaker.SessionStatus) bool { return !isUp(s) && strings.Contains(s.LastError, part) }
 	}
 	t.Run("nobody listens", func(t *testing.T) {
-		t.Parallel()
+		parallel(t)
 		r := router(t, remoteASN)
 		r.Kill()
 		open(t, newHost(), config(r)).wait(t, "it says so", says("connection refused"))
 	})
 	t.Run("the router has another AS number", func(t *testing.T) {
-		t.Parallel()
+		parallel(t)
 		r := router(t, remoteASN)
 		cfg := config(r)
 		cfg.PeerASN = 64999
 		open(t, newHost(), cfg).wait(t, "it says so", says("bad peer as"))
 	})
 	t.Run("the router wants another AS number", func(t *testing.T) {
-		t.Parallel()
+		parallel(t)
 		r := router(t, remoteASN, testrouter.Peer{Address: addr("127.0.0.11"), ASN: 64999})
 		open(t, newHost(), config(r)).wait(t, "it says so", says("check the AS numbers"))
 	})
 	t.Run("the router resets it", func(t *testing.T) {
-		t.Parallel()
+		parallel(t)
 		r := router(t, remoteASN)
 		l := open(t, newHost(), config(r))
 		// A router that closes with our messages unread sends an RST, which may
@@ -291,10 +301,10 @@ func TestSessionSaysWhyItIsDown(t *testing.T) {
 }
 
 func TestRestartChangesNoRoute(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	for name, mode := range map[string]speaker.CloseMode{"kept": speaker.Keep, "withdrawn": speaker.Withdraw} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+			parallel(t)
 			r := router(t, remoteASN)
 			h := newHost()
 			routes := []speaker.Route{{Prefix: prefix("192.0.2.1/32")}, {Prefix: prefix("2001:db8::1/128"), NextHop: addr("fd00::11")}}
@@ -316,7 +326,7 @@ func TestRestartChangesNoRoute(t *testing.T) {
 }
 
 func TestRestartedSessionDropsWhatIsGone(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	r := router(t, remoteASN)
 	h := newHost()
 	first := open(t, h, config(r), speaker.Route{Prefix: prefix("192.0.2.1/32")}, speaker.Route{Prefix: prefix("192.0.2.2/32")})
@@ -327,7 +337,7 @@ func TestRestartedSessionDropsWhatIsGone(t *testing.T) {
 }
 
 func TestSessionComesBackAfterTheRouterDied(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	r := router(t, remoteASN)
 	l := open(t, newHost(), config(r), speaker.Route{Prefix: prefix("192.0.2.1/32")})
 	l.wait(t, "it is up", isUp)
@@ -342,7 +352,7 @@ func TestSessionComesBackAfterTheRouterDied(t *testing.T) {
 }
 
 func TestDeadPeerHoldsNobodyUp(t *testing.T) {
-	t.Parallel()
+	parallel(t)
 	r := router(t, remoteASN)
 	dead := config(r)
 	dead.Peer, dead.Address = "dead", addr("127.0.0.99")
@@ -363,16 +373,27 @@ func TestDeadPeerHoldsNobodyUp(t *testing.T) {
 // TestRoutesOfOtherNodesAreNotLearned lets the router tell one node what another
 // announces: it must not stay in the way of the node's own withdrawal.
 func TestRoutesOfOtherNodesAreNotLearned(t *testing.T) {
-	t.Parallel()
-	r := router(t, remoteASN,
-		testrouter.Peer{Address: addr("127.0.0.11"), ASN: localASN},
-		testrouter.Peer{Address: addr("127.0.0.12"), ASN: localASN + 10})
+	parallel(t)
+	conf := testrouter.Config{
+		ASN: remoteASN, RouterID: "10.0.0.1", Address: addr("127.0.0.1"), Port: testrouter.FreePort(t, addr("127.0.0.1")),
+		Peers: []testrouter.Peer{
+			{Address: addr("127.0.0.11"), ASN: localASN},
+			{Address: addr("127.0.0.12"), ASN: localASN + 10},
+		},
+	}
+	// Both sessions are made before either is up, for the race detector.
 	h := newHost()
 	shared := speaker.Route{Prefix: prefix("192.0.2.1/32")}
-	open(t, h, config(r), shared)
-	cfg := config(r)
-	cfg.Source, cfg.RouterID, cfg.LocalASN = addr("127.0.0.12"), addr("10.0.0.12"), localASN+10
-	second := open(t, h, cfg, shared)
+	one := config(&testrouter.Router{Config: conf})
+	two := one
+	two.Source, two.RouterID, two.LocalASN = addr("127.0.0.12"), addr("10.0.0.12"), localASN+10
+	first, second := open(t, h, one), open(t, h, two)
+	for _, l := range []link{first, second} {
+		if err := l.Update(speaker.Delta{Announce: []speaker.Route{shared}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := testrouter.Start(t, conf)
 	r.WaitTable(t, "both announce it", hasPrefixes("192.0.2.1/32", "192.0.2.1/32"))
 	if err := second.Update(speaker.Delta{Withdraw: []netip.Prefix{shared.Prefix}}); err != nil {
 		t.Fatal(err)
