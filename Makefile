@@ -68,16 +68,10 @@ test: ## Run everything that CI runs: tests, rack, vet, generated files, lint.
 	@$(MAKE) --no-print-directory lint
 	@echo "make test: all passed"
 
-# alone is tested with one test at a time: every start of a GoBGP server writes
-# options of the process that its other servers read (table.SelectionOptions,
-# always the same values), which the race detector reports.
-alone := pkg/speaker/bgp
-
 .PHONY: unit
 unit: controlplane ## Run the Go tests, with the race detector where there is a C compiler.
 	@[ -n '$(race)' ] || echo "unit: left out: the race detector, which needs a C compiler"
-	$(GO) test $(race) -shuffle=on -timeout 20m $(TESTFLAGS) $$($(GO) list ./... | grep -v '/$(alone)$$')
-	$(GO) test $(race) -shuffle=on -parallel 1 -timeout 20m $(TESTFLAGS) ./$(alone)
+	$(GO) test $(race) -shuffle=on -timeout 20m $(TESTFLAGS) ./...
 
 .PHONY: vet-nested
 vet-nested: ## Vet the nested modules and check that they build with what they pin.
