@@ -19,12 +19,16 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
-	// connectLimit is shorter than the second after which Linux sends a SYN
-	// again (RFC 6298 section 2.1), so that one lost packet is one lost request.
-	connectLimit = 950 * time.Millisecond
+	// repeatAfter is when Linux sends a SYN again (RFC 6298 section 2.1), less
+	// the error of its clock.
+	repeatAfter = 950 * time.Millisecond
+	// connectLimit is for making a connection: a second SYN may be answered.
+	connectLimit = 2500 * time.Millisecond
 	// answerLimit is for the whole of a request: generous, since a loaded machine
 	// is slow, and a lost connection does not end without it.
 	answerLimit = 10 * time.Second
@@ -78,6 +82,8 @@ type Result struct {
 	// of those connections had to be made anew.
 	KeptSent   int
 	KeptBroken int
+	// KeptErrors say why, where the client was told.
+	KeptErrors []string
 }
 
 // report is a line that the load writes: the counts so far, and at the end all.
@@ -137,6 +143,7 @@ type targetRun struct {
 	answers map[string]int
 	kept    int
 	broken  int
+	breaks  []string
 }
 
 // outcome is what became of one request.
@@ -182,10 +189,56 @@ const (
 )
 
 func transport(l lifetime) *http.Transport {
-	return &http.Transport{
-		DialContext:       (&net.Dialer{Timeout: connectLimit}).DialContext,
-		DisableKeepAlives: l == oneRequest,
+	t := &http.Transport{DialContext: dial, DisableKeepAlives: l == oneRequest}
+	if l == manyRequests {
+		// A request waits until the one before has given the connection back.
+		t.MaxConnsPerHost = 1
 	}
+	return t
+}
+
+// errRepeated says that a connection was made, but not at the first try.
+var errRepeated = errors.New("the first packet was lost")
+
+// dial makes a connection, and fails when its first packet was not answered and
+// had to be sent again. That it took long proves nothing, since this program may
+// learn late of an answer. Nor does it alone that a packet was sent again: Linux
+// does so at once where the server still has an old connection from that port.
+func dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	begin := time.Now()
+	conn, err := (&net.Dialer{Timeout: connectLimit}).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	repeated, err := repeats(conn)
+	if err == nil && repeated > 0 && time.Since(begin) >= repeatAfter {
+		err = errRepeated
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+// repeats is how many packets of a connection were sent again.
+func repeats(conn net.Conn) (uint32, error) {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return 0, fmt.Errorf("%T is no TCP connection", conn)
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var info *unix.TCPInfo
+	var asked error
+	err = raw.Control(func(fd uintptr) {
+		info, asked = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+	})
+	if err := errors.Join(err, asked); err != nil {
+		return 0, err
+	}
+	return info.Total_retrans, nil
 }
 
 // once sends one request and notes what became of it.
@@ -229,6 +282,9 @@ func get(ctx context.Context, client *http.Client, url string) (pod string, conn
 
 // explain is the end of an error's chain: what the kernel said.
 func explain(err error) string {
+	if errors.Is(err, errRepeated) {
+		return errRepeated.Error()
+	}
 	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		return errno.Error()
 	}
@@ -267,6 +323,9 @@ func (r *targetRun) keep(ctx context.Context) {
 			r.broken++
 			made = min(made, 1)
 		}
+		if err != nil {
+			r.breaks = append(r.breaks, explain(err))
+		}
 		r.mu.Unlock()
 	}
 }
@@ -284,6 +343,7 @@ func (r *targetRun) result() Result {
 	out := Result{
 		Name: r.target.Name, Sent: len(r.results), Dark: dark(r.results), Slowest: r.slowest,
 		Answers: maps.Clone(r.answers), KeptSent: r.kept, KeptBroken: r.broken,
+		KeptErrors: slices.Clone(r.breaks),
 	}
 	for _, o := range r.results {
 		if o.lost != nil {

@@ -59,7 +59,7 @@ func noLoss(t *testing.T, s *scene) {
 		trial{"speaker restarts by KILL", three(), nothing, restartSpeaker((*Program).Kill)},
 		trial{"controller is killed", three(), nothing, killController},
 		trial{"node is cordoned and uncordoned", three(), noRequest, cordon},
-		trial{"endpoint comes up elsewhere", []string{"local-only"}, shown, successor},
+		trial{"endpoint comes up elsewhere", []string{"local-only"}, noRequest, successor},
 		trial{"node leaves", three(), noRequest, leave},
 		trial{"node comes back", three(), noRequest, comeBack},
 		trial{"endpoint moves back", []string{"local-only"}, shown, predecessor},

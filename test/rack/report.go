@@ -85,15 +85,15 @@ func moved(l Lost, changes []RouteChange) bool {
 		return false
 	}
 	for _, c := range changes {
-		if len(c.NextHops) > 0 && !c.At.Before(l.Start.Add(-clockSlack)) && !c.At.After(l.End) {
+		if len(c.NextHops) > 0 && !c.At.Before(l.Start) && !c.At.After(l.End.Add(newsDelay)) {
 			return true
 		}
 	}
 	return false
 }
 
-// clockSlack is how late the news of a route may be read.
-const clockSlack = 20 * time.Millisecond
+// newsDelay is how long after a change of a route the news of it may be read.
+const newsDelay = 20 * time.Millisecond
 
 // Table lists rows for people.
 func Table(rows []Row) string {

@@ -51,12 +51,12 @@ func TestNewRow(t *testing.T) {
 		lostN, move int
 	}{
 		"reset while the route changed":           {reset, change(105), 0, 1},
-		"reset before the route changed":          {reset, change(120), 1, 0},
+		"reset before the route changed":          {reset, change(140), 1, 0},
 		"reset after the route changed":           {reset, change(50), 1, 0},
 		"refused while the route changed":         {refused, change(100), 1, 0},
 		"reset while the route was withdrawn":     {reset, RouteChange{At: at(105), Prefix: prefix}, 1, 0},
 		"reset while another route changed":       {reset, RouteChange{At: at(105), Prefix: netip.MustParsePrefix("1.2.3.5/32"), NextHops: hops}, 1, 0},
-		"reset as the change was read a bit late": {reset, change(90), 0, 1},
+		"reset as the change was read a bit late": {reset, change(125), 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			row := NewRow(Result{Sent: 1, Lost: []Lost{c.lost}, Dark: time.Second}, addr, []RouteChange{c.change}, at(70))

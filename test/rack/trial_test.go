@@ -135,7 +135,7 @@ func (s *scene) judge(t *testing.T, tr trial, results []Result, changes []RouteC
 			}
 		}
 		if tr.expect == nothing && row.Broken+row.Moved > 0 {
-			t.Errorf("%s: %d of its kept connections broke, %d requests moved", row.Service, row.Broken, row.Moved)
+			t.Errorf("%s: %d of its kept connections broke %q, %d requests moved", row.Service, row.Broken, results[i].KeptErrors, row.Moved)
 		}
 	}
 	if tr.expect == nothing && len(changes) > 0 {
