@@ -13,6 +13,7 @@ import (
 // The targets for a burst.
 const (
 	burstTarget      = 10 * time.Second
+	creationsTarget  = 3200 * time.Millisecond // creations alone, where the target was set
 	writesTarget     = 5.0
 	speakerMemory    = 60 << 20
 	controllerMemory = 80 << 20
@@ -56,8 +57,11 @@ func (b *site) burst(ctx context.Context, n int) ([]Row, error) {
 		Ours: fmt.Sprintf("%s (created after %s, addresses after %s)", short(complete.Sub(begin)), short(created), short(given.Sub(begin))),
 	}
 	if n == manyServices {
-		route.Target, route.Peer = "10 s", "40 to 72 s (created after 3.2 s)"
-		route.Verdict = atMost(complete.Sub(begin), burstTarget)
+		// The machine's part is in both numbers, so their ratio is compared.
+		times, limit := complete.Sub(begin).Seconds()/b.alone.Seconds(), burstTarget.Seconds()/creationsTarget.Seconds()
+		route.Ours += fmt.Sprintf(": %.1f times the creations alone", times)
+		route.Target = fmt.Sprintf("10 s where the creations alone take 3.2 s: %.1f times", limit)
+		route.Peer, route.Verdict = "40 to 72 s: 12 to 22 times", atMost(times, limit)
 	}
 	rows = append([]Row{route}, rows...)
 	b.say("%s: %s", route.What, route.Ours)
@@ -75,6 +79,32 @@ func (b *site) burst(ctx context.Context, n int) ([]Row, error) {
 		return nil, err
 	}
 	return rows, b.quiet(ctx)
+}
+
+// creations measures the API server alone: as many Services created at once
+// with nobody to serve them.
+func (b *site) creations(ctx context.Context, n int) ([]Row, error) {
+	services := batch("idle", n)
+	if err := b.Controller().Stop(); err != nil {
+		return nil, err
+	}
+	begin := time.Now()
+	if err := b.createServices(ctx, services); err != nil {
+		return nil, err
+	}
+	b.alone = time.Since(begin)
+	row := Row{
+		What: fmt.Sprintf("%d Services created at once while no controller runs", n),
+		Ours: short(b.alone), Peer: short(creationsTarget),
+	}
+	b.say("%s: %s", row.What, row.Ours)
+	if err := b.deleteServices(ctx, services); err != nil {
+		return nil, err
+	}
+	if err := b.StartController(ctx); err != nil {
+		return nil, err
+	}
+	return []Row{row}, b.quiet(ctx)
 }
 
 // short is a time in the unit that suits it.

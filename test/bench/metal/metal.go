@@ -91,6 +91,9 @@ func measureServices(ctx context.Context, s *site, o Options) ([]Row, error) {
 		rows = append(rows, more...)
 		return err
 	}
+	if err := add(s.creations(ctx, manyServices)); err != nil {
+		return rows, fmt.Errorf("creations alone: %w", err)
+	}
 	for _, n := range []int{1, 100, manyServices} {
 		if err := add(s.burst(ctx, n)); err != nil {
 			return rows, fmt.Errorf("burst of %d: %w", n, err)

@@ -27,6 +27,7 @@ type site struct {
 	out    io.Writer
 	audit  auditLog
 	status *statusLog
+	alone  time.Duration // what creating many Services takes while no controller runs
 }
 
 // proxies says whether the nodes' kube-proxies run. The zero value is neither.
