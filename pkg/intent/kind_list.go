@@ -42,6 +42,12 @@ func oneOrTwoAddresses() List {
 	return List{Item: Address{}, Items: "IP addresses", Sep: Comma, Max: 2}
 }
 
+// divisible is a kind of which a part can count.
+type divisible interface {
+	// parts is the value of those items of raw that are allowed.
+	parts(raw string) value
+}
+
 func familyOfValue(v value) Family {
 	if a, ok := v.(addrValue); ok {
 		return FamilyOf(netip.Addr(a))
@@ -88,6 +94,17 @@ func (k List) parse(raw string) (value, bool) {
 	return list, true
 }
 
+func (k List) parts(raw string) value {
+	list := listValue{sep: k.Sep}
+	for part := range strings.SplitSeq(strings.TrimSpace(raw), k.Sep.text()) {
+		part = strings.TrimSpace(part)
+		if v, ok := k.Item.parse(part); ok && part != "" && len(list.items) < k.Max {
+			list.items = append(list.items, v)
+		}
+	}
+	return list
+}
+
 func (k List) cel(v string) string {
 	list := fmt.Sprintf("%s.trim().split(%s)", v, celString(k.Sep.text()))
 	guard := ""
@@ -117,6 +134,17 @@ func (k Pairs) parse(raw string) (value, bool) {
 		pairs[strings.TrimSpace(key)] = strings.TrimSpace(val)
 	}
 	return pairs, true
+}
+
+func (k Pairs) parts(raw string) value {
+	pairs := pairsValue{}
+	for part := range strings.SplitSeq(raw, ",") {
+		key, val, ok := strings.Cut(part, "=")
+		if key = strings.TrimSpace(key); ok && key != "" && len(pairs) < k.Max {
+			pairs[key] = strings.TrimSpace(val)
+		}
+	}
+	return pairs
 }
 
 func (k Pairs) cel(v string) string {

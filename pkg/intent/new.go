@@ -65,9 +65,13 @@ func New(svc *v1.Service, provider string, reg *Registry) (Intent, []Problem) {
 	problems = append(problems, found...)
 	in.SourceRanges, found = sourceRanges(svc, options)
 	problems = append(problems, found...)
-	in.Addresses, in.AddressSource, found = addresses(svc, options)
-	problems = append(problems, found...)
-	problems = append(problems, checkFamilies(in)...)
+	if provider == Azure {
+		problems = append(problems, azureAddresses(svc, &in)...)
+	} else {
+		in.Addresses, in.AddressSource, found = addresses(svc, options)
+		problems = append(problems, found...)
+		problems = append(problems, checkFamilies(in)...)
+	}
 	sortProblems(problems)
 	return in, problems
 }

@@ -19,9 +19,14 @@ type Options struct {
 
 // option is one value, and the key that the user wrote; empty for a default.
 type option struct {
-	value value
-	key   string
+	value   value
+	key     string
+	partial bool // items that are not allowed were left out
 }
+
+// Partial reports whether the user wrote items that are not allowed, and that
+// the value is without.
+func (o Options) Partial(key string) bool { return o.values[key].partial }
 
 // Source names what set the annotation, as error sentences name it, such as
 // "annotation metallb.io/address-pool". It is empty when the user set nothing.
@@ -69,6 +74,12 @@ func (o Options) Texts(key string) ([]string, bool) {
 	return listOf(o, key, func(v textValue) string { return string(v) })
 }
 
+// Address is the value of an annotation of kind [Address].
+func (o Options) Address(key string) (netip.Addr, bool) {
+	v, ok := o.values[key].value.(addrValue)
+	return netip.Addr(v), ok
+}
+
 // Addresses are the values of a [List] of [Address], or of [OnePerFamily], in
 // the user's order.
 func (o Options) Addresses(key string) ([]netip.Addr, bool) {
@@ -101,6 +112,6 @@ func listOf[V value, T any](o Options, key string, as func(V) T) ([]T, bool) {
 // written under.
 func (o Options) Equal(other Options) bool {
 	return maps.EqualFunc(o.values, other.values, func(a, b option) bool {
-		return a.value.String() == b.value.String()
+		return a.value.String() == b.value.String() && a.partial == b.partial
 	})
 }

@@ -98,7 +98,10 @@ func (a *Annotation) allowedCell() string {
 func (a *Annotation) honouredCell() string {
 	text := "all"
 	if len(a.Providers) > 0 {
-		text = strings.Join(a.Providers, ", ")
+		text = strings.Join(slices.DeleteFunc(slices.Clone(a.Providers), func(p string) bool { return !a.honouredBy(p) }), ", ")
+	}
+	if text == "" {
+		return "none"
 	}
 	if len(a.Elsewhere) > 0 && len(a.Providers) == 0 {
 		text += " but " + strings.Join(slices.Sorted(maps.Keys(a.Elsewhere)), ", ")
@@ -110,6 +113,8 @@ func (a *Annotation) invalidCell() string {
 	switch {
 	case isWritten(a.Kind):
 		return ""
+	case a.invalid() == Refuse && len(a.TolerantFor) > 0:
+		return fmt.Sprintf("refused; with %s a Warning event, and the items count that are allowed", strings.Join(a.TolerantFor, ", "))
 	case a.invalid() == Refuse:
 		return "refused"
 	}

@@ -39,6 +39,11 @@ type Annotation struct {
 	Invalid Severity
 	// InvalidMeans is what a tolerated value counts as; empty: as Default.
 	InvalidMeans string
+	// Parts: of a tolerated list, those of its items count that are allowed.
+	Parts bool
+	// TolerantFor are providers that tolerate what others refuse: the value
+	// counts in parts.
+	TolerantFor []string
 	// Empty says what an empty value means. The zero value is EmptyUnset.
 	Empty Empty
 	Doc   string // one sentence
@@ -120,7 +125,7 @@ func NewRegistry(prefixes []Prefix, tables ...Table) (*Registry, error) {
 // Annotations is the registry of all annotations that Fairlead knows. Make it
 // once.
 func Annotations() *Registry {
-	r, err := NewRegistry(prefixes(), neutralAnnotations(), metalAnnotations())
+	r, err := NewRegistry(prefixes(), neutralAnnotations(), metalAnnotations(), azureAnnotations())
 	if err != nil {
 		panic(err) // a fault of the tables, found by any test
 	}
@@ -144,6 +149,15 @@ func (a *Annotation) honouredBy(provider string) bool {
 	return len(a.Providers) == 0 || slices.Contains(a.Providers, provider)
 }
 
+// as is the annotation as the provider takes it.
+func (a *Annotation) as(provider string) *Annotation {
+	if !slices.Contains(a.TolerantFor, provider) {
+		return a
+	}
+	b := a.inParts()
+	return &b
+}
+
 func (a *Annotation) invalid() Severity {
 	if a.Invalid == 0 {
 		return Refuse
@@ -165,7 +179,7 @@ func (r *Registry) read(annotations map[string]string, provider string) (Options
 			continue
 		}
 		for _, key := range a.found(annotations) {
-			opt, found := a.read(key, annotations)
+			opt, found := a.as(provider).read(key, annotations)
 			problems = append(problems, found...)
 			if opt.value != nil {
 				o.values[key] = opt
@@ -208,6 +222,9 @@ func (a *Annotation) read(key string, annotations map[string]string) (option, []
 		return option{value: v, key: used}, problems
 	}
 	problems = append(problems, a.notAllowed(used, raw))
+	if kind, ok := a.Kind.(divisible); ok && a.Parts {
+		return option{value: kind.parts(raw), key: used, partial: true}, problems
+	}
 	if a.InvalidMeans != "" {
 		return option{value: a.parsed(a.InvalidMeans), key: used}, problems
 	}

@@ -50,6 +50,8 @@ func (a *Annotation) mustBe() string {
 
 func (a *Annotation) toleratedAs() string {
 	switch {
+	case a.Parts:
+		return "those items that are allowed"
 	case a.InvalidMeans != "":
 		return quote(a.InvalidMeans)
 	case a.Default != "":

@@ -53,7 +53,8 @@ func neutralAnnotations() Table {
 		Elsewhere: map[string]string{
 			Metal: "kube-proxy admits clients by spec.loadBalancerSourceRanges alone; set that field instead",
 		},
-		Doc: "The clients that may connect, when spec.loadBalancerSourceRanges is empty.",
+		TolerantFor: []string{Azure},
+		Doc:         "The clients that may connect, when spec.loadBalancerSourceRanges is empty.",
 	}}}
 }
 
