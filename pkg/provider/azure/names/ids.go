@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package names
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Types of Azure resources.
+const (
+	LoadBalancers      = "Microsoft.Network/loadBalancers"
+	PublicIPAddresses  = "Microsoft.Network/publicIPAddresses"
+	SecurityGroups     = "Microsoft.Network/networkSecurityGroups"
+	VirtualNetworks    = "Microsoft.Network/virtualNetworks"
+	PrivateLinks       = "Microsoft.Network/privateLinkServices"
+	collectionTemplate = "/subscriptions/%s/resourceGroups/%s/providers/%s"
+)
+
+// Children of load balancers and virtual networks.
+const (
+	Frontends   = "frontendIPConfigurations"
+	Pools       = "backendAddressPools"
+	Rules       = "loadBalancingRules"
+	Probes      = "probes"
+	Outbound    = "outboundRules"
+	InboundNAT  = "inboundNatRules"
+	InboundPool = "inboundNatPools"
+	Subnets     = "subnets"
+)
+
+// Collection is the id of all resources of a type in a resource group.
+func Collection(subscription, group, kind string) string {
+	return fmt.Sprintf(collectionTemplate, subscription, group, kind)
+}
+
+// ID is the id of a resource.
+func ID(subscription, group, kind, name string) string {
+	return Collection(subscription, group, kind) + "/" + name
+}
+
+// Child is the id of a part of a resource.
+func Child(parent, collection, name string) string {
+	return parent + "/" + collection + "/" + name
+}
+
+// Last is the last segment of an id: the name.
+func Last(id string) string {
+	return id[strings.LastIndexByte(id, '/')+1:]
+}
+
+// Segment is the segment of an id after the one with this name, in any case,
+// such as the resource group; empty when there is none.
+func Segment(id, after string) string {
+	parts := strings.Split(id, "/")
+	for i := range len(parts) - 1 {
+		if strings.EqualFold(parts[i], after) {
+			return parts[i+1]
+		}
+	}
+	return ""
+}
+
+// Group is the resource group of an id.
+func Group(id string) string { return Segment(id, "resourceGroups") }
+
+// Same reports whether two ids or names are of one resource: Azure compares
+// without case.
+func Same(a, b string) bool { return strings.EqualFold(a, b) }
+
+// Key is the id or name in the form in which equal ones are equal strings.
+func Key(id string) string { return strings.ToLower(id) }
