@@ -65,6 +65,9 @@ func newMetal(_ context.Context, d Deps) (provider.Provider, error) {
 	if err := d.Metrics(p.Collector()); err != nil {
 		return nil, fmt.Errorf("register the metrics of pools: %w", err)
 	}
+	if _, err := core.Namespaces().Informer().AddEventHandler(p.NamespaceHandler()); err != nil {
+		return nil, fmt.Errorf("watch namespaces: %w", err)
+	}
 	d.Watch(p.Update)
 	return p, nil
 }

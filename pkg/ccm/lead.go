@@ -109,6 +109,9 @@ func (l *leadership) build(ctx, services context.Context) error {
 	if _, err := core.Nodes().Informer().AddEventHandler(l.engine.NodeHandler()); err != nil {
 		return fmt.Errorf("watch nodes: %w", err)
 	}
+	if _, err := core.Services().Informer().AddEventHandler(l.engine.ServiceHandler()); err != nil {
+		return fmt.Errorf("watch Services: %w", err)
+	}
 	l.cloud = cloud{
 		name:     prov.Name(),
 		balancer: quietBalancer{LoadBalancer: l.engine, view: l.view},

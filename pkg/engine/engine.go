@@ -52,6 +52,7 @@ type Engine struct {
 	requests chan request
 	events   chan event
 	nodes    chan struct{} // the nodes changed; holds one
+	retries  chan struct{} // what was refused may be possible now; holds one
 	drifts   chan cloudconfig.Drift
 	stopped  chan struct{} // closed when Run has ended
 }
@@ -71,6 +72,7 @@ func New(o Options) *Engine {
 		requests: make(chan request),
 		events:   make(chan event, eventRoom),
 		nodes:    make(chan struct{}, 1),
+		retries:  make(chan struct{}, 1),
 		drifts:   make(chan cloudconfig.Drift),
 		stopped:  make(chan struct{}),
 	}

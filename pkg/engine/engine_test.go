@@ -621,3 +621,49 @@ func TestReportIsAboutOurServicesAlone(t *testing.T) {
 		}
 	})
 }
+
+func TestRefusedServiceIsTriedAgainWhenOthersChange(t *testing.T) {
+	labelled := func(svc *v1.Service) { svc.Labels = map[string]string{"tier": "gold"} }
+	shows := func(svc *v1.Service) { svc.Status.LoadBalancer.Ingress = []v1.LoadBalancerIngress{{IP: "192.0.2.1"}} }
+	tests := map[string]struct {
+		before, after func(*v1.Service)
+		deleted       bool
+		passes        int
+	}{
+		"its labels":                             {after: labelled, passes: 1},
+		"an address that a status shows no more": {before: shows, passes: 1},
+		"an address that a status shows now":     {after: shows},
+		"a Service with an address is deleted":   {before: shows, deleted: true, passes: 1},
+		"a Service without one is deleted":       {deleted: true},
+		"nothing":                                {},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCloud()
+				c.most = 1
+				r := start(t, c)
+				r.ensureAll(t, r.putMany(t, 1))
+				if err := r.ensure(t, r.put(t, service("second", 81))); plan.KindOf(err) != plan.Exhausted {
+					t.Fatalf("got %v, want that the pool is exhausted", err)
+				}
+				was, is := service("third", 82), service("third", 82)
+				for svc, change := range map[*v1.Service]func(*v1.Service){was: tt.before, is: tt.after} {
+					if change != nil {
+						change(svc)
+					}
+				}
+				passes := c.count("observe")
+				if tt.deleted {
+					r.ServiceHandler().OnDelete(cache.DeletedFinalStateUnknown{Obj: was})
+				} else {
+					r.ServiceHandler().OnUpdate(was, is)
+				}
+				synctest.Wait()
+				if n := c.count("observe") - passes; n != tt.passes {
+					t.Errorf("%d passes, want %d", n, tt.passes)
+				}
+			})
+		})
+	}
+}

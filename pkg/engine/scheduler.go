@@ -98,6 +98,10 @@ func (s *scheduler) loop(ctx context.Context) {
 			s.handle(ev)
 			s.handleWaiting()
 		case <-retry:
+		case <-s.retries:
+			for _, g := range s.groups {
+				s.unpark(g)
+			}
 		case <-s.nodes:
 			if window == nil {
 				window = s.Clock.After(nodeWindow)
@@ -269,10 +273,15 @@ func (s *scheduler) handle(ev event) {
 		s.settle(g, ev.ended, ev.out)
 	}
 	if ev.freed {
-		for id, p := range g.parked {
-			delete(g.parked, id)
-			s.admit(request{op: opSync, cause: provider.Freed, service: p.service})
-		}
+		s.unpark(g)
+	}
+}
+
+// unpark lets the refused Services of a group try again.
+func (s *scheduler) unpark(g *group) {
+	for id, p := range g.parked {
+		delete(g.parked, id)
+		s.admit(request{op: opSync, cause: provider.Freed, service: p.service})
 	}
 }
 

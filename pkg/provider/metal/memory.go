@@ -30,6 +30,7 @@ type record struct {
 	released  []netip.Addr // what its status may show for a while, though it is free
 	shown     bool         // the status was seen to show it
 	seen      uint64       // the turn in which the Service was last there
+	learned   bool         // read from its status, and not given by us
 }
 
 func (r *record) removed() bool { return len(r.addresses) == 0 }
@@ -94,6 +95,9 @@ func (m *memory) addresses(key plan.Key, uid types.UID, inStatus []netip.Addr) [
 		return inStatus
 	}
 	r.seen = m.turn
+	if r.learned && len(inStatus) > 0 {
+		r.addresses = inStatus // another leads, and we only look
+	}
 	if !r.removed() {
 		return r.addresses
 	}

@@ -91,7 +91,7 @@ func (m *memory) look(o *observed, svc *v1.Service, it *provider.Item) {
 	addresses := m.addresses(key, svc.UID, statusAddresses(svc))
 	mine := it != nil && it.Service.UID == svc.UID
 	if mine && it.Want == provider.Serve && m.records[key] == nil && len(addresses) > 0 {
-		m.records[key] = &record{uid: svc.UID, addresses: addresses, sharing: sharing(&it.Intent), seen: m.turn}
+		m.records[key] = &record{uid: svc.UID, addresses: addresses, sharing: sharing(&it.Intent), seen: m.turn, learned: true}
 	}
 	if r := m.records[key]; mine && r != nil {
 		o.records[key] = *r

@@ -7,6 +7,7 @@ package metal
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
 	cloudprovider "k8s.io/cloud-provider"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
@@ -104,6 +106,22 @@ func (p *Provider) Update(c *cloudconfig.Config) {
 	if old.complete == s.complete && reflect.DeepEqual(old.metal.Pools, s.metal.Pools) {
 		return
 	}
+	p.lookAgain()
+}
+
+// NamespaceHandler takes what happens to namespaces. It is to be added to their
+// informer, since pools may select by their labels.
+func (p *Provider) NamespaceHandler() cache.ResourceEventHandler {
+	return cache.ResourceEventHandlerFuncs{UpdateFunc: func(old, cur any) {
+		was, is := old.(*v1.Namespace), cur.(*v1.Namespace) //nolint:forcetypeassert // the informer has nothing else
+		if !maps.Equal(was.Labels, is.Labels) {
+			p.lookAgain()
+		}
+	}}
+}
+
+// lookAgain asks for a pass over all Services.
+func (p *Provider) lookAgain() {
 	select {
 	case p.changed <- struct{}{}:
 	default:

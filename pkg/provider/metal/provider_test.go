@@ -409,3 +409,33 @@ func BenchmarkPassOfOneBesideThousand(b *testing.B) {
 		p.Decide()
 	}
 }
+
+func TestNamespaceLabelsWakeThoseThatWait(t *testing.T) {
+	c := newCluster(t, poolsConfig("p=192.0.2.0/24"))
+	was := &v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}}
+	is := was.DeepCopy()
+	is.Annotations = map[string]string{"a": "b"}
+	c.provider.NamespaceHandler().OnUpdate(was, is)
+	select {
+	case <-c.provider.Changed():
+		t.Error("Services are to be looked at again though the labels are the same")
+	default:
+	}
+	is.Labels = map[string]string{"team": "x"}
+	c.provider.NamespaceHandler().OnUpdate(was, is)
+	select {
+	case <-c.provider.Changed():
+	default:
+		t.Error("nobody is told of the labels")
+	}
+}
+
+// A provider that only looks, beside the one that leads.
+func TestStatusFirstSeenIsNotTheLastWord(t *testing.T) {
+	c := newCluster(t, poolsConfig("p=192.0.2.1-192.0.2.9"))
+	c.service("a", withStatus("192.0.2.1"))
+	c.wantSteps(c.pass(provider.Resync))
+	c.edit("a", annotated("metallb.io/loadBalancerIPs", "192.0.2.5"))
+	c.edit("a", withStatus("192.0.2.5"))
+	c.wantSteps(c.pass(provider.Resync))
+}
