@@ -492,6 +492,31 @@ func TestMissingPasswordFileBlocksOnePeer(t *testing.T) {
 	}
 }
 
+func TestRunningSessionKeepsItsPasswordWhenTheFileGoesAway(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("foo\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.metal = metalOf(t, fmt.Sprintf(`
+  - {name: x, myASN: 64512, peerASN: 64512, address: 10.0.0.1, passwordFile: %s}`, file))
+	b.start(t)
+	b.routers.waitRoutes(t, "x", plain)
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	b.routers.set("x", speaker.SessionDown, "the connection broke") // then the password is read again
+	waitState(t, b.api, "node-a", "it says that the file is gone", func(s speaker.NodeState) bool {
+		return len(s.Sessions) == 1 && strings.Contains(s.Sessions[0].LastError, "does not exist")
+	})
+	b.routers.mu.Lock()
+	defer b.routers.mu.Unlock()
+	if len(b.routers.opened) != 1 || len(b.routers.closed) != 0 {
+		t.Errorf("opened %v, closed %v, want the first session alone", b.routers.opened, b.routers.closed)
+	}
+}
+
 func TestPasswordOfASecretIsReadAgainWhenItChanges(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -25,6 +26,9 @@ const (
 	// that is down.
 	secretInterval = 5 * time.Minute
 	secretHaste    = 10 * time.Second
+	// secretTimeout bounds one read of a Secret, so that one that hangs does not
+	// keep the others from being read.
+	secretTimeout = 10 * time.Second
 	// defaultSecretKey is the key of a password in its Secret.
 	defaultSecretKey = "password"
 )
@@ -86,6 +90,13 @@ func (p *passwords) lookup(ref cloudconfig.Password, up bool) (cloudconfig.Secre
 	return e.value, e.err
 }
 
+// retain forgets all passwords but those.
+func (p *passwords) retain(refs map[cloudconfig.Password]bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.DeleteFunc(p.entries, func(ref cloudconfig.Password, _ *entry) bool { return !refs[ref] })
+}
+
 // run reads passwords until ctx ends.
 func (p *passwords) run(ctx context.Context) {
 	for {
@@ -121,9 +132,8 @@ func (p *passwords) pass(ctx context.Context, now time.Time) time.Duration {
 	for _, ref := range due {
 		value, err := p.fetch(ctx, ref)
 		p.mu.Lock()
-		e := p.entries[ref]
-		transient := err != nil && e.read && e.err == nil && isTransient(err)
-		if !transient {
+		e, ok := p.entries[ref]
+		if ok && (err == nil || !e.read || e.err != nil || !isTransient(err)) {
 			news = news || !e.read || e.value != value || text(e.err) != text(err)
 			e.value, e.err, e.read = value, err, true
 		}
@@ -186,6 +196,8 @@ func (p *passwords) readSecret(ctx context.Context, ref cloudconfig.Password) (c
 		key = defaultSecretKey
 	}
 	what := fmt.Sprintf("password Secret %s/%s", p.namespace, ref.SecretName)
+	ctx, cancel := context.WithTimeout(ctx, secretTimeout)
+	defer cancel()
 	obj, err := p.client.Secret(ctx, p.namespace, ref.SecretName)
 	if apierrors.IsNotFound(err) {
 		return "", fmt.Errorf("%s does not exist; create it with the key %q, or change the peer's password", what, key)

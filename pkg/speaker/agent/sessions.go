@@ -36,15 +36,20 @@ func (s *session) status() speaker.SessionStatus {
 	if s.link == nil {
 		return speaker.SessionStatus{Phase: speaker.SessionBlocked, Since: s.since, LastError: s.blocked}
 	}
-	return s.link.Status()
+	st := s.link.Status()
+	if s.doubted != "" {
+		st.LastError = s.doubted
+	}
+	return st
 }
 
 // sync makes the sessions those of the view and hands them the changes. It
 // returns after how long it wants to look again (0: not by itself).
 func (l *loop) sync(ctx context.Context, deltas map[string]speaker.Delta) time.Duration {
 	wanted := map[string]bool{}
+	passwords := map[cloudconfig.Password]bool{}
 	for _, p := range l.view.Peers() {
-		wanted[p.Name] = true
+		wanted[p.Name], passwords[p.Password] = true, true
 		l.keep(ctx, p, deltas[p.Name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.sessions)) {
@@ -54,6 +59,7 @@ func (l *loop) sync(ctx context.Context, deltas map[string]speaker.Delta) time.D
 			l.agent.metrics.forget(name)
 		}
 	}
+	l.agent.passwords.retain(passwords)
 	return l.tell()
 }
 

@@ -29,21 +29,27 @@ type Session struct {
 	lost    chan struct{} // the session went down and must be made anew
 	done    chan struct{} // reconnect has ended
 
+	routes map[netip.Prefix]speaker.Route // as handed to GoBGP; Update's alone
+
 	mu     sync.Mutex
 	status speaker.SessionStatus
-	routes map[netip.Prefix]speaker.Route
 	closed bool
 	notice string // the NOTIFICATION that was seen while the session was up
 }
 
 // Update announces and withdraws routes. What is announced already in the same
 // words is left alone. It returns the faults of single routes joined; the
-// others are handed on.
+// others are handed on. What GoBGP did not take is tried again by the next
+// Update that names it.
 func (s *Session) Update(d speaker.Delta) error {
+	return errors.Join(s.announce(d.Announce), s.withdraw(d.Withdraw))
+}
+
+func (s *Session) announce(routes []speaker.Route) error {
 	var errs []error
-	var add, del []*apiutil.Path
-	s.mu.Lock()
-	for _, r := range d.Announce {
+	var paths []*apiutil.Path
+	var news []speaker.Route
+	for _, r := range routes {
 		if old, ok := s.routes[r.Prefix]; ok && old.Equal(r) {
 			continue
 		}
@@ -52,10 +58,29 @@ func (s *Session) Update(d speaker.Delta) error {
 			errs = append(errs, err)
 			continue
 		}
-		s.routes[r.Prefix] = r
-		add = append(add, p)
+		paths, news = append(paths, p), append(news, r)
 	}
-	for _, prefix := range d.Withdraw {
+	if len(paths) == 0 {
+		return errors.Join(errs...)
+	}
+	if err := s.hand(func() error {
+		_, err := s.server.AddPath(apiutil.AddPathRequest{Paths: paths})
+		return err
+	}); err != nil {
+		return errors.Join(append(errs, fmt.Errorf("announce %d routes to peer %q: %w", len(paths), s.cfg.Peer, err))...)
+	}
+	for _, r := range news {
+		s.routes[r.Prefix] = r
+	}
+	s.count(len(news))
+	return errors.Join(errs...)
+}
+
+func (s *Session) withdraw(prefixes []netip.Prefix) error {
+	var errs []error
+	var paths []*apiutil.Path
+	var gone []netip.Prefix
+	for _, prefix := range prefixes {
 		r, ok := s.routes[prefix]
 		if !ok {
 			continue
@@ -65,27 +90,37 @@ func (s *Session) Update(d speaker.Delta) error {
 			errs = append(errs, err)
 			continue
 		}
-		delete(s.routes, prefix)
-		del = append(del, p)
+		paths, gone = append(paths, p), append(gone, prefix)
 	}
-	s.status.Routes = len(s.routes)
-	s.status.Updates += uint64(len(add) + len(del))
-	s.mu.Unlock()
+	if len(paths) == 0 {
+		return errors.Join(errs...)
+	}
+	// By path and not by UUID: GoBGP looks for a UUID through all paths.
+	if err := s.hand(func() error {
+		return s.server.DeletePath(apiutil.DeletePathRequest{Paths: paths})
+	}); err != nil {
+		return errors.Join(append(errs, fmt.Errorf("withdraw %d routes from peer %q: %w", len(paths), s.cfg.Peer, err))...)
+	}
+	for _, prefix := range gone {
+		delete(s.routes, prefix)
+	}
+	s.count(len(gone))
+	return errors.Join(errs...)
+}
 
+// hand hands paths to GoBGP, one session at a time.
+func (s *Session) hand(over func() error) error {
 	processMu.Lock()
 	defer processMu.Unlock()
-	if len(add) > 0 {
-		if _, err := s.server.AddPath(apiutil.AddPathRequest{Paths: add}); err != nil {
-			errs = append(errs, fmt.Errorf("announce %d routes to peer %q: %w", len(add), s.cfg.Peer, err))
-		}
-	}
-	if len(del) > 0 {
-		// By path and not by UUID: GoBGP looks for a UUID through all paths.
-		if err := s.server.DeletePath(apiutil.DeletePathRequest{Paths: del}); err != nil {
-			errs = append(errs, fmt.Errorf("withdraw %d routes from peer %q: %w", len(del), s.cfg.Peer, err))
-		}
-	}
-	return errors.Join(errs...)
+	return over()
+}
+
+// count notes how many routes there are after n changed.
+func (s *Session) count(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status.Routes = len(s.routes)
+	s.status.Updates += uint64(n) //nolint:gosec // G115: a length
 }
 
 // Status returns what is known of the session now.
