@@ -81,6 +81,7 @@ func TestValidate(t *testing.T) {
 		{"standard_input", metallb, []string{"-"}},
 		{"no_such_file", "", []string{"missing.yaml", "plain.yaml"}},
 		{"no_such_format", "", []string{"-o", "yaml", "plain.yaml"}},
+		{"azure_json", "", []string{"azure.json"}},
 		{"no_file", "", nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -31,8 +31,8 @@ func NewValidateCommand(streams genericiooptions.IOStreams) *cobra.Command {
 		Short: "Check cloud-config files, without a cluster",
 		Long: `Check cloud-config files, without a cluster.
 
-FILE is our own format, MetalLB's ConfigMap, or what that ConfigMap holds under
-config; - is the standard input. Each fault is printed as FILE:LINE: sentence.
+FILE is our own format, MetalLB's ConfigMap, what that ConfigMap holds under
+config, or cloud-provider-azure's azure.json; - is the standard input. Each fault is printed as FILE:LINE: sentence.
 The exit code is 0 when all files are good, warnings included.`,
 		Example: `  kubectl fairlead validate cloud-config.yaml
   kubectl get configmap -n metallb-system config -o yaml | kubectl fairlead validate -`,
@@ -85,6 +85,8 @@ type verdict struct {
 	Advertisements int     `json:"advertisements"`
 	Zones          int     `json:"zones"`
 	Faults         []fault `json:"faults"`
+
+	azure bool // a section of Azure, which has no objects
 }
 
 // fault is a cloudconfig.Fault as -o json prints it.
@@ -116,6 +118,7 @@ func judge(in io.Reader, host fs.FS, file string) verdict {
 	slices.SortStableFunc(all, func(a, b cloudconfig.Fault) int { return a.Line - b.Line })
 	v.add(all)
 	v.OK = len(all.Errors()) == 0
+	v.azure = c.Azure != nil
 	if m := c.Metal; m != nil {
 		v.Pools, v.Peers = len(m.Pools), len(m.Peers)
 		v.Advertisements, v.Zones = len(m.Advertisements), len(m.Zones)
@@ -197,8 +200,11 @@ func (v *verdict) summary() string {
 		}
 	}
 	objects := "no objects"
-	if len(usable) > 0 {
+	switch {
+	case len(usable) > 0:
 		objects = strings.Join(usable, ", ")
+	case v.azure:
+		objects = "azure"
 	}
 	switch {
 	case !v.OK:

@@ -25,6 +25,8 @@ type Config struct {
 	Drift Drift
 	// Metal is set when the file configures bare metal.
 	Metal *Metal
+	// Azure is set when the file configures Azure.
+	Azure *Azure
 	// Faults are the objects and fields that could not be used, in file order.
 	Faults Faults
 
@@ -35,8 +37,11 @@ type Config struct {
 // Provider is the name of the provider that the file configures, as in
 // --cloud-provider; empty when it configures none.
 func (c *Config) Provider() string {
-	if c.Metal != nil {
+	switch {
+	case c.Metal != nil:
 		return "metal"
+	case c.Azure != nil:
+		return "azure"
 	}
 	return ""
 }

@@ -3,6 +3,7 @@
 package cloudconfig_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/fairlead/fairlead/pkg/cloudconfig"
 )
 
 const docs = "../../docs"
@@ -67,7 +70,7 @@ metal:
 			if !strings.Contains(page, "\n| `"+key+"` |") {
 				t.Errorf("config.md has no row for %s (%s)", key, f.Field)
 			}
-			if key != "password" && !regexp.MustCompile(`\b`+key+`:`).MatchString(example) {
+			if key != "password" && key != "azure" && !regexp.MustCompile(`\b`+key+`:`).MatchString(example) {
 				t.Errorf("the example has no %s (%s)", key, f.Field)
 			}
 		}
@@ -89,5 +92,45 @@ func TestEveryFaultInTheDocsLooksLikeThat(t *testing.T) {
 		if !strings.Contains(page, f.Error()) {
 			t.Errorf("config.md does not show %s", f.Error())
 		}
+	}
+}
+
+func TestAzureExampleIsGood(t *testing.T) {
+	c := good(t, readDoc(t, "examples/azure.yaml"))
+	if c.Azure == nil || len(c.Azure.LoadBalancers) != 2 {
+		t.Errorf("got %+v", c.Azure)
+	}
+}
+
+// TestEveryKeyOfAzureIsInTheDocs asks the reader itself for its keys.
+func TestEveryKeyOfAzureIsInTheDocs(t *testing.T) {
+	_, err := cloudconfig.Parse([]byte(header + `
+azure:
+  qqqqq: 1
+  multipleStandardLoadBalancerConfigurations: [{qqqqq: 1}]
+`))
+	var unusable *cloudconfig.FileError
+	if !errors.As(err, &unusable) {
+		t.Fatal(err)
+	}
+	page := readDoc(t, "config.md")
+	_, section, _ := strings.Cut(page, "### azure\n")
+	lists := 0
+	for _, f := range unusable.Faults {
+		allowed, isList := strings.CutPrefix(f.Cure, "allowed are ")
+		if !isList || !strings.HasSuffix(f.Field, "qqqqq") {
+			continue
+		}
+		lists++
+		for _, key := range regexp.MustCompile(`, | and `).Split(allowed, -1) {
+			client, isRate := strings.CutSuffix(key, "RateLimit")
+			known := strings.Contains(section, "`"+key+"`") || (isRate && strings.Contains(section, "`"+client+"`"))
+			if !known && key != "activeServices" && key != "activeNodes" {
+				t.Errorf("config.md has no row for %s (%s)", key, f.Field)
+			}
+		}
+	}
+	if lists != 2 {
+		t.Errorf("the reader listed the keys of %d mappings, want 2:\n%s", lists, unusable.Faults)
 	}
 }

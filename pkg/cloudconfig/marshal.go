@@ -34,6 +34,13 @@ func marshal(c *Config, show func(Secret) string) ([]byte, error) {
 		}
 		f.Metal = m
 	}
+	if c.Azure != nil {
+		a, err := newAzureYAML(c.Azure, show)
+		if err != nil {
+			return nil, err
+		}
+		f.Azure = a
+	}
 	var b bytes.Buffer
 	enc := yaml.NewEncoder(&b)
 	enc.SetIndent(2)
@@ -54,6 +61,7 @@ type configYAML struct {
 	Kind       string     `yaml:"kind"`
 	Drift      driftYAML  `yaml:"drift"`
 	Metal      *metalYAML `yaml:"metal,omitempty"`
+	Azure      *yaml.Node `yaml:"azure,omitempty"`
 }
 
 type driftYAML struct {
@@ -158,6 +166,27 @@ func unlessDuration(d, standard time.Duration) string {
 		return ""
 	}
 	return duration(d)
+}
+
+// newAzureYAML writes the keys that have an effect, in the order of their table.
+func newAzureYAML(a *Azure, show func(Secret) string) (*yaml.Node, error) {
+	out := &yaml.Node{Kind: yaml.MappingNode}
+	for _, k := range azureKeys() {
+		if k.write == nil {
+			continue
+		}
+		held := k.write(a, show)
+		if held == nil {
+			continue
+		}
+		var key, val yaml.Node
+		key.SetString(k.name)
+		if err := val.Encode(held); err != nil {
+			return nil, fmt.Errorf("write %s: %w", k.name, err)
+		}
+		out.Content = append(out.Content, &key, &val)
+	}
+	return out, nil
 }
 
 func newMetalYAML(m *Metal, show func(Secret) string) (*metalYAML, error) {

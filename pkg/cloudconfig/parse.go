@@ -31,9 +31,9 @@ type FileError struct {
 func (e *FileError) Error() string { return e.Faults.String() }
 
 // Parse reads a cloud-config: our own format, a ConfigMap that holds it or
-// MetalLB's, or MetalLB's alone. Each object is judged alone: what cannot be
-// used is left out and stands in the Faults of the result. The error is a
-// *FileError and means that nothing can be used.
+// MetalLB's, MetalLB's alone, or cloud-provider-azure's. Each object is judged
+// alone: what cannot be used is left out and stands in the Faults of the
+// result. The error is a *FileError and means that nothing can be used.
 func Parse(data []byte) (*Config, error) {
 	root, err := document(data)
 	if err != nil {
@@ -51,7 +51,7 @@ const (
 )
 
 const accepted = "accepted are apiVersion " + APIVersion + " with kind " + Kind +
-	", a v1 ConfigMap that holds it or MetalLB's config under data.config, and MetalLB's config alone (peers and address-pools at the top)"
+	", a v1 ConfigMap that holds it or MetalLB's config under data.config, MetalLB's config alone (peers and address-pools at the top), and the azure.json of cloud-provider-azure"
 
 // parse finds out which format the document is of and reads it.
 func parse(root value, where nesting) (*Config, error) {
@@ -66,6 +66,8 @@ func parse(root value, where nesting) (*Config, error) {
 		return parseConfigMap(root)
 	case kind == "" && version == "" && looksLikeMetalLB(root):
 		return parseMetalLB(root)
+	case kind == "" && version == "" && looksLikeAzure(root):
+		return parseAzure(root)
 	case kind == "" && version == "":
 		return nil, root.fatal("apiVersion and kind are missing", accepted)
 	}
@@ -143,6 +145,7 @@ type provider struct {
 func providers() []provider {
 	return []provider{
 		{"metal", readMetal},
+		{"azure", readAzure},
 	}
 }
 
@@ -176,6 +179,9 @@ func parseOurs(root value) (*Config, error) {
 	case 0:
 		return nil, root.fatal("the section of the provider is missing", "add "+strings.Join(keys, " or "))
 	case 1:
+		if c.Provider() == "" {
+			return nil, root.r.fatal()
+		}
 		c.Faults = root.r.sorted()
 		return c, nil
 	}

@@ -26,8 +26,8 @@ func roundTrip(t *testing.T, c *cloudconfig.Config) {
 	if bad := again.Faults.Errors(); len(bad) > 0 {
 		t.Fatalf("has faults when read again:\n%s\n%s", bad, out)
 	}
-	if c.Drift != again.Drift || !reflect.DeepEqual(c.Metal, again.Metal) {
-		t.Fatalf("differs when read again:\n%s\nwant %+v\n got %+v", out, c.Metal, again.Metal)
+	if c.Drift != again.Drift || !reflect.DeepEqual(c.Metal, again.Metal) || !reflect.DeepEqual(c.Azure, again.Azure) {
+		t.Fatalf("differs when read again:\n%s\nwant %+v %+v\n got %+v %+v", out, c.Metal, c.Azure, again.Metal, again.Azure)
 	}
 }
 

@@ -19,6 +19,9 @@ const (
 	// metallb also takes what MetalLB takes: yes and no, empty values that
 	// mean the default, prefixes with host bits.
 	metallb
+	// azure is a file of cloud-provider-azure: keys without regard to case, and
+	// unknown ones are no faults.
+	azure
 )
 
 // reader collects the faults of one document.
