@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package azuresim
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+// CallKind says what a call was for.
+type CallKind uint8
+
+// Kinds of calls.
+const (
+	Other    CallKind = iota + 1 // endpoints, tokens, and what is no path of Resource Manager
+	Read                         // GET of a resource or the first page of a list
+	NextPage                     // further page of a list
+	Poll                         // question about a running operation
+	FinalGet                     // GET that ends an operation whose poll told of success
+	Write                        // PUT, DELETE, POST, PATCH
+)
+
+func (k CallKind) String() string {
+	switch k {
+	case Other:
+		return "other"
+	case Read:
+		return "read"
+	case NextPage:
+		return "next page"
+	case Poll:
+		return "poll"
+	case FinalGet:
+		return "final get"
+	case Write:
+		return "write"
+	default:
+		return "invalid"
+	}
+}
+
+// Call is one call that the cloud was asked.
+type Call struct {
+	// Seq numbers all calls from 1, as they arrived.
+	Seq int
+	// Write numbers the writes from 1; 0 for every other call.
+	Write  int
+	Kind   CallKind
+	Method string
+	// Type is the resource type, such as LoadBalancers, spelled as the constants
+	// are; empty for kind Other.
+	Type string
+	// ID is the path that was asked for.
+	ID string
+	// Query is the rest of the URL, as it came.
+	Query string
+	// IfMatch is the header of that name.
+	IfMatch string
+	// Status of the answer; 0 while it is not given, and when the connection was
+	// cut instead.
+	Status int
+	// Code of the error that was answered, or empty.
+	Code string
+	// Arrived is when it came, Took how long the answer was in the making.
+	Arrived time.Time
+	Took    time.Duration
+
+	fault *Fault // chosen for it, or nil
+}
+
+// callLog keeps all calls.
+type callLog struct {
+	calls  []*Call
+	writes int
+}
+
+// arrive numbers and classifies a call.
+func (c *Cloud) arrive(r *http.Request) *Call {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	call := &Call{
+		Seq: len(c.log.calls) + 1, Kind: Other, Method: r.Method, ID: r.URL.Path,
+		Query: r.URL.RawQuery, IfMatch: r.Header.Get("If-Match"), Arrived: time.Now(),
+	}
+	if id, ok := parseID(r.URL.Path); ok {
+		call.Type = c.canonicalType(id)
+		call.Kind = c.classify(r, id)
+	}
+	if call.Kind == Write {
+		c.log.writes++
+		call.Write = c.log.writes
+	}
+	c.log.calls = append(c.log.calls, call)
+	return call
+}
+
+func (c *Cloud) classify(r *http.Request, id resourceID) CallKind {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return Write
+	}
+	if _, _, ok := c.findOperation(id); ok {
+		return Poll
+	}
+	if r.URL.Query().Has(skipToken) {
+		return NextPage
+	}
+	path := id.key()
+	for _, op := range c.operations {
+		if op.awaitsGet && op.path == path {
+			op.awaitsGet = false
+			delete(c.operations, op.id)
+			return FinalGet
+		}
+	}
+	return Read
+}
+
+// canonicalType spells a type as the constants do.
+func (c *Cloud) canonicalType(id resourceID) string {
+	if k := c.kinds[strings.ToLower(id.typeName())]; k != nil {
+		return k.name
+	}
+	if len(id.types) > 1 {
+		if k, array := c.childOf(id); k != nil {
+			return k.name + "/" + array
+		}
+	}
+	return id.typeName()
+}
+
+// leave notes how a call ended.
+func (c *Cloud) leave(call *Call, a *answer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.remaining(call, a)
+	if !a.hangup {
+		call.Status, call.Code = a.status, a.code
+	}
+	call.Took = time.Since(call.Arrived)
+}
+
+// Calls returns all calls since the start or the last ResetCalls, in the order
+// they arrived. One that is not answered yet has Status 0 and Took 0.
+func (c *Cloud) Calls() []Call {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	calls := make([]Call, len(c.log.calls))
+	for i, call := range c.log.calls {
+		calls[i] = *call
+	}
+	return calls
+}
+
+// ResetCalls forgets all calls; numbering starts at 1 again.
+func (c *Cloud) ResetCalls() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.log = callLog{}
+}
+
+// Counts are calls by resource type.
+type Counts struct {
+	// Reads are GETs and first pages: no polls, no further pages, no GET that
+	// ends an operation.
+	Reads map[string]int
+	// Writes are PUTs, DELETEs, POSTs and PATCHes, refused ones included.
+	Writes map[string]int
+	// Refused are calls by type that were answered by 429.
+	Refused map[string]int
+	// Pages, Polls and FinalGets are what Reads leaves out.
+	Pages, Polls, FinalGets int
+}
+
+// Counts counts the calls since the start or the last ResetCalls.
+func (c *Cloud) Counts() Counts {
+	n := Counts{Reads: map[string]int{}, Writes: map[string]int{}, Refused: map[string]int{}}
+	for _, call := range c.Calls() {
+		switch call.Kind {
+		case Read:
+			n.Reads[call.Type]++
+		case Write:
+			n.Writes[call.Type]++
+		case NextPage:
+			n.Pages++
+		case Poll:
+			n.Polls++
+		case FinalGet:
+			n.FinalGets++
+		case Other:
+		}
+		if call.Status == http.StatusTooManyRequests {
+			n.Refused[call.Type]++
+		}
+	}
+	return n
+}
+
+// Total adds the counts of a map of Counts.
+func Total(counts map[string]int) int {
+	total := 0
+	for _, n := range counts {
+		total += n
+	}
+	return total
+}

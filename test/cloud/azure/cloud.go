@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package azuresim
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Defaults of Options.
+const (
+	DefaultSubscription = "11111111-1111-1111-1111-111111111111"
+	DefaultLocation     = "eastus"
+)
+
+// Options are what a simulated cloud starts with. The zero value works: no
+// latency, no throttling, no faults, one page for every list.
+type Options struct {
+	// Subscription is the only one that is known; DefaultSubscription if empty.
+	Subscription string
+	// Location is where sites are made; DefaultLocation if empty.
+	Location string
+	// Groups are resource groups that exist besides those of seeded resources.
+	Groups []string
+	// Latency says how long calls take.
+	Latency Latencies
+	// MaxRetryAfter cuts the waits that answers about operations ask for, in
+	// whole seconds; 0 leaves them as Azure's.
+	MaxRetryAfter time.Duration
+	// PageSize is how many resources a page of a list holds; 0 is no limit.
+	PageSize int
+	// Throttle refuses calls that come too fast; the zero value refuses none.
+	Throttle Throttle
+	// Fault spoils chosen calls; see SetFault.
+	Fault func(Call) *Fault
+	// Hook is called around each commit; see SetHook.
+	Hook func(Moment, Call) Verdict
+}
+
+// Cloud is one simulated subscription. It is safe for concurrent use.
+type Cloud struct {
+	subscription string
+	location     string
+	kinds        map[string]*kind
+	pageSize     int
+	maxWait      time.Duration
+
+	mu          sync.Mutex // guards all below
+	latency     Latencies
+	fault       func(Call) *Fault
+	hook        func(Moment, Call) Verdict
+	groups      map[string]string
+	resources   map[string]*resource
+	index       linkIndex
+	deferred    map[string]bool // targets to renew at the end of a batch
+	batches     int
+	operations  map[string]*operation
+	running     []*operation
+	throttle    *buckets
+	serial      int
+	lastPublic  netip.Addr // given last, of each family
+	lastPublic6 netip.Addr
+	log         callLog
+}
+
+// New makes an empty cloud.
+func New(o Options) *Cloud {
+	c := &Cloud{
+		subscription: o.Subscription,
+		location:     o.Location,
+		kinds:        kindTable(),
+		pageSize:     o.PageSize,
+		maxWait:      o.MaxRetryAfter,
+		latency:      o.Latency,
+		fault:        o.Fault,
+		hook:         o.Hook,
+		groups:       map[string]string{},
+		resources:    map[string]*resource{},
+		index:        linkIndex{},
+		operations:   map[string]*operation{},
+		throttle:     newBuckets(o.Throttle),
+		serial:       1 << 20, // past the numbers in seeded documents
+		lastPublic:   netip.MustParseAddr("20.50.0.1"),
+		lastPublic6:  netip.MustParseAddr("2603:1030:8::"),
+	}
+	if c.subscription == "" {
+		c.subscription = DefaultSubscription
+	}
+	if c.location == "" {
+		c.location = DefaultLocation
+	}
+	for _, group := range o.Groups {
+		c.groups[key(group)] = group
+	}
+	return c
+}
+
+// Server is a cloud that listens on loopback.
+type Server struct {
+	// URL is the resource manager's endpoint. The token endpoint of the managed
+	// identity is URL + "/token".
+	URL    string
+	server *httptest.Server
+}
+
+// Start lets the cloud listen on a free port of loopback.
+func (c *Cloud) Start() *Server {
+	server := httptest.NewUnstartedServer(c)
+	server.Config.ReadHeaderTimeout = 10 * time.Second
+	server.Start()
+	return &Server{URL: server.URL, server: server}
+}
+
+// Close ends all connections and stops listening.
+func (s *Server) Close() {
+	s.server.CloseClientConnections()
+	s.server.Close()
+}
+
+// SetLatency changes how long calls take from now on.
+func (c *Cloud) SetLatency(l Latencies) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.latency = l
+}
+
+// SetFault sets the function that spoils calls: it is asked about each call
+// once, before anything else is done, and nil is no fault. It may be called from
+// many goroutines at once. A nil function ends all faults.
+func (c *Cloud) SetFault(fault func(Call) *Fault) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fault = fault
+}
+
+// SetHook sets the function that is called before and after each write is
+// committed, while no lock is held. A write that is refused for its content has
+// no AfterCommit. A nil function ends the calls.
+func (c *Cloud) SetHook(hook func(Moment, Call) Verdict) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hook = hook
+}
+
+// AddGroup makes a resource group.
+func (c *Cloud) AddGroup(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.groups[key(name)] = name
+}
+
+// ID makes the id of a resource in the cloud's subscription from a type such as
+// LoadBalancers and one name for each of its parts.
+func (c *Cloud) ID(group, typeName string, names ...string) string {
+	namespace, rest, _ := strings.Cut(typeName, "/")
+	id := fmt.Sprintf("/subscriptions/%s/resourceGroups/%s/providers/%s", c.subscription, group, namespace)
+	for i, part := range strings.Split(rest, "/") {
+		id += "/" + part
+		if i < len(names) {
+			id += "/" + names[i]
+		}
+	}
+	return id
+}
+
+// ServeHTTP implements [http.Handler].
+func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	call := c.arrive(r)
+	a := c.serve(r, call)
+	c.leave(call, a)
+	a.write(w)
+}

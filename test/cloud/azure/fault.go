@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package azuresim
+
+import "time"
+
+// When says on which side of the commit a fault strikes.
+type When uint8
+
+// Sides of the commit.
+const (
+	Before When = iota + 1 // nothing is done
+	After                  // all is done, and the client does not hear of it
+)
+
+// Fault spoils one call. With Status 0 the connection is closed without an
+// answer, else the answer is an error of that status and code.
+type Fault struct {
+	When    When
+	Status  int
+	Code    string
+	Message string
+	// RetryAfter becomes the header of that name, in whole seconds; 0 is none.
+	RetryAfter time.Duration
+}
+
+// Drop closes the connection, before or after the commit.
+func Drop(when When) *Fault { return &Fault{When: when} }
+
+// Refuse answers with an error before anything is done. wait becomes
+// Retry-After; 0 is none.
+func Refuse(status int, code string, wait time.Duration) *Fault {
+	return &Fault{
+		When: Before, Status: status, Code: code, RetryAfter: wait,
+		Message: "This call was chosen to be refused.",
+	}
+}
+
+func (f *Fault) answer() *answer {
+	if f.Status == 0 {
+		return &answer{hangup: true}
+	}
+	refused := refuse(f.Status, f.Code, "%s", f.Message)
+	refused.retryAfter = f.RetryAfter
+	return refused.answer()
+}
+
+// Moment is a side of a commit for a hook.
+type Moment uint8
+
+// Moments of a write.
+const (
+	BeforeCommit Moment = iota + 1 // it has arrived; nothing is judged yet
+	AfterCommit                    // it is visible to all; the client has no answer yet
+)
+
+// Verdict is what a hook wants.
+type Verdict uint8
+
+// Verdicts.
+const (
+	Proceed Verdict = iota + 1
+	HangUp          // close the connection; before the commit, do not write either
+)
+
+// faultFor asks for the fault of a call.
+func (c *Cloud) faultFor(call Call) *Fault {
+	c.mu.Lock()
+	fault := c.fault
+	c.mu.Unlock()
+	if fault == nil {
+		return nil
+	}
+	return fault(call)
+}
+
+// hooked runs the hook and reports whether the call goes on.
+func (c *Cloud) hooked(moment Moment, call *Call) bool {
+	c.mu.Lock()
+	hook := c.hook
+	c.mu.Unlock()
+	return hook == nil || hook(moment, *call) != HangUp
+}
