@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package arm speaks to Azure Resource Manager: it reads and writes resources
+// as the JSON documents that they are, waits for long operations, keeps to the
+// service's throttling, and says of every refusal what kind it is.
+package arm
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"k8s.io/utils/clock"
+
+	"github.com/fairlead/fairlead/pkg/plan"
+)
+
+// Client speaks to one cloud. Its methods may be called side by side. All
+// errors but those of a context that ended are *plan.Error; what the service
+// answered is an *azcore.ResponseError inside.
+type Client struct {
+	endpoint *url.URL
+	own      runtime.Pipeline
+	// network is used in networkSubscription, lower case, which is of another
+	// tenant; empty: there is none.
+	network             runtime.Pipeline
+	networkSubscription string
+
+	types map[string]resourceType
+	gates *gates
+	pace  *pace
+	clock clock.Clock
+	times Times
+}
+
+// Get reads a resource. query may be nil; the api-version is added.
+func (c *Client) Get(ctx context.Context, id string, query url.Values) (json.RawMessage, error) {
+	t, err := c.target(id)
+	if err != nil {
+		return nil, err
+	}
+	return c.get(ctx, t, query, purposeCall)
+}
+
+func (c *Client) get(ctx context.Context, t target, query url.Values, p purpose) (json.RawMessage, error) {
+	resp, err := c.send(ctx, request{target: t, method: http.MethodGet, query: query, purpose: p})
+	if err != nil {
+		return nil, c.refusal(request{target: t, method: http.MethodGet}, err)
+	}
+	body, err := runtime.Payload(resp)
+	if err != nil {
+		return nil, c.refusal(request{target: t, method: http.MethodGet}, err)
+	}
+	return body, nil
+}
+
+// List reads all pages of a collection, such as
+// /subscriptions/S/resourceGroups/G/providers/Microsoft.Network/loadBalancers.
+// query may be nil; the api-version is added.
+func (c *Client) List(ctx context.Context, collection string, query url.Values) ([]json.RawMessage, error) {
+	t, err := c.target(collection)
+	if err != nil {
+		return nil, err
+	}
+	var out []json.RawMessage
+	next := request{target: t, method: http.MethodGet, query: query, purpose: purposeList}
+	seen := map[string]bool{}
+	for {
+		resp, err := c.send(ctx, next)
+		if err != nil {
+			return nil, c.refusal(next, err)
+		}
+		var page struct {
+			Value    []json.RawMessage `json:"value"`
+			NextLink string            `json:"nextLink"`
+		}
+		if err := runtime.UnmarshalAsJSON(resp, &page); err != nil {
+			return nil, c.refusal(next, fmt.Errorf("the answer is no page of a list: %w", err))
+		}
+		out = append(out, page.Value...)
+		if page.NextLink == "" {
+			return out, nil
+		}
+		if seen[page.NextLink] {
+			return nil, c.refusal(next, fmt.Errorf("the list does not end: page %s comes again", page.NextLink))
+		}
+		seen[page.NextLink] = true
+		next.link, next.purpose = page.NextLink, purposePage
+	}
+}
+
+// request is one call to be sent.
+type request struct {
+	target
+	method  string
+	action  string     // of a POST
+	query   url.Values // without the api-version
+	link    string     // when set, the whole URL
+	body    json.RawMessage
+	etag    string
+	purpose purpose
+}
+
+// target reads a path.
+func (c *Client) target(path string) (target, error) {
+	t, err := parsePath(path, c.types)
+	if err != nil {
+		return t, &plan.Error{Kind: plan.Invalid, Reason: reasonRefused, Err: err}
+	}
+	return t, nil
+}
+
+// pipeline is whose identity speaks about the target.
+func (c *Client) pipeline(t target) runtime.Pipeline {
+	if c.networkSubscription != "" && strings.EqualFold(t.subscription, c.networkSubscription) {
+		return c.network
+	}
+	return c.own
+}
+
+// send sends one call, unless the service would refuse it for too many. The
+// error is not yet classified; an answer that is no success is one.
+func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
+	cl := classOf(r.method)
+	gate, bucket := r.gate(cl), r.bucket(cl)
+	if err := c.admitted(r, gate); err != nil {
+		return nil, err
+	}
+	if err := c.pace.take(ctx, bucket); err != nil {
+		return nil, err
+	}
+	var header http.Header
+	defer func() { c.pace.done(bucket, header) }()
+	if err := c.admitted(r, gate); err != nil { // it may have closed meanwhile
+		return nil, err
+	}
+	req, err := c.newRequest(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.pipeline(r.target).Do(req)
+	if err != nil {
+		return nil, err
+	}
+	header = resp.Header
+	if resp.StatusCode == http.StatusTooManyRequests {
+		after := retryAfter(resp.Header, c.clock.Now())
+		if after == 0 {
+			after = unsaidRetryAfter
+		}
+		c.gates.close(gate, min(after, longestRetryAfter))
+		observeThrottle(r, throttledByCloud)
+	}
+	if !runtime.HasStatusCode(resp, http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent) {
+		return nil, runtime.NewResponseError(resp)
+	}
+	return resp, nil
+}
+
+// admitted is an error while the gate is closed.
+func (c *Client) admitted(r request, k gateKey) error {
+	left := c.gates.closed(k)
+	if left == 0 {
+		return nil
+	}
+	observeThrottle(r, throttledByGate)
+	return throttled(r, left)
+}
+
+func (c *Client) newRequest(ctx context.Context, r request) (*policy.Request, error) {
+	link := r.link
+	if link == "" {
+		u := *c.endpoint
+		u.Path = strings.TrimSuffix(u.Path, "/") + r.path
+		if r.action != "" {
+			u.Path += "/" + r.action
+		}
+		query := maps.Clone(r.query)
+		if query == nil {
+			query = url.Values{}
+		}
+		query.Set("api-version", r.version)
+		// ARM reads no plus as a space.
+		u.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20")
+		link = u.String()
+	}
+	req, err := runtime.NewRequest(c.annotate(ctx, r), r.method, link)
+	if err != nil {
+		return nil, err
+	}
+	req.Raw().Header.Set("Accept", "application/json")
+	if r.etag != "" {
+		req.Raw().Header.Set("If-Match", r.etag)
+	}
+	if len(r.body) > 0 {
+		body := struct{ io.ReadSeekCloser }{nopCloser{bytes.NewReader(r.body)}}
+		if err := req.SetBody(body, "application/json"); err != nil {
+			return nil, err
+		}
+	}
+	return req, nil
+}
+
+// annotate tells the pipeline how to retry and how to count. What is read may
+// be read again at once; of a write whose answer is lost nobody knows yet
+// whether it was done.
+func (c *Client) annotate(ctx context.Context, r request) context.Context {
+	retry := policy.RetryOptions{
+		MaxRetries: -1, TryTimeout: c.times.Call,
+		StatusCodes: unavailable(),
+	}
+	if r.method == http.MethodGet {
+		retry.MaxRetries, retry.RetryDelay, retry.MaxRetryDelay = readRetries, c.times.Retry, c.times.LongestRetry
+	}
+	return policy.WithRetryOptions(withPurpose(ctx, r.target, r.purpose), retry)
+}
+
+// readRetries is how often a read is sent again before the pass hears of it.
+const readRetries = 2
+
+// unavailable are the answers of a service that may or may not have done what
+// was asked.
+func unavailable() []int {
+	return []int{
+		http.StatusRequestTimeout, http.StatusInternalServerError, http.StatusBadGateway,
+		http.StatusServiceUnavailable, http.StatusGatewayTimeout,
+	}
+}
+
+func isUnavailable(status int) bool { return slices.Contains(unavailable(), status) }
+
+type nopCloser struct{ io.ReadSeeker }
+
+func (nopCloser) Close() error { return nil }
+
+// Times bound the calls. Zero fields have their defaults.
+type Times struct {
+	// Call bounds one call, one minute. A write holds its answer until it is
+	// done, for some types.
+	Call time.Duration
+	// Operation bounds a write with all its polls, 20 minutes.
+	Operation time.Duration
+	// Poll is the wait before a poll where the service asks for none, 1 s.
+	Poll time.Duration
+	// Retry is the wait before a read is sent again, 250 ms, and doubles.
+	Retry time.Duration
+	// LongestRetry is the longest wait of a read that the service may ask for
+	// when it is not available, 10 s: a longer one is left to the pass.
+	LongestRetry time.Duration
+}
+
+func (t Times) withDefaults() Times {
+	set := func(d *time.Duration, to time.Duration) {
+		if *d == 0 {
+			*d = to
+		}
+	}
+	set(&t.Call, time.Minute)
+	set(&t.Operation, 20*time.Minute)
+	set(&t.Poll, time.Second)
+	set(&t.Retry, 250*time.Millisecond)
+	set(&t.LongestRetry, 10*time.Second)
+	return t
+}
