@@ -123,6 +123,8 @@ func readSite(ctx context.Context, client kubernetes.Interface, from source) (*s
 		if err != nil {
 			return nil, fmt.Errorf("ConfigMap %s/%s: %w", cm.Namespace, cm.Name, err)
 		}
+		// The name is what a speaker cannot choose.
+		state.Node = strings.TrimPrefix(cm.Name, speaker.StateName(""))
 		s.states[state.Node] = state
 	}
 	return s, nil

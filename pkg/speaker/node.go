@@ -10,6 +10,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // Taints that say that a node leaves.
@@ -34,6 +35,7 @@ type Node struct {
 	Name string
 	// Known is false when there is no such Node object.
 	Known  bool
+	UID    types.UID
 	Labels labels.Set
 	// Addrs are its InternalIPs, in the Node's order.
 	Addrs []netip.Addr
@@ -58,6 +60,7 @@ func NodeFrom(name string, obj *v1.Node) Node {
 	n := Node{
 		Name:     name,
 		Known:    true,
+		UID:      obj.UID,
 		Labels:   labels.Set(obj.Labels),
 		Cordoned: obj.Spec.Unschedulable,
 		Leaving:  leaving(obj),

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // Labels and key of the state object: one ConfigMap per node in the namespace
@@ -14,8 +16,6 @@ const (
 	// LabelComponent has the value ComponentSpeaker on state objects.
 	LabelComponent   = "fairlead.dev/component"
 	ComponentSpeaker = "speaker"
-	// LabelNode is the node that the object is about.
-	LabelNode = "fairlead.dev/node"
 	// StateKey is the key of the ConfigMap that holds the NodeState.
 	StateKey = "state.json"
 )
@@ -26,6 +26,9 @@ func StateName(node string) string { return "speaker-" + node }
 // NodeState is what a node's speaker says about itself in its state object.
 type NodeState struct {
 	Node string `json:"node"`
+	// NodeUID is that of the Node object, which owns the state object: it is
+	// deleted with it. Empty while there was none.
+	NodeUID types.UID `json:"nodeUID,omitempty"`
 	// Phase is Serving, Holding, Draining or Drained, see Phase.
 	Phase string `json:"phase"`
 	// Since is when the phase began; for a leaving node, when it began to leave.

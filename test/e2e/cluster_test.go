@@ -151,7 +151,7 @@ func stateOf(node string) *v1.ConfigMap {
 	return &v1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: system, Name: "speaker-" + node,
-			Labels: map[string]string{"fairlead.dev/component": "speaker", "fairlead.dev/node": node},
+			Labels: map[string]string{"fairlead.dev/component": "speaker"},
 		},
 		Data: map[string]string{"state.json": "{}"},
 	}

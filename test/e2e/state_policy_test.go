@@ -57,10 +57,6 @@ func writesItsOwnAlone(t *testing.T, c *cluster) {
 	}
 	generated := stateOf("node-a")
 	generated.Name, generated.GenerateName = "", "speaker-node-"
-	mislabeled := stateOf("node-a")
-	mislabeled.Labels["fairlead.dev/node"] = "node-b"
-	bare := stateOf("node-a")
-	bare.Labels = nil
 	for _, tc := range []struct {
 		name string
 		err  error
@@ -71,8 +67,6 @@ func writesItsOwnAlone(t *testing.T, c *cluster) {
 		{"update the cloud-config", update(named(config)), "alone, not " + config},
 		{"create a foreign ConfigMap", create(named("fresh")), "alone, not fresh"},
 		{"create with a generated name", create(generated), "alone, not speaker-node-"},
-		{"pose as another node by a label", update(mislabeled), "the label fairlead.dev/node must be node-a"},
-		{"drop the label", update(bare), "the label fairlead.dev/node must be node-a"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if err := refusedBy(tc.err, statePolicy); err != nil {

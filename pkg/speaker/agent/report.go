@@ -33,6 +33,7 @@ func (l *loop) state() speaker.NodeState {
 	l.restored = l.restored || l.life.Phase == speaker.Serving
 	out := speaker.NodeState{
 		Node:      l.agent.opts.Node,
+		NodeUID:   l.node.UID,
 		Phase:     l.life.Phase.String(),
 		Since:     stamp(l.life.Since),
 		Marked:    l.view.Marked(),

@@ -169,12 +169,12 @@ func (w *stateWriter) write(ctx context.Context, s speaker.NodeState) error {
 	want := &v1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: speaker.StateName(w.node), Namespace: w.namespace,
-			Labels: map[string]string{
-				speaker.LabelComponent: speaker.ComponentSpeaker,
-				speaker.LabelNode:      w.node,
-			},
+			Labels: map[string]string{speaker.LabelComponent: speaker.ComponentSpeaker},
 		},
 		Data: map[string]string{speaker.StateKey: data},
+	}
+	if s.NodeUID != "" {
+		want.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: w.node, UID: s.NodeUID}}
 	}
 	err = w.client.UpdateConfigMap(ctx, want)
 	if apierrors.IsNotFound(err) {
@@ -213,7 +213,7 @@ func equalState(a, b speaker.NodeState, c comparison) bool {
 			return false
 		}
 	}
-	return a.Node == b.Node && a.Phase == b.Phase && a.Since.Equal(b.Since) && a.Marked == b.Marked &&
+	return a.Node == b.Node && a.NodeUID == b.NodeUID && a.Phase == b.Phase && a.Since.Equal(b.Since) && a.Marked == b.Marked &&
 		a.Reason == b.Reason && a.Message == b.Message && a.BootID == b.BootID &&
 		a.Announced == b.Announced && a.Stopped.Equal(b.Stopped) && a.Version == b.Version
 }

@@ -10,6 +10,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/fairlead/fairlead/pkg/speaker"
 )
@@ -18,6 +19,7 @@ import (
 type slowAPI struct {
 	API
 	writes []speaker.NodeState
+	owners []metav1.OwnerReference // of the last write
 	update func(ctx context.Context) error
 }
 
@@ -27,6 +29,7 @@ func (a *slowAPI) UpdateConfigMap(ctx context.Context, m *v1.ConfigMap) error {
 			return err
 		}
 	}
+	a.owners = m.OwnerReferences
 	s, err := speaker.ParseState(m.Data[speaker.StateKey])
 	if err == nil {
 		a.writes = append(a.writes, s)
@@ -128,6 +131,28 @@ func TestStateIsReadHoweverLongItTakes(t *testing.T) {
 		got, err := readState(t.Context(), Options{Client: &deafAPI{failures: 50}, Node: "node-a", Namespace: "ns"})
 		if err != nil || got.Node != "node-a" {
 			t.Errorf("got %v, %v: want the state, after 50 failures", got, err)
+		}
+	})
+}
+
+func TestStateBelongsToItsNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := &slowAPI{}
+		w := newStateWriter(Options{Client: api, Node: "node-a", Namespace: "ns"})
+		stop := w.start(t.Context())
+		defer stop()
+		s := stateWith("Up", 0)
+		w.set(s)
+		synctest.Wait()
+		if len(api.owners) != 0 {
+			t.Errorf("owned by %v, though no Node is known", api.owners)
+		}
+		s.NodeUID = "uid-1"
+		w.set(s)
+		synctest.Wait()
+		want := metav1.OwnerReference{APIVersion: "v1", Kind: "Node", Name: "node-a", UID: "uid-1"}
+		if len(api.owners) != 1 || api.owners[0] != want {
+			t.Errorf("owned by %v, want %v", api.owners, want)
 		}
 	})
 }
