@@ -53,6 +53,7 @@ type account struct {
 	// tenant also, unless that is empty.
 	credential func(tenant, also string) (azcore.TokenCredential, error)
 	oneTenant  bool // it cannot be of another tenant
+	local      bool // a program of this machine gives the tokens
 }
 
 // The variables that workload identity sets in a Pod, and that count over the
@@ -124,7 +125,7 @@ func allow(also string) []string {
 
 func (a *accounts) cli() account {
 	return account{
-		what: "the account of the Azure CLI", tenant: a.tenant,
+		what: "the account of the Azure CLI", tenant: a.tenant, local: true,
 		credential: func(tenant, also string) (azcore.TokenCredential, error) {
 			return azidentity.NewAzureCLICredential(&azidentity.AzureCLICredentialOptions{
 				TenantID: tenant, AdditionallyAllowedTenants: allow(also),

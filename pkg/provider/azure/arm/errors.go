@@ -81,7 +81,7 @@ func (c *Client) refusal(r request, err error) error {
 // withoutAnswer is for calls that the service did not answer.
 func (c *Client) withoutAnswer(r request, err error) error {
 	if isCredentialError(err) {
-		return credentialRefusal(fmt.Sprintf("%s %s", r.verb(), r.target), err)
+		return credentialRefusal(fmt.Sprintf("%s %s", r.verb(), r.target), err, plan.Transient)
 	}
 	text := fmt.Sprintf("%s %s: no answer from %s: %s", r.verb(), r.target, c.endpoint.Host, rootText(err))
 	if errors.Is(err, context.DeadlineExceeded) {

@@ -67,8 +67,8 @@ func FromConfig(ctx context.Context, conf *cloudconfig.Azure, s Setup) (*Client,
 		return nil, &plan.Error{Kind: plan.Invalid, Reason: reasonCredentials, Err: err}
 	}
 	for _, who := range []Identity{o.Identity, o.Network} {
-		if err := who.check(ctx, where, acc.what); err != nil {
-			return nil, err
+		if err := who.check(ctx, where); err != nil {
+			return nil, acc.refusal(err)
 		}
 	}
 	c, err := New(o)
@@ -116,19 +116,30 @@ func (acc account) identities(o *Options, conf *cloudconfig.Azure) error {
 }
 
 // check asks for a token.
-func (i Identity) check(ctx context.Context, where Cloud, what string) error {
+func (i Identity) check(ctx context.Context, where Cloud) error {
 	if i.Credential == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
 	defer cancel()
 	for _, tenant := range append([]string{""}, i.AuxiliaryTenants...) {
-		_, err := i.Credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{where.scope()}, TenantID: tenant})
-		if err != nil {
-			return credentialRefusal("sign in to Azure with "+what, err)
+		// As the pipeline asks, which then finds the same token.
+		ask := policy.TokenRequestOptions{Scopes: []string{where.scope()}, TenantID: tenant, EnableCAE: true}
+		if _, err := i.Credential.GetToken(ctx, ask); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// refusal says why there is no token. A program of this machine that gives none
+// has no answer to wait for.
+func (acc account) refusal(err error) error {
+	otherwise := plan.Transient
+	if acc.local {
+		otherwise = plan.Denied
+	}
+	return credentialRefusal("sign in to Azure with "+acc.what, err, otherwise)
 }
 
 // isCredentialError reports whether a call ended before it was sent, for want
@@ -145,9 +156,9 @@ func isCredentialError(err error) bool {
 }
 
 // credentialRefusal says why there is no token. What the authority refuses must
-// be corrected; else it did not answer.
-func credentialRefusal(what string, err error) error {
-	e := &plan.Error{Kind: plan.Transient, Reason: reasonCredentials}
+// be corrected; otherwise says what it is when there was no answer.
+func credentialRefusal(what string, err error, otherwise plan.Kind) error {
+	e := &plan.Error{Kind: otherwise, Reason: reasonCredentials}
 	said, cure := rootText(err), ""
 	failed, ok := errors.AsType[*azidentity.AuthenticationFailedError](err)
 	switch {
@@ -159,7 +170,7 @@ func credentialRefusal(what string, err error) error {
 	case !ok && isCredentialError(err):
 		e.Kind = plan.Denied
 	}
-	text := strings.Join(strings.Fields(said), " ")
+	text, _, _ := strings.Cut(strings.Join(strings.Fields(said), " "), ". To troubleshoot")
 	e.Err = &sentenceError{fmt.Sprintf("%s: %s: no token: %s%s", what, e.Kind, text, cure), err}
 	return e
 }
