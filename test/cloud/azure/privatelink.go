@@ -56,11 +56,11 @@ func (w *write) dropConnection(props object) {
 func (w *write) checkServedFrontends(props object) *refusal {
 	list := elements(props, "loadBalancerFrontendIpConfigurations")
 	if len(list) == 0 {
-		return bad("PrivateLinkServiceWithoutFrontend", "Private link service %s names no frontend.", w.id.path)
+		return bad("PrivateLinkServiceWithoutFrontend", "Private link service %s names no frontend.", w.resourceID())
 	}
 	for _, f := range list {
 		id := text(f, "id")
-		if refused := w.cloud.settled(id, w.id.path); refused != nil {
+		if refused := w.cloud.settled(id, w.resourceID()); refused != nil {
 			return refused
 		}
 		lb := w.cloud.find(id)
@@ -68,7 +68,7 @@ func (w *write) checkServedFrontends(props object) *refusal {
 			return bad("PrivateLinkServiceNeedsStandardLoadBalancer", "Load balancer %s is not of Standard sku.", lb.id)
 		}
 		for _, by := range w.cloud.index.from(id, linkFrontend) {
-			if !strings.EqualFold(by, w.id.path) {
+			if !strings.EqualFold(by, w.resourceID()) {
 				return bad("PrivateLinkServiceFrontendInUse", "Frontend %s is in use by private link service %s.", id, by)
 			}
 		}
@@ -76,7 +76,7 @@ func (w *write) checkServedFrontends(props object) *refusal {
 			p := child(rule, "properties")
 			if strings.EqualFold(reference(p, "frontendIPConfiguration"), id) && isTrue(p, "enableFloatingIP") && public(lb.doc) {
 				return bad("PrivateLinkServiceNotSupportedWithFloatingIP",
-					"Private link service %s: rule %s of its public frontend has floating IP.", w.id.path, text(rule, "id"))
+					"Private link service %s: rule %s of its public frontend has floating IP.", w.resourceID(), text(rule, "id"))
 			}
 		}
 	}
@@ -92,7 +92,7 @@ func (w *write) placePrivateLink(props object) *refusal {
 	list := elements(props, "ipConfigurations")
 	if len(list) == 0 || len(list) > maxPrivateLinkIPs {
 		return bad("PrivateLinkServiceInvalidIPConfigurationCount",
-			"Private link service %s has %d IP configurations; 1 to %d are allowed.", w.id.path, len(list), maxPrivateLinkIPs)
+			"Private link service %s has %d IP configurations; 1 to %d are allowed.", w.resourceID(), len(list), maxPrivateLinkIPs)
 	}
 	taken := map[netip.Addr]bool{}
 	for _, config := range list {
@@ -107,7 +107,7 @@ func (w *write) placePrivateLink(props object) *refusal {
 		if text(w.cloud.findChild(subnet), "properties", "privateLinkServiceNetworkPolicies") != "Disabled" {
 			return bad("PrivateLinkServiceCannotBeCreatedInSubnetThatHasNetworkPoliciesEnabled",
 				"Private link service %s cannot be created in a subnet %s since it has private link service "+
-					"network policies enabled.", w.id.path, subnet)
+					"network policies enabled.", w.resourceID(), subnet)
 		}
 		place := placement{holder: id, subnet: subnet, taken: taken}
 		before := child(w.priorChild("ipConfigurations", text(config, "name")), "properties")
