@@ -345,3 +345,36 @@ func TestEnsureOfAServiceBeingDeletedIsAnsweredEmpty(t *testing.T) {
 		}
 	})
 }
+
+// Trap 14: the health check of a Local Service goes on saying yes on a node that
+// the autoscaler is about to delete, so load balancers must leave it by its
+// taint.
+func TestNodeThatTheAutoscalerDeletesIsNoTarget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud()
+		r := start(t, c)
+		stays := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: v1.NodeSpec{ProviderID: "metal://a"}}
+		goes := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: "b"}, Spec: v1.NodeSpec{ProviderID: "metal://b"}}
+		for _, n := range []*v1.Node{stays, goes} {
+			if err := r.nodes.Add(n); err != nil {
+				t.Fatal(err)
+			}
+		}
+		svc := r.putMany(t, 1)
+		r.ensureAll(t, svc)
+		if got := c.parts[keyOf(svc[0].Name)]; got != "port 1 to 2 nodes" {
+			t.Fatalf("served as %q", got)
+		}
+		tainted := goes.DeepCopy()
+		tainted.Spec.Taints = []v1.Taint{{Key: "ToBeDeletedByClusterAutoscaler", Effect: v1.TaintEffectNoSchedule}}
+		if err := r.nodes.Update(tainted); err != nil {
+			t.Fatal(err)
+		}
+		r.NodeHandler().OnUpdate(goes, tainted)
+		time.Sleep(nodeWindow + time.Millisecond) //nolint:forbidigo // the bubble's clock
+		synctest.Wait()
+		if got := c.parts[keyOf(svc[0].Name)]; got != "port 1 to 1 nodes" {
+			t.Errorf("served as %q, want the node left out", got)
+		}
+	})
+}
