@@ -90,6 +90,26 @@ func TestFiveHundredNodes(t *testing.T) {
 	}
 }
 
+func TestInstancesWithPublicAddresses(t *testing.T) {
+	r := newRig(t, Options{})
+	if err := r.cloud.Edit(r.set, func(doc map[string]any) {
+		ip := elements(child(networkConfigs(doc)[0], "properties"), "ipConfigurations")[0]
+		properties(ip)[publicConfigField] = object{"name": "own"}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.cloud.Scale(r.set, 4); err != nil {
+		t.Fatal(err)
+	}
+	ips := elements(r.send(http.MethodGet, r.set+"/publicIPAddresses", nil).doc(t), "value")
+	nic := r.send(http.MethodGet, r.instance(3)+"/networkInterfaces/nodepool1", nil).doc(t)
+	at := elements(properties(nic), "ipConfigurations")[0]
+	if len(ips) != 1 || text(ips[0], "properties", "ipAddress") == "" ||
+		text(ips[0], "id") != reference(properties(at), "publicIPAddress") {
+		t.Errorf("public IPs %v, interface %v", ips, nic)
+	}
+}
+
 func TestThrottling(t *testing.T) {
 	r := newRig(t, Options{Throttle: Throttle{Writes: Bucket{Size: 2, Refill: 0.1}}})
 	for i := range 3 {

@@ -3,6 +3,7 @@
 package azuresim
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -135,6 +136,7 @@ func (c *Cloud) leave(call *Call, a *answer) {
 	defer c.mu.Unlock()
 	c.remaining(call, a)
 	if !a.hangup {
+		a.header.Set("x-ms-request-id", fmt.Sprintf("00000000-0000-4000-a000-%012x", call.Seq))
 		call.Status, call.Code = a.status, a.code
 	}
 	call.Took = time.Since(call.Arrived)

@@ -3,7 +3,6 @@
 package azuresim
 
 import (
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -130,7 +129,7 @@ func (c *Cloud) SetLatency(l Latencies) {
 }
 
 // SetFault sets the function that spoils calls: it is asked about each call
-// once, before anything else is done, and nil is no fault. It may be called from
+// of Resource Manager once, before anything else is done, and nil is no fault. It may be called from
 // many goroutines at once. A nil function ends all faults.
 func (c *Cloud) SetFault(fault func(Call) *Fault) {
 	c.mu.Lock()
@@ -158,14 +157,14 @@ func (c *Cloud) AddGroup(name string) {
 // LoadBalancers and one name for each of its parts.
 func (c *Cloud) ID(group, typeName string, names ...string) string {
 	namespace, rest, _ := strings.Cut(typeName, "/")
-	id := fmt.Sprintf("/subscriptions/%s/resourceGroups/%s/providers/%s", c.subscription, group, namespace)
+	parts := []string{"/subscriptions", c.subscription, "resourceGroups", group, "providers", namespace}
 	for i, part := range strings.Split(rest, "/") {
-		id += "/" + part
+		parts = append(parts, part)
 		if i < len(names) {
-			id += "/" + names[i]
+			parts = append(parts, names[i])
 		}
 	}
-	return id
+	return strings.Join(parts, "/")
 }
 
 // ServeHTTP implements [http.Handler].

@@ -24,4 +24,4 @@
 // Calls counts what was asked. SetFault refuses or cuts chosen calls, and SetHook runs
 // code before and after each write is committed. State and Normalise compare
 // the ends of two runs.
-package azuresim // import "github.com/fairlead/fairlead/test/cloud/azure"
+package azuresim

@@ -153,11 +153,3 @@ func orDefault(o object, name string, value any) {
 		o[name] = value
 	}
 }
-
-func toAny(list []string) []any {
-	out := make([]any, len(list))
-	for i, s := range list {
-		out[i] = s
-	}
-	return out
-}

@@ -39,7 +39,7 @@ func connect(t *testing.T, c *Cloud) client {
 // version is the api-version of a path.
 func version(path string) string {
 	switch {
-	case strings.Contains(path, "Microsoft.Compute") && strings.Contains(path, "networkInterfaces"):
+	case strings.Contains(path, "Microsoft.Compute") && (strings.Contains(path, "networkInterfaces") || strings.Contains(path, "publicIPAddresses")):
 		return scaleSetVersion
 	case strings.Contains(path, "Microsoft.Compute"):
 		return computeVersion

@@ -38,8 +38,6 @@ type kind struct {
 	inUse func(*Cloud, *resource) *refusal
 }
 
-func (k *kind) takes(method string) bool { return strings.Contains(k.verbs, method) }
-
 func (k *kind) compute() bool { return strings.HasPrefix(k.name, "Microsoft.Compute/") }
 
 const (

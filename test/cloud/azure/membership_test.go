@@ -3,6 +3,7 @@
 package azuresim
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -119,6 +120,30 @@ func TestMembershipRefuses(t *testing.T) {
 				t.Errorf("model: %d %s", got.status, got.body)
 			}
 		})
+	}
+}
+
+func TestThreeHundredRulesWhereAPoolHasMembers(t *testing.T) {
+	r := newRig(t, Options{})
+	doc := r.stored(t, r.lb())
+	for i := range 300 {
+		add(doc, "loadBalancingRules", r.rule(lbName, fmt.Sprintf("x%d", i), 1000+i))
+	}
+	if got := r.send(http.MethodPut, r.lb(), doc); got.status != http.StatusOK {
+		t.Fatalf("301 rules and no members: %d %s", got.status, got.body)
+	}
+	set := r.stored(t, r.set)
+	join(networkConfigs(set), r.pool(lbName))
+	if got := r.send(http.MethodPut, r.set, set); got.code() != "RuleLimitPerNetworkInterfaceReached" {
+		t.Errorf("a member joins 301 rules: %d %s", got.status, got.body)
+	}
+	list, _ := properties(doc)["loadBalancingRules"].([]any)
+	properties(doc)["loadBalancingRules"] = list[:300]
+	r.must(t, r.lb(), doc)
+	r.fill(t, r.pool(lbName))
+	properties(doc)["loadBalancingRules"] = list
+	if got := r.send(http.MethodPut, r.lb(), doc); got.code() != "RuleLimitPerNetworkInterfaceReached" {
+		t.Errorf("301 rules for members: %d %s", got.status, got.body)
 	}
 }
 

@@ -118,7 +118,7 @@ func completePublicIP(c *Cloud, r *resource) {
 		}
 		return
 	}
-	props["ipAddress"] = c.nextPublic(text(props, "publicIPAddressVersion") == "IPv6").String()
+	props["ipAddress"] = c.nextPublic(text(props, "publicIPAddressVersion")).String()
 }
 
 // publicAddresses are all addresses that public IPs have.
@@ -134,9 +134,9 @@ func (c *Cloud) publicAddresses() map[string]bool {
 
 // nextPublic is the next free address outside of prefixes. One that was given
 // up is not given again soon.
-func (c *Cloud) nextPublic(v6 bool) netip.Addr {
+func (c *Cloud) nextPublic(version string) netip.Addr {
 	at := &c.lastPublic
-	if v6 {
+	if version == "IPv6" {
 		at = &c.lastPublic6
 	}
 	used := c.publicAddresses()

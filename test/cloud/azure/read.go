@@ -27,7 +27,7 @@ func (c *Cloud) serveRead(r *http.Request, t target) *answer {
 	query := r.URL.Query()
 	switch {
 	case t.nics:
-		return c.readScaleSetNICs(r, t.id)
+		return c.readScaleSetNetwork(r, t.id)
 	case t.array != "" && t.id.collection():
 		return c.listChildren(r, t)
 	case t.array != "":

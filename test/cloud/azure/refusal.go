@@ -5,6 +5,7 @@ package azuresim
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -104,9 +105,7 @@ func (a *answer) write(w http.ResponseWriter) {
 	if a.hangup {
 		panic(http.ErrAbortHandler)
 	}
-	for name, values := range a.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), a.header)
 	w.WriteHeader(a.status)
 	_, _ = w.Write(a.body) // the client may be gone, which is its affair
 }

@@ -16,6 +16,9 @@ import (
 // not have it, and no client may read it.
 const addressesField = "simPrivateIPAddresses"
 
+// publicAddressesField is the same for public addresses.
+const publicAddressesField = "simPublicIPAddresses"
+
 // networkConfigs are the interface configurations of a scale set's model.
 func networkConfigs(doc object) []object {
 	return elements(child(doc, "properties", "virtualMachineProfile", "networkProfile"), "networkInterfaceConfigurations")
@@ -164,7 +167,7 @@ func (c *Cloud) addInstance(set *resource, n int) *resource {
 // placeInstance gives the IP configurations of an instance their addresses. One
 // whose subnet is full has none.
 func (c *Cloud) placeInstance(doc object) {
-	addresses := object{}
+	addresses, publics := object{}, object{}
 	for _, config := range instanceConfigs(doc) {
 		for _, ip := range elements(child(config, "properties"), "ipConfigurations") {
 			p := child(ip, "properties")
@@ -172,12 +175,19 @@ func (c *Cloud) placeInstance(doc object) {
 				holder: configID(text(doc, "id"), config, ip), subnet: reference(p, "subnet"),
 				v6: text(p, "privateIPAddressVersion") == "IPv6",
 			})
+			name := text(config, "name") + "/" + text(ip, "name")
 			if refused == nil {
-				addresses[text(config, "name")+"/"+text(ip, "name")] = addr.String()
+				addresses[name] = addr.String()
+			}
+			if child(p, publicConfigField) != nil {
+				publics[name] = c.nextPublic("IPv4").String()
 			}
 		}
 	}
 	doc[addressesField] = addresses
+	if len(publics) > 0 {
+		doc[publicAddressesField] = publics
+	}
 }
 
 // configID is the id of an IP configuration of an instance.

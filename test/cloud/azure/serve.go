@@ -82,8 +82,7 @@ func (c *Cloud) target(r *http.Request, id resourceID) (target, *refusal) {
 	switch {
 	case t.kind != nil:
 		version, verbs = t.kind.version, t.kind.verbs
-	case strings.EqualFold(id.namespace, "Microsoft.Compute") && len(id.types) > 1 &&
-		strings.EqualFold(id.types[len(id.types)-1], "networkInterfaces"):
+	case ofScaleSet(id):
 		t.nics, version, verbs = true, scaleSetVersion, readOnly
 	case len(id.types) > 1 && r.Method == http.MethodPost && id.collection():
 		t = c.actionTarget(id)

@@ -18,7 +18,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
+	azuresim "github.com/fairlead/fairlead/test/cloud/azure" //nolint:depguard // this command is no part of the product
 )
 
 func main() {
@@ -27,7 +27,7 @@ func main() {
 	stop()
 	if err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "azuresim:", err)
-		os.Exit(1)
+		os.Exit(1) //nolint:forbidigo // this is main
 	}
 }
 
@@ -104,7 +104,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err := server.Close(); err != nil {
 		return err
 	}
-	<-done
+	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
 	return save(cloud, s.state)
 }
 
@@ -127,7 +129,7 @@ func fill(cloud *azuresim.Cloud, s settings) error {
 
 // load reads a list of resources, plain or as a golden state has it.
 func load(file string) ([]json.RawMessage, error) {
-	data, err := os.ReadFile(file) //nolint:gosec // the user names the file to read
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
