@@ -14,6 +14,7 @@ const (
 	SecurityGroups     = "Microsoft.Network/networkSecurityGroups"
 	VirtualNetworks    = "Microsoft.Network/virtualNetworks"
 	PrivateLinks       = "Microsoft.Network/privateLinkServices"
+	RouteTables        = "Microsoft.Network/routeTables"
 	collectionTemplate = "/subscriptions/%s/resourceGroups/%s/providers/%s"
 )
 
