@@ -174,10 +174,42 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+func TestOperationThatFails(t *testing.T) {
+	r := newRig(t, Options{})
+	r.cloud.SetFault(func(call Call) *Fault {
+		if call.Kind == Write && call.ID == r.ip("new") && call.Write == 1 {
+			return &Fault{When: AtEnd, Status: 500, Code: "InternalServerError", Message: "It broke."}
+		}
+		return nil
+	})
+	slow(r, 20*time.Millisecond)
+	put := r.send(http.MethodPut, r.ip("new"), publicIP())
+	poll := put.header.Get("Azure-AsyncOperation")
+	got := r.eventually(t, poll, func(p response) bool { return text(p.doc(t), "status") != "InProgress" })
+	if text(got.doc(t), "status") != failed || got.code() != "InternalServerError" {
+		t.Errorf("poll: %s", got.body)
+	}
+	slow(r, 0)
+	lb := r.stored(t, r.lb())
+	add(lb, "frontendIPConfigurations", frontend("f2", "publicIPAddress", r.ip("new")))
+	if got := r.send(http.MethodPut, r.lb(), lb); got.code() != "ReferencedResourceNotProvisioned" {
+		t.Errorf("a frontend on a failed IP: %d %s", got.status, got.body)
+	}
+	if got := r.send(http.MethodPut, r.ip("new"), publicIP()); state(got.doc(t)) != succeeded {
+		t.Errorf("the second PUT: %d %s", got.status, got.body)
+	}
+	if got := r.send(http.MethodPut, r.lb(), lb); got.status != http.StatusOK {
+		t.Errorf("a frontend on the IP: %d %s", got.status, got.body)
+	}
+}
+
 func TestHookSeesBothSidesOfACommit(t *testing.T) {
 	r := newRig(t, Options{})
 	seen := map[Moment]bool{}
+	var mu sync.Mutex
 	r.cloud.SetHook(func(moment Moment, call Call) Verdict {
+		mu.Lock()
+		defer mu.Unlock()
 		_, there := r.cloud.Get(call.ID)
 		if there == (moment == BeforeCommit) {
 			t.Errorf("moment %d: there is %v", moment, there)
@@ -191,6 +223,8 @@ func TestHookSeesBothSidesOfACommit(t *testing.T) {
 	if _, err := r.try(http.MethodPut, r.ip("new"), publicIP()); err == nil {
 		t.Error("the connection was not cut")
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if !seen[BeforeCommit] || !seen[AfterCommit] {
 		t.Errorf("moments %v", seen)
 	}

@@ -11,10 +11,12 @@ type When uint8
 const (
 	Before When = iota + 1 // nothing is done
 	After                  // all is done, and the client does not hear of it
+	AtEnd                  // a write is accepted, and its operation fails
 )
 
 // Fault spoils one call. With Status 0 the connection is closed without an
-// answer, else the answer is an error of that status and code.
+// answer, else the answer is an error of that status and code. AtEnd the
+// document stands, in state Failed, and the operation says Failed with the code.
 type Fault struct {
 	When    When
 	Status  int
@@ -63,15 +65,27 @@ const (
 	HangUp          // close the connection; before the commit, do not write either
 )
 
-// faultFor asks for the fault of a call.
-func (c *Cloud) faultFor(call Call) *Fault {
-	c.mu.Lock()
-	fault := c.fault
-	c.mu.Unlock()
-	if fault == nil {
-		return nil
+// failing is the call's fault when that strikes at the end of its operation.
+func (call *Call) failing() *Fault {
+	if call.fault != nil && call.fault.When == AtEnd {
+		return call.fault
 	}
-	return fault(call)
+	return nil
+}
+
+// chooseFault asks for the fault of a call, with no lock held: the function may
+// ask the cloud.
+func (c *Cloud) chooseFault(call *Call) {
+	c.mu.Lock()
+	choose := c.fault
+	c.mu.Unlock()
+	if choose == nil {
+		return
+	}
+	fault := choose(*call)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	call.fault = fault
 }
 
 // hooked runs the hook and reports whether the call goes on.

@@ -85,6 +85,7 @@ func (cl client) try(method, url string, body any, headers ...string) (response,
 		return response{}, err
 	}
 	request.Header.Set("Authorization", "Bearer token")
+	request.Header.Set("Content-Type", "application/json")
 	for i := 0; i+1 < len(headers); i += 2 {
 		request.Header.Set(headers[i], headers[i+1])
 	}

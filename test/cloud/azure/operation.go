@@ -26,6 +26,7 @@ type operation struct {
 	// is then the operation's last call.
 	awaitsGet bool
 	result    []byte // answer of an action
+	fault     *Fault // it fails at its end
 }
 
 func (op *operation) ended() bool { return op.status != "" }
@@ -39,7 +40,7 @@ func (c *Cloud) begin(w *write, r *resource) *operation {
 	verb := strings.ToUpper(w.method[:1]) + strings.ToLower(w.method[1:])
 	op := &operation{
 		id: c.guid(), name: verb + word + "Operation", method: w.method, target: r, kind: w.call.Type,
-		path: key(w.id.path), done: make(chan struct{}),
+		path: key(w.id.path), fault: w.call.failing(), done: make(chan struct{}),
 		due: time.Now().Add(c.latency.of(w.method, w.call.Type)),
 	}
 	if r.op != nil {
@@ -69,6 +70,13 @@ func (op *operation) end(status string) {
 func (c *Cloud) finish(op *operation) {
 	r := op.target
 	r.op = nil
+	if op.fault != nil {
+		op.failed = refuse(op.fault.Status, op.fault.Code, "%s", op.fault.Message)
+		setState(r, failed)
+		c.touch(r)
+		op.end(failed)
+		return
+	}
 	if op.method == http.MethodDelete && r.state() == deleting {
 		c.leavePools(goneFrom(r.doc, nil))
 		c.remove(r)

@@ -24,6 +24,9 @@ func (w *write) begin(data []byte) *refusal {
 		return refused
 	}
 	w.body = body
+	if !w.kind.compute() {
+		idsOnly(body)
+	}
 	if w.childArray != "" {
 		return w.beginChild()
 	}
@@ -36,6 +39,29 @@ func (w *write) begin(data []byte) *refusal {
 	}
 	w.fill()
 	return nil
+}
+
+// idsOnly cuts references down to their ids, as the server does.
+func idsOnly(value any) {
+	switch v := value.(type) {
+	case object:
+		for name, field := range v {
+			o, _ := field.(object)
+			switch name {
+			case "publicIPAddress", "publicIPPrefix", "subnet", "virtualNetwork", "networkSecurityGroup", "routeTable",
+				"probe", "backendAddressPool", "frontendIPConfiguration":
+				if id := text(v, name, "id"); o != nil && id != "" {
+					v[name] = object{"id": id}
+					continue
+				}
+			}
+			idsOnly(field)
+		}
+	case []any:
+		for _, e := range v {
+			idsOnly(e)
+		}
+	}
 }
 
 // checkBody refuses a body that is not an object of the resource in the path.

@@ -3,6 +3,7 @@
 package azuresim
 
 import (
+	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -27,11 +28,14 @@ func (c *Cloud) settled(id, by string) *refusal {
 	if r.state() == deleting {
 		doing = "Delete"
 	}
-	return refuse(http.StatusTooManyRequests, "RetryableError", "A retryable error occurred.").because(
-		"ReferencedResourceNotProvisioned",
-		"Cannot proceed with operation because resource %s used by resource %s is not in Succeeded state. "+
-			"Resource is in %s state and the last operation that updated/is updating the resource is %s%sOperation.",
+	why := fmt.Sprintf("Cannot proceed with operation because resource %s used by resource %s is not in Succeeded state. "+
+		"Resource is in %s state and the last operation that updated/is updating the resource is %s%sOperation.",
 		r.id, by, r.state(), doing, r.kind.operation)
+	if r.state() == failed {
+		return bad("ReferencedResourceNotProvisioned", "%s", why)
+	}
+	return refuse(http.StatusTooManyRequests, "RetryableError", "A retryable error occurred.").because(
+		"ReferencedResourceNotProvisioned", "%s", why)
 }
 
 // local gives the element of the document itself that an id names.

@@ -22,7 +22,7 @@ func (c *Cloud) serve(r *http.Request, call *Call) *answer {
 		a.header.Set("WWW-Authenticate", `Bearer authorization_uri="https://login.microsoftonline.com/", error="invalid_token"`)
 		return a
 	}
-	call.fault = c.faultFor(*call)
+	c.chooseFault(call)
 	if call.fault != nil && call.fault.When == Before {
 		return call.fault.answer()
 	}
@@ -30,7 +30,7 @@ func (c *Cloud) serve(r *http.Request, call *Call) *answer {
 		return refused.answer()
 	}
 	a := c.route(r, call)
-	if call.fault != nil && call.Kind != Write && a.status < http.StatusBadRequest {
+	if call.fault != nil && call.fault.When == After && call.Kind != Write && a.status < http.StatusBadRequest {
 		return call.fault.answer()
 	}
 	return a

@@ -15,6 +15,7 @@ const (
 	succeeded = "Succeeded"
 	updating  = "Updating"
 	deleting  = "Deleting"
+	failed    = "Failed"
 )
 
 // resource is one stored resource. doc is what a GET answers.

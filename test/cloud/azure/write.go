@@ -54,6 +54,11 @@ func (c *Cloud) serveWrite(r *http.Request, call *Call, t target) *answer {
 		return refuse(http.StatusRequestEntityTooLarge, "RequestContentTooLarge",
 			"The request content size exceeds the maximum size of 4 MB.").answer()
 	}
+	if len(data) > 0 && !strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
+		return refuse(http.StatusUnsupportedMediaType, "UnsupportedMediaType",
+			"The content media type '%s' is not supported. Only 'application/json' is supported.",
+			r.Header.Get("Content-Type")).answer()
+	}
 	if !c.hooked(BeforeCommit, call) {
 		return &answer{hangup: true}
 	}
@@ -74,7 +79,7 @@ func (c *Cloud) serveWrite(r *http.Request, call *Call, t target) *answer {
 	if !c.hooked(AfterCommit, call) {
 		return &answer{hangup: true}
 	}
-	if call.fault != nil {
+	if call.fault != nil && call.fault.When == After {
 		return call.fault.answer()
 	}
 	if a == nil {
@@ -171,7 +176,8 @@ func (w *write) precondition(header http.Header) *refusal {
 			"Etag provided in if-match header %s does not match etag %s of resource %s in NRP data store.",
 			match, current, w.id.path)
 	}
-	if w.prior != nil && w.method != http.MethodDelete && w.prior.state() == deleting {
+	whole := w.method == http.MethodDelete && w.childArray == ""
+	if w.prior != nil && !whole && w.prior.state() == deleting {
 		return refuse(http.StatusConflict, "AnotherOperationInProgress",
 			"Another operation on this or dependent resource is in progress: %s is being deleted.", w.prior.id)
 	}
