@@ -85,23 +85,10 @@ func choose(clouds []Cloud, name string) (Cloud, error) {
 	return Cloud{}, fmt.Errorf("--cloud-provider %q: must be one of %s", name, strings.Join(known, ", "))
 }
 
-// loadConfig reads the cloud-config.
-func (o *Options) loadConfig() (*cloudconfig.Config, error) {
-	file := o.KubeCloudShared.CloudProvider.CloudConfigFile
-	if file == "" {
-		return nil, errors.New("--cloud-config is empty: give the path of the cloud-config file")
-	}
-	conf, err := cloudconfig.Load(file)
-	if err != nil {
-		return nil, fmt.Errorf("--cloud-config %s: %w", file, err)
-	}
-	return conf, nil
-}
-
 // makeProvider makes the provider of the newest cloud-config and waits until
 // what it reads has been read. It lives until life ends; ctx bounds the wait.
 func (m *manager) makeProvider(ctx, life context.Context) (provider.Provider, *cloudconfig.Config, error) {
-	conf, err := m.opts.loadConfig()
+	conf, err := m.source.load(ctx)
 	if err != nil {
 		klog.FromContext(ctx).Error(err, "Using the cloud-config as it was at the start")
 		conf = m.conf
@@ -127,9 +114,8 @@ func (m *manager) makeProvider(ctx, life context.Context) (provider.Provider, *c
 // watchConfig applies the cloud-config whenever it changes. A file that cannot
 // be used at all changes nothing.
 func (m *manager) watchConfig(ctx context.Context, apply func(*cloudconfig.Config)) {
-	file := m.opts.KubeCloudShared.CloudProvider.CloudConfigFile
-	log := klog.FromContext(ctx).WithValues("file", file)
-	cloudconfig.Watch(ctx, file, func(conf *cloudconfig.Config, err error) {
+	log := klog.FromContext(ctx).WithValues("source", m.source.where())
+	m.source.watch(ctx, func(conf *cloudconfig.Config, err error) {
 		if err != nil {
 			log.Error(err, "The cloud-config cannot be used; the last good one goes on")
 			return
@@ -142,7 +128,7 @@ func (m *manager) watchConfig(ctx context.Context, apply func(*cloudconfig.Confi
 // watchDrift lets the engine follow the cloud-config. What is wrong with the
 // file is logged by watchConfig.
 func (l *leadership) watchDrift(ctx context.Context) {
-	cloudconfig.Watch(ctx, l.opts.KubeCloudShared.CloudProvider.CloudConfigFile, func(conf *cloudconfig.Config, err error) {
+	l.source.watch(ctx, func(conf *cloudconfig.Config, err error) {
 		if err == nil {
 			l.engine.SetDrift(conf.Drift)
 		}

@@ -49,6 +49,8 @@ type Options struct {
 	// MaxMissingNodesPercent is how many of all nodes the cloud may not know
 	// before none is deleted any more.
 	MaxMissingNodesPercent int
+	// Azure are the flags that are for Azure alone.
+	Azure AzureFlags
 }
 
 // NewOptions returns the options with our defaults.
@@ -77,6 +79,7 @@ func controllerNames() []string { return app.ControllerNames(app.DefaultInitFunc
 func (o *Options) flags() cliflag.NamedFlagSets {
 	sets := o.Flags(controllerNames(), app.ControllersDisabledByDefault.List(), names.CCMControllerAliases(),
 		app.AllWebhooks, app.DisabledByDefaultWebhooks)
+	o.Azure.add(sets.FlagSet("azure"))
 	fs := sets.FlagSet("fairlead")
 	fs.BoolVar(&o.DryRun, "dry-run", o.DryRun,
 		"Print what would be done for all Services, and again whenever that changes. Writes nothing to the cluster or the cloud and takes no lease.")
@@ -92,6 +95,7 @@ func (o *Options) config() (*config.CompletedConfig, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
+	o.dropNodeIPAM()
 	if o.DryRun {
 		o.SecureServing.BindPort = 0 // it may run beside the real one
 	}
@@ -105,6 +109,9 @@ func (o *Options) config() (*config.CompletedConfig, error) {
 
 func (o *Options) validate() error {
 	var errs []error
+	if err := o.Azure.validate(); err != nil {
+		errs = append(errs, err)
+	}
 	if p := o.MaxMissingNodesPercent; p < 0 || p > 100 {
 		errs = append(errs, fmt.Errorf("--max-missing-nodes-percent %d: must be 0 to 100", p))
 	}

@@ -41,6 +41,7 @@ type manager struct {
 	*config.CompletedConfig
 	opts     *Options
 	cloud    Cloud
+	source   source
 	conf     *cloudconfig.Config
 	clock    clock.WithTicker
 	writes   *writes
@@ -92,21 +93,29 @@ func newManager(ctx context.Context, opts *Options, clouds []Cloud) (*manager, e
 	if err != nil {
 		return nil, err
 	}
-	conf, err := opts.loadConfig()
+	from, err := opts.source()
 	if err != nil {
 		return nil, err
 	}
+	conf, err := from.load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	warnings := opts.azureWarnings()
 	c, err := opts.config()
 	if err != nil {
 		return nil, err
 	}
 	wall := clock.RealClock{}
 	m := &manager{
-		CompletedConfig: c, opts: opts, cloud: chosen, conf: conf, clock: wall,
+		CompletedConfig: c, opts: opts, cloud: chosen, source: from, conf: conf, clock: wall,
 		writes: newWrites(wall),
 	}
 	log := klog.FromContext(ctx)
 	log.Info("Starting", "version", version.Get().GitVersion, "provider", chosen.Name)
+	for _, warning := range warnings {
+		log.Info("Doubtful in the flags", "warning", warning)
+	}
 	logFaults(log, conf)
 	return m, m.connect()
 }
