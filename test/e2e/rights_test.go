@@ -88,12 +88,18 @@ func mayNotDoMore(t *testing.T, c *cluster) {
 	}
 }
 
-// may asks the API server what an account may do.
+// may asks the API server what an account of ours may do.
 func (c *cluster) may(t *testing.T, account string, q question) bool {
 	t.Helper()
+	return c.mayIn(t, system, account, q)
+}
+
+// mayIn is may for an account of a namespace.
+func (c *cluster) mayIn(t *testing.T, namespace, account string, q question) bool {
+	t.Helper()
 	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
-		User:   serviceaccount.MakeUsername(system, account),
-		Groups: append(serviceaccount.MakeGroupNames(system), "system:authenticated"),
+		User:   serviceaccount.MakeUsername(namespace, account),
+		Groups: append(serviceaccount.MakeGroupNames(namespace), "system:authenticated"),
 		ResourceAttributes: &authorizationv1.ResourceAttributes{
 			Verb: q.verb, Group: q.group, Resource: q.resource, Subresource: q.subresource,
 			Namespace: q.namespace, Name: q.name,
