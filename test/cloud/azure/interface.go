@@ -90,38 +90,49 @@ func (c *Cloud) checkMembership(holder, tooMany string, configs []object) *refus
 	byType := map[string]string{}
 	for _, config := range configs {
 		for _, ref := range elements(child(config, "properties"), backendPools) {
-			id := text(ref, "id")
-			pool := c.findChild(id)
-			if pool == nil || !strings.EqualFold(last(up(id, 1)), "backendAddressPools") {
-				return notFoundReference(id, holder)
-			}
-			if refused := c.settled(id, holder); refused != nil {
+			lb, refused := c.checkPool(holder, text(ref, "id"), config)
+			if refused != nil {
 				return refused
 			}
-			if len(ipMembers(pool)) > 0 {
-				return bad("LoadBalancerBackendAddressPoolMixesAddressesAndInterfaces",
-					"Backend address pool %s has addresses as members and cannot have %s.", id, holder)
-			}
-			lb := c.find(id)
-			if n := rulesByPool(elements(child(lb.doc, "properties"), "loadBalancingRules"))[key(id)]; n > maxRulesPerPool {
-				return bad("RuleLimitPerNetworkInterfaceReached",
-					"IpConfiguration of %s cannot have more than %d NAT or load balancing rules combined.", holder, maxRulesPerPool)
-			}
-			kind := ""
+			exposure := ""
 			switch {
 			case internal(lb.doc):
-				kind = "internal"
+				exposure = "internal"
 			case public(lb.doc):
-				kind = "public"
+				exposure = "public"
+			default:
+				continue
 			}
-			if other := byType[kind]; kind != "" && other != "" && other != lb.id {
+			if other := byType[exposure]; other != "" && other != lb.id {
 				return bad(tooMany, "%s references more than one load balancer of the same type (internal or public): %s, %s.",
 					holder, other, lb.id)
 			}
-			byType[kind] = lb.id
+			byType[exposure] = lb.id
 		}
 	}
 	return nil
+}
+
+// checkPool judges one pool that an IP configuration names, and finds its load
+// balancer.
+func (c *Cloud) checkPool(holder, id string, config object) (*resource, *refusal) {
+	pool := c.findChild(id)
+	if pool == nil || !strings.EqualFold(last(up(id, 1)), "backendAddressPools") {
+		return nil, notFoundReference(id, holder)
+	}
+	if refused := c.settled(id, holder); refused != nil {
+		return nil, refused
+	}
+	if len(ipMembers(pool)) > 0 {
+		return nil, bad("LoadBalancerBackendAddressPoolMixesAddressesAndInterfaces",
+			"Backend address pool %s has addresses as members and cannot have %s.", id, holder)
+	}
+	lb := c.find(id)
+	if n := rulesByPool(elements(child(lb.doc, "properties"), "loadBalancingRules"))[key(id)]; n > maxRulesPerPool {
+		return nil, bad("RuleLimitPerNetworkInterfaceReached",
+			"IpConfiguration of %s cannot have more than %d NAT or load balancing rules combined.", holder, maxRulesPerPool)
+	}
+	return lb, c.checkMemberFamily(lb, id, config)
 }
 
 // configLinks are what one IP configuration of an interface refers to.
@@ -134,7 +145,7 @@ func configLinks(id string, p object, addr netip.Addr) []link {
 		}
 	}
 	for _, pool := range elements(p, backendPools) {
-		links = append(links, link{kind: linkPool, from: id, to: key(text(pool, "id"))})
+		links = append(links, link{kind: linkPool, from: id, to: key(text(pool, "id")), addr: addr})
 	}
 	if pip := reference(p, "publicIPAddress"); pip != "" {
 		links = append(links, link{kind: linkPublicIP, from: id, to: key(pip)})

@@ -83,8 +83,12 @@ type ruleFacts struct {
 func checkRules(w *write) *refusal {
 	rules := elements(child(w.next, "properties"), "loadBalancingRules")
 	facts := make([]ruleFacts, 0, len(rules))
+	members := map[string]map[family]bool{}
+	for _, pool := range elements(child(w.next, "properties"), "backendAddressPools") {
+		members[key(text(pool, "id"))] = w.cloud.memberFamilies(pool)
+	}
 	for _, rule := range rules {
-		f, refused := w.checkRule(rule)
+		f, refused := w.checkRule(rule, members)
 		if refused != nil {
 			return refused
 		}
@@ -93,7 +97,7 @@ func checkRules(w *write) *refusal {
 	return compareRules(facts)
 }
 
-func (w *write) checkRule(rule object) (ruleFacts, *refusal) {
+func (w *write) checkRule(rule object, members map[string]map[family]bool) (ruleFacts, *refusal) {
 	id, props := text(rule, "id"), properties(rule)
 	for _, refused := range []*refusal{
 		choice(props, "protocol", "", "Tcp", "Udp", "All"),
@@ -120,6 +124,15 @@ func (w *write) checkRule(rule object) (ruleFacts, *refusal) {
 	if refused := w.checkRuleReferences(rule, &f); refused != nil {
 		return f, refused
 	}
+	own := w.cloud.frontendFamily(frontend)
+	for _, pool := range f.pools {
+		for other := range members[pool] {
+			if other != own {
+				return f, bad("LoadBalancingRuleIPVersionMismatch",
+					"Rule %s: its frontend and the members of %s are of different IP versions.", id, pool)
+			}
+		}
+	}
 	return f, w.checkAllPorts(f, child(frontend, "properties"))
 }
 
@@ -128,13 +141,17 @@ func (w *write) checkRuleReferences(rule object, f *ruleFacts) *refusal {
 	props := properties(rule)
 	one := reference(props, "backendAddressPool")
 	if list := rulePools(rule); one != "" {
-		if len(list) > 1 || len(list) == 1 && !strings.EqualFold(list[0], one) {
-			// The old field wins, as the peer's writes show: it sends both only as it read them.
-			delete(props, "backendAddressPools")
+		if len(list) > 0 && (len(list) > 1 || !strings.EqualFold(list[0], one)) {
+			// Which of the two Azure would believe is not known: a writer must not leave it open.
+			return bad("LoadBalancingRuleBackendAddressPoolsDiffer",
+				"Rule %s: backendAddressPool and backendAddressPools name different pools.", f.id)
 		}
 		props["backendAddressPools"] = references([]string{one})
 	} else if len(list) == 1 {
 		props["backendAddressPool"] = object{"id": list[0]}
+	}
+	if len(rulePools(rule)) > 1 && text(w.next, "sku", "name") != "Gateway" {
+		return bad("LoadBalancingRuleHasSeveralPools", "Rule %s: several pools need a Gateway load balancer.", f.id)
 	}
 	for _, pool := range rulePools(rule) {
 		if _, refused := w.local("backendAddressPools", pool, f.id); refused != nil {

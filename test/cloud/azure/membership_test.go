@@ -317,6 +317,12 @@ func TestDualStack(t *testing.T) {
 	if got := r.send(http.MethodPut, theInternal(r), doc); got.code() != "FloatingIPNotSupportedForInternalIPv6" {
 		t.Errorf("floating IP on internal IPv6: %d %s", got.status, got.body)
 	}
+	instance := r.stored(t, r.instance(0))
+	ips := elements(child(instanceConfigs(instance)[0], "properties"), "ipConfigurations")
+	add(ips[1], backendPools, object{"id": r.pool(lbName)})
+	if got := r.send(http.MethodPut, r.instance(0), instance); got.code() != "LoadBalancingRuleIPVersionMismatch" {
+		t.Errorf("an IPv6 member behind an IPv4 frontend: %d %s", got.status, got.body)
+	}
 	body := publicIP()
 	properties(body)["publicIPAddressVersion"] = "IPv6"
 	six := r.send(http.MethodPut, r.ip("six"), body)

@@ -37,6 +37,9 @@ func (w *write) begin(data []byte) *refusal {
 	if refused := w.checkLocation(); refused != nil {
 		return refused
 	}
+	if refused := w.checkTags(); refused != nil {
+		return refused
+	}
 	w.fill()
 	return nil
 }
@@ -96,13 +99,40 @@ func (w *write) bodyName() string {
 // naming rules of Azure resources.
 const maxName = 80
 
-func (w *write) checkName() *refusal {
-	name := w.id.name()
+func (w *write) checkName() *refusal { return checkName(w.id.name()) }
+
+func checkName(name string) *refusal {
 	valid := regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$`)
 	if len(name) > maxName || !valid.MatchString(name) {
 		return bad("InvalidResourceName", "Resource name %s is invalid. The name can be up to 80 characters long. "+
 			"It must begin with a word character, and it must end with a word character or with '_'. "+
 			"The name may contain word characters or '.', '-', '_'.", name)
+	}
+	return nil
+}
+
+// Limits of tags, from the page on tags of resources.
+const (
+	maxTags     = 50
+	maxTagName  = 512
+	maxTagValue = 256
+)
+
+// checkTags judges the tags: there are few, of limited length, and all text.
+func (w *write) checkTags() *refusal {
+	tags, ok := w.next["tags"].(object)
+	if w.next["tags"] != nil && !ok {
+		return bad("InvalidTags", "The tags of %s are not an object.", w.id.path)
+	}
+	if len(tags) > maxTags {
+		return bad("InvalidTags", "Resource %s has %d tags; the maximum is %d.", w.id.path, len(tags), maxTags)
+	}
+	for name, value := range tags {
+		s, ok := value.(string)
+		if !ok || len(name) > maxTagName || len(s) > maxTagValue {
+			return bad("InvalidTagValueLength", "Tag %q of %s: names have up to %d characters and values are text of up to %d.",
+				name, w.id.path, maxTagName, maxTagValue)
+		}
 	}
 	return nil
 }
@@ -235,6 +265,9 @@ func (w *write) fillChildren(array string) *refusal {
 		if name == "" {
 			return bad("InvalidRequestFormat", "Cannot parse the request.").because("MissingJsonReferenceId",
 				"Value for reference id is missing. Path properties.%s[%d].", array, i)
+		}
+		if refused := checkName(name); refused != nil {
+			return refused
 		}
 		if seen[key(name)] {
 			return bad("DuplicateResourceName",

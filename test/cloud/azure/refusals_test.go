@@ -206,6 +206,7 @@ func TestLoadBalancerRefuses(t *testing.T) {
 		}, bad, "ResourceAvailabilityZonesCannotBeModified"},
 		{"a rule whose pool is missing", theBalancer, func(r *rig, d object) {
 			p := first(d, "loadBalancingRules")
+			delete(p, "backendAddressPools")
 			p["backendAddressPool"] = object{"id": r.lb() + "/backendAddressPools/none"}
 		}, bad, "InvalidResourceReference"},
 		{"a rule whose probe stands in another load balancer", theBalancer, func(r *rig, d object) {
@@ -240,6 +241,16 @@ func TestLoadBalancerRefuses(t *testing.T) {
 				"frontendIPConfigurations": []any{object{"id": r.lb() + "/frontendIPConfigurations/f1"}},
 			}})
 		}, bad, "LoadBalancingRuleMustDisableSNATSinceSameFrontendIPConfigurationIsReferencedByOutboundRule"},
+		{"two fields of a rule that name different pools", theBalancer, func(r *rig, d object) {
+			add(d, "backendAddressPools", object{"name": "other"})
+			first(d, "loadBalancingRules")["backendAddressPool"] = object{"id": r.lb() + "/backendAddressPools/other"}
+		}, bad, "LoadBalancingRuleBackendAddressPoolsDiffer"},
+		{"a rule's name that is too long", theBalancer, func(r *rig, d object) {
+			add(d, "loadBalancingRules", r.rule(lbName, strings.Repeat("x", 81), 81))
+		}, bad, "InvalidResourceName"},
+		{"a tag that is too long", theBalancer, func(_ *rig, d object) {
+			d["tags"] = object{"k": strings.Repeat("x", 257)}
+		}, bad, "InvalidTagValueLength"},
 		{"members by address without a network", theBalancer, func(_ *rig, d object) {
 			add(elements(child(d, "properties"), "backendAddressPools")[0], backendAddresses, member("n", "10.240.0.4"))
 		}, bad, "LoadBalancerBackendAddressPoolNeedsVirtualNetwork"},
