@@ -42,7 +42,9 @@ func TestSetAndRemoveKeepTheRest(t *testing.T) {
 		want string
 	}{
 		"the same value changes no byte": {
-			func(d json.RawMessage) (json.RawMessage, error) { return document.Set(d, json.RawMessage("1.50e2"), "x") },
+			func(d json.RawMessage) (json.RawMessage, error) {
+				return document.Set(d, json.RawMessage("1.50e2"), "x")
+			},
 			example,
 		},
 		"another value stands in its place": {

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// baseMax is the length of a Service's base name:
+	// BaseLen is the length of the base name of a Service with a usual uid:
 	// cloudprovider.DefaultLoadBalancerName.
-	baseMax = 32
+	BaseLen = 32
 	// nameMax is the longest name of a resource (ARM, Microsoft.Network),
 	// without room for the suffix of IPv6.
 	nameMax = 80 - len(v6Suffix)
@@ -39,13 +39,23 @@ type Service struct {
 // Base is the beginning of the names of all that a Service owns.
 func Base(uid types.UID) string {
 	base := "a" + strings.ReplaceAll(string(uid), "-", "")
-	return base[:min(len(base), baseMax)]
+	return base[:min(len(base), BaseLen)]
 }
 
 // Owns reports whether a frontend, rule or probe is of the Service with this
 // base name.
 func Owns(base, name string) bool {
 	return base != "" && len(name) >= len(base) && strings.EqualFold(name[:len(base)], base)
+}
+
+// IsBase reports whether the name begins as those of Services do, whichever.
+func IsBase(name string) bool {
+	if len(name) < BaseLen || !strings.EqualFold(name[:1], "a") {
+		return false
+	}
+	return !strings.ContainsFunc(strings.ToLower(name[1:BaseLen]), func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'f')
+	})
 }
 
 // suffix is that of the family: only of IPv6 in a dual-stack Service.

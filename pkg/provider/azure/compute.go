@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package azure
+
+import (
+	"maps"
+	"net/netip"
+
+	v1 "k8s.io/api/core/v1"
+
+	"github.com/fairlead/fairlead/pkg/intent"
+	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/azure/names"
+)
+
+// Input is what a computation depends on.
+type Input struct {
+	Settings *Settings
+	Observed *Observed
+	Batch    provider.Batch
+	// Without are Services of the batch whose parts stay as they are observed.
+	Without map[plan.Key]bool
+}
+
+// Result is what a batch makes of what was observed.
+type Result struct {
+	// Refused and Notices are as in provider.Decision.
+	Refused map[plan.Key]error
+	Notices map[plan.Key][]provider.Notice
+	// Steps are in no order; Finish makes the plan.
+	Steps []plan.Step
+	// Writes are what the steps write, by their targets.
+	Writes map[plan.ID]Write
+	// Places are where the Services of the batch are served, one place for
+	// each family.
+	Places map[plan.Key][]Place
+	// Pools are the backend pools of all nodes, as they shall be.
+	Pools []Pool
+}
+
+// Compute is what shall be done. It is pure, changes nothing of its input, and
+// equal inputs give equal results. An error is a document that cannot be read.
+//
+// A Service that is refused is left as it is, as those in Without: what it has
+// stays, and the rest is computed without it.
+func Compute(in Input) (*Result, error) {
+	refused := map[plan.Key]error{}
+	for {
+		t, err := newTurn(&in, refused)
+		if err != nil {
+			return nil, &plan.Error{Kind: plan.Transient, Reason: ReasonBadDocument, Err: err}
+		}
+		t.run()
+		if len(t.refused) == 0 {
+			return t.result(refused), nil
+		}
+		maps.Copy(refused, t.refused)
+	}
+}
+
+// turn is one computation. It works on a world of its own.
+type turn struct {
+	*world
+	asks    []*ask // what is served and what is removed, oldest Service first
+	kept    []*provider.Item
+	others  []*v1.Service           // all Services that are not among the asks
+	bases   map[string]plan.Key     // of all Services that are to live
+	before  map[string][]netip.Addr // frontends' addresses as observed, by base
+	refused map[plan.Key]error
+	dropped map[string]*balancer // frontends that are taken away, by id
+}
+
+func newTurn(in *Input, refused map[plan.Key]error) (*turn, error) {
+	w, err := newWorld(in)
+	if err != nil {
+		return nil, err
+	}
+	t := &turn{world: w, bases: map[string]plan.Key{}, refused: map[plan.Key]error{}, dropped: map[string]*balancer{}}
+	inBatch := map[plan.Key]bool{}
+	known := map[string]plan.Key{}
+	for i := range in.Batch.Items {
+		it := &in.Batch.Items[i]
+		base := names.Base(it.Service.UID)
+		known[base] = it.Key
+		if it.Want == provider.Keep || in.Without[it.Key] || refused[it.Key] != nil {
+			t.bases[base] = it.Key
+			t.kept = append(t.kept, it)
+			continue
+		}
+		inBatch[it.Key] = true
+		t.asks = append(t.asks, newAsk(it, w))
+		if it.Want == provider.Serve {
+			t.bases[base] = it.Key
+		}
+	}
+	t.others = t.servicesBeside(inBatch)
+	for _, svc := range t.others {
+		key := plan.Key{Namespace: svc.Namespace, Name: svc.Name}
+		t.bases[names.Base(svc.UID)] = key
+	}
+	maps.Copy(known, t.bases)
+	t.before = w.frontsBefore(known)
+	return t, nil
+}
+
+// servicesBeside are all Services but those that are computed. One that is
+// left as it is counts, though no lister knows it any more.
+func (t *turn) servicesBeside(inBatch map[plan.Key]bool) []*v1.Service {
+	var out []*v1.Service
+	seen := map[plan.Key]bool{}
+	add := func(svc *v1.Service) {
+		key := plan.Key{Namespace: svc.Namespace, Name: svc.Name}
+		if !inBatch[key] && !seen[key] {
+			seen[key] = true
+			out = append(out, svc)
+		}
+	}
+	for _, it := range t.kept {
+		add(it.Service)
+	}
+	for _, svc := range t.observed.Services {
+		add(svc)
+	}
+	return out
+}
+
+func (t *turn) refuse(a *ask, err error) {
+	if t.refused[a.key] == nil {
+		t.refused[a.key] = err
+	}
+}
+
+// run computes the world as it shall be. It may stop early when a Service is
+// refused: then all is computed again without it.
+func (t *turn) run() {
+	for _, a := range t.asks {
+		if !a.serve() {
+			continue
+		}
+		if err := t.prepare(a); err != nil {
+			t.refuse(a, err)
+		}
+	}
+	if len(t.refused) > 0 {
+		return
+	}
+	wants := t.wantAll()
+	if len(t.refused) > 0 {
+		return
+	}
+	for _, a := range t.asks {
+		t.dropParts(a, wants[a])
+	}
+	for _, a := range t.asks {
+		if err := t.putParts(a, wants[a]); err != nil {
+			t.refuse(a, err)
+		}
+	}
+	t.dropSharedProbe()
+	t.dropFrontends()
+	t.fillPools()
+	t.releasePublicIPs()
+	t.secure()
+}
+
+// prepare decides where the Service is served and who may connect.
+func (t *turn) prepare(a *ask) error {
+	var err error
+	if a.clients, err = a.clientsOf(); err != nil {
+		return err
+	}
+	return t.chooseFronts(a)
+}
+
+// parts are the rules and probes of a Service.
+type parts struct {
+	rules  []wantRule
+	probes []wantProbe
+}
+
+func (p *parts) has(name string) bool {
+	if p == nil {
+		return false
+	}
+	for i := range p.rules {
+		if names.Same(p.rules[i].name, name) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *parts) hasProbe(name string) bool {
+	if p == nil {
+		return false
+	}
+	for i := range p.probes {
+		if names.Same(p.probes[i].name, name) {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *turn) wantAll() map[*ask]*parts {
+	out := map[*ask]*parts{}
+	for _, a := range t.asks {
+		if !a.serve() {
+			continue
+		}
+		p := &parts{}
+		for _, f := range a.families {
+			rules, probes, err := t.wantedRules(a, f)
+			if err != nil {
+				t.refuse(a, err)
+				break
+			}
+			p.rules, p.probes = append(p.rules, rules...), append(p.probes, probes...)
+		}
+		out[a] = p
+	}
+	return out
+}
+
+// dropParts takes away the rules and probes of the Service that it does not
+// want where they are.
+func (t *turn) dropParts(a *ask, want *parts) {
+	for _, b := range t.sortedBalancers() {
+		here := a.serve() && b == t.balancer(a.placed)
+		for _, r := range b.rules.all() {
+			if !names.Owns(a.base, r.Name) {
+				continue
+			}
+			a.had[names.Key(r.Properties.FrontendIPConfiguration.id())] = true
+			if names.Same(names.Last(r.Properties.Probe.id()), names.SharedProbe) {
+				b.sharedProbe = a.key
+			}
+			if !here || !want.has(r.Name) {
+				b.rules.remove(r.Name)
+				b.change(a.key, plan.Diff{Field: "rule " + r.Name, Have: describeRule(r)})
+			}
+		}
+		for _, p := range b.probes.all() {
+			if names.Owns(a.base, p.Name) && (!here || !want.hasProbe(p.Name)) {
+				b.probes.remove(p.Name)
+				b.change(a.key, plan.Diff{Field: "probe " + p.Name, Have: describeProbe(p)})
+			}
+		}
+	}
+}
+
+// putParts adds and changes the pools, probes and rules of the Service.
+func (t *turn) putParts(a *ask, want *parts) error {
+	if !a.serve() {
+		return nil
+	}
+	b := t.balancer(a.placed)
+	t.ensurePools(a)
+	for _, p := range want.probes {
+		t.putProbe(a, b, p)
+	}
+	for i := range want.rules {
+		if err := t.putRule(a, b, want.rules[i]); err != nil {
+			return err
+		}
+	}
+	t.tagResource(&b.resource, a.key)
+	return nil
+}
+
+// dropSharedProbe takes away the probe of all Services where the last of them
+// left it.
+func (t *turn) dropSharedProbe() {
+	for _, b := range t.sortedBalancers() {
+		if b.sharedProbe == (plan.Key{}) {
+			continue
+		}
+		used := false
+		for _, r := range b.rules.all() {
+			used = used || names.Same(names.Last(r.Properties.Probe.id()), names.SharedProbe)
+		}
+		if p, has := b.probes.get(names.SharedProbe); has && !used {
+			b.probes.remove(p.Name)
+			b.change(b.sharedProbe, plan.Diff{Field: "probe " + p.Name, Have: describeProbe(p)})
+		}
+	}
+}
+
+// Place is where a Service is served in one family.
+type Place struct {
+	Family       intent.Family
+	LoadBalancer string // id
+	Frontend     string // id
+	PublicIP     string // id; empty for an internal load balancer
+	// Additional are addresses that lead there from elsewhere; they are with
+	// the first family alone.
+	Additional []netip.Addr
+}

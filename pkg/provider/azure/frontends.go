@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package azure
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/fairlead/fairlead/pkg/intent"
+	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider/azure/names"
+)
+
+// chooseFronts decides which frontend serves the Service in each family, and
+// makes or changes it in the load balancer.
+func (t *turn) chooseFronts(a *ask) error {
+	b := t.balancer(a.placed)
+	if b.exists && names.Same(b.SKU.Name, "Basic") {
+		return refuse(ReasonUnsupported, "load balancer %s has SKU Basic, which Azure has retired; replace it by one with SKU Standard", b.Name)
+	}
+	for _, f := range a.families {
+		choose := t.publicFront
+		if a.placed == names.Internal {
+			choose = t.internalFront
+		}
+		fr, err := choose(a, b, f)
+		if err != nil {
+			return err
+		}
+		a.fronts[f] = fr
+	}
+	return nil
+}
+
+// publicFront is the frontend with the Service's public IP: one that has it
+// already, else the Service's own.
+func (t *turn) publicFront(a *ask, b *balancer, f intent.Family) (*front, error) {
+	pip, err := t.choosePublicIP(a, f)
+	if err != nil {
+		return nil, err
+	}
+	name := a.names.Frontend(f)
+	own, has := b.frontends.get(name)
+	if has && (own.Properties.PublicIPAddress == nil || names.Same(own.Properties.PublicIPAddress.ID, pip.ID)) {
+		return &front{balancer: b, name: own.Name, publicIP: pip, own: true}, nil
+	}
+	for _, other := range b.frontends.all() {
+		if names.Same(other.Properties.PublicIPAddress.id(), pip.ID) && !names.Owns(a.base, other.Name) {
+			return &front{balancer: b, name: other.Name, publicIP: pip}, nil
+		}
+	}
+	if err := t.checkFree(a, b, pip, f); err != nil {
+		return nil, err
+	}
+	if err := t.checkAlone(a, b, name); err != nil {
+		return nil, err
+	}
+	raw := b.frontends.raw(name)
+	diff := plan.Diff{Field: "frontend " + name, Want: "public IP " + pip.Name}
+	if has {
+		diff.Have = "public IP " + names.Last(own.Properties.PublicIPAddress.ID)
+	}
+	raw = set(raw, pip.ID, "properties", "publicIPAddress", "id")
+	b.frontends.put(name, raw)
+	b.change(a.key, diff)
+	b.gains[a.key] = true
+	b.needs[pip.target(t.settings)] = true
+	return &front{balancer: b, name: name, publicIP: pip, own: true}, nil
+}
+
+// checkAlone refuses to change a frontend that rules of other Services use.
+func (t *turn) checkAlone(a *ask, b *balancer, name string) error {
+	if _, has := b.frontends.get(name); !has {
+		return nil
+	}
+	for _, r := range b.rules.all() {
+		if names.Owns(a.base, r.Name) || !names.Same(r.Properties.FrontendIPConfiguration.id(), b.frontendID(name)) {
+			continue
+		}
+		return refuse(ReasonFrontendShared, "frontend %s of load balancer %s has another address than the Service asks for now, but %s uses it as well; move that Service to another address first",
+			name, b.Name, t.ownerOf(r.Name))
+	}
+	return nil
+}
+
+// ownerOf names the Service of a rule for a sentence.
+func (t *turn) ownerOf(ruleName string) string {
+	for base, key := range t.bases {
+		if names.Owns(base, ruleName) {
+			return "Service " + key.String()
+		}
+	}
+	return "rule " + ruleName
+}
+
+// internalFront is the frontend with the address that the Service asks for:
+// its own, or that of another Service which has the address.
+func (t *turn) internalFront(a *ask, b *balancer, f intent.Family) (*front, error) {
+	subnetName := subnetOf(t.settings, a.item)
+	subnet, ok := t.subnets[names.Key(subnetName)]
+	if !ok {
+		return nil, refuse(ReasonSubnetNotFound, "%s %q is not in virtual network %s of resource group %s; create it, or name one that is there",
+			a.subnetSource(), subnetName, t.settings.Network, t.settings.networkGroup())
+	}
+	want, source := a.requested(f)
+	name := a.names.Frontend(f)
+	own, has := b.frontends.get(name)
+	if has && t.fits(a, own, subnet, want) {
+		return &front{balancer: b, name: own.Name, own: true}, nil
+	}
+	if want.IsValid() {
+		for _, other := range b.frontends.all() {
+			if other.address() == want && !names.Owns(a.base, other.Name) {
+				return &front{balancer: b, name: other.Name}, nil
+			}
+		}
+		if !subnet.holds(want) {
+			return nil, refuse(ReasonAddressNotInSubnet, "%s asks for %s, which is not in subnet %s; ask for an address of the subnet, or name another subnet in annotation %s",
+				source, want, subnetName, intent.KeyAzureInternalSubnet)
+		}
+	}
+	if err := t.checkAlone(a, b, name); err != nil {
+		return nil, err
+	}
+	t.putInternal(a, b, f, internalSpec{name: name, subnet: subnet, address: t.fixed(a, b, f, subnet, want)})
+	return &front{balancer: b, name: name, own: true}, nil
+}
+
+func (a *ask) subnetSource() string {
+	if source := a.options().Source(intent.KeyAzureInternalSubnet); source != "" {
+		return source
+	}
+	return "subnetName of the cloud config"
+}
+
+// fits reports whether an internal frontend may stay, as the peer sees it: the
+// subnet counts only when the Service names one.
+func (t *turn) fits(a *ask, have *frontend, subnet *subnetDocument, want netip.Addr) bool {
+	if a.names.Subnet != "" && have.Properties.Subnet != nil && !names.Same(have.Properties.Subnet.ID, subnet.ID) {
+		return false
+	}
+	return !want.IsValid() || have.address() == want
+}
+
+// fixed is the address that a new internal frontend is to have: the one asked
+// for, else the one that the Service has had, when it is in the subnet and
+// free. Invalid: Azure chooses.
+func (t *turn) fixed(a *ask, b *balancer, f intent.Family, subnet *subnetDocument, want netip.Addr) netip.Addr {
+	if want.IsValid() {
+		return want
+	}
+	for _, had := range a.statusAddresses() {
+		if intent.FamilyOf(had) != f || !subnet.holds(had) {
+			continue
+		}
+		for _, other := range b.frontends.all() {
+			if other.address() == had && !names.Owns(a.base, other.Name) {
+				return netip.Addr{}
+			}
+		}
+		return had
+	}
+	return netip.Addr{}
+}
+
+type internalSpec struct {
+	name    string
+	subnet  *subnetDocument
+	address netip.Addr // invalid: Azure chooses
+}
+
+func (t *turn) putInternal(a *ask, b *balancer, f intent.Family, spec internalSpec) {
+	had, has := b.frontends.get(spec.name)
+	raw := b.frontends.raw(spec.name)
+	diff := plan.Diff{Field: "frontend " + spec.name, Want: "dynamic address of subnet " + names.Last(spec.subnet.ID)}
+	if spec.address.IsValid() {
+		diff.Want = "address " + spec.address.String() + " of subnet " + names.Last(spec.subnet.ID)
+	}
+	zones := t.zones()
+	if has {
+		diff.Have = "address " + had.Properties.PrivateIPAddress + " of subnet " + names.Last(had.Properties.Subnet.id())
+		zones = had.Zones
+	}
+	if len(zones) > 0 {
+		raw = set(raw, zones, "zones")
+	}
+	raw = set(raw, object(field{"id", spec.subnet.ID}), "properties", "subnet")
+	if spec.address.IsValid() {
+		raw = set(raw, "Static", "properties", "privateIPAllocationMethod")
+		raw = set(raw, spec.address.String(), "properties", "privateIPAddress")
+	} else {
+		raw = set(raw, "Dynamic", "properties", "privateIPAllocationMethod")
+		raw = unset(raw, "properties", "privateIPAddress")
+	}
+	if f == intent.V6 {
+		raw = set(raw, version(f), "properties", "privateIPAddressVersion")
+	}
+	b.frontends.put(spec.name, raw)
+	b.change(a.key, diff)
+	b.gains[a.key] = true
+}
+
+// zones are those of what is made; edge zones have none.
+func (w *world) zones() []string {
+	if w.settings.Edge != "" {
+		return nil
+	}
+	return w.observed.Zones
+}
+
+// dropFrontends takes away the frontends that a Service of the batch had and
+// uses no more, unless something else uses them.
+func (t *turn) dropFrontends() {
+	for _, b := range t.sortedBalancers() {
+		keep := map[string]bool{}
+		for _, a := range t.asks {
+			for _, fr := range a.fronts {
+				if fr.balancer == b {
+					keep[names.Key(fr.name)] = true
+				}
+			}
+		}
+		for _, f := range b.frontends.all() {
+			a := t.leaves(b, f)
+			if a == nil || keep[names.Key(f.Name)] || t.inUse(b, b.frontendID(f.Name)) {
+				continue
+			}
+			t.dropped[names.Key(b.frontendID(f.Name))] = b
+			b.change(a.key, plan.Diff{Field: "frontend " + f.Name, Have: describe(f)})
+			b.frontends.remove(f.Name)
+		}
+		b.emptied = b.exists && b.frontends.list.Len() == 0 && b.frontends.list.Changed()
+	}
+}
+
+// leaves is the Service of the batch by which the frontend may go; nil for
+// none. A frontend that bears the name of a Service outside the batch stays.
+func (t *turn) leaves(b *balancer, f *frontend) *ask {
+	for _, a := range t.asks {
+		if names.Owns(a.base, f.Name) {
+			return a
+		}
+	}
+	for base := range t.bases {
+		if names.Owns(base, f.Name) {
+			return nil
+		}
+	}
+	for _, a := range t.asks {
+		if a.had[names.Key(b.frontendID(f.Name))] && names.IsBase(f.Name) {
+			return a
+		}
+	}
+	return nil
+}
+
+// inUse reports whether any rule uses the frontend.
+func (t *turn) inUse(b *balancer, frontendID string) bool {
+	for _, r := range b.rules.all() {
+		if names.Same(r.Properties.FrontendIPConfiguration.id(), frontendID) {
+			return true
+		}
+	}
+	for _, r := range b.foreign {
+		if r.uses(frontendID) {
+			return true
+		}
+	}
+	return false
+}
+
+func describe(f *frontend) string {
+	if f.Properties.PublicIPAddress != nil {
+		return "public IP " + names.Last(f.Properties.PublicIPAddress.ID)
+	}
+	return strings.TrimSpace("address " + f.Properties.PrivateIPAddress)
+}

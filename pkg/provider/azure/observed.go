@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package azure
+
+import (
+	"encoding/json"
+	"net/netip"
+	"slices"
+
+	v1 "k8s.io/api/core/v1"
+
+	"github.com/fairlead/fairlead/pkg/intent"
+	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/azure/names"
+)
+
+// Observed is what the cloud and the cluster answered: documents raw, as a
+// GET or LIST gives them.
+type Observed struct {
+	// LoadBalancers are those of the load balancers' resource group.
+	LoadBalancers []json.RawMessage
+	// PublicIPs are those of each resource group in Reads, by its name in
+	// lower case. A group that is not there has none.
+	PublicIPs map[string][]json.RawMessage
+	// SecurityGroup is empty when there is none.
+	SecurityGroup json.RawMessage
+	// Subnets are those in Reads, by the name in lower case; empty for one
+	// that is not there.
+	Subnets map[string]json.RawMessage
+	// Zones are the availability zones of the region, sorted.
+	Zones []string
+	// Services are all of the cluster that want a load balancer of ours, or
+	// have one to be removed. Those of the batch may be among them.
+	Services []*v1.Service
+	// Nodes are all of the cluster.
+	Nodes []*v1.Node
+}
+
+// Learn replaces what is known of the resource by what a write answered; an
+// empty document is for one that was deleted.
+func (o *Observed) Learn(id string, doc json.RawMessage) {
+	switch {
+	case names.Same(names.Segment(id, "providers"), "Microsoft.Network") && names.Segment(id, "loadBalancers") != "":
+		o.LoadBalancers = learn(o.LoadBalancers, id, doc)
+	case names.Segment(id, "publicIPAddresses") != "":
+		group := names.Key(names.Group(id))
+		if o.PublicIPs == nil {
+			o.PublicIPs = map[string][]json.RawMessage{}
+		}
+		o.PublicIPs[group] = learn(o.PublicIPs[group], id, doc)
+	case names.Segment(id, "networkSecurityGroups") != "":
+		o.SecurityGroup = doc
+	}
+}
+
+func learn(docs []json.RawMessage, id string, doc json.RawMessage) []json.RawMessage {
+	docs = slices.DeleteFunc(slices.Clone(docs), func(d json.RawMessage) bool { return names.Same(idOf(d), id) })
+	if len(doc) == 0 {
+		return docs
+	}
+	return append(docs, doc)
+}
+
+func idOf(doc json.RawMessage) string {
+	var h struct {
+		ID string `json:"id"`
+	}
+	if json.Unmarshal(doc, &h) != nil {
+		return ""
+	}
+	return h.ID
+}
+
+// Reads is what a batch needs beside the load balancers and the security
+// group of the settings.
+type Reads struct {
+	PublicIPGroups []string // resource groups whose public IPs are listed
+	Subnets        []string // of the virtual network
+	Zones          bool     // new addresses may be made
+}
+
+// ReadsOf is what the batch needs.
+func ReadsOf(s *Settings, items []provider.Item) Reads {
+	groups := map[string]string{names.Key(s.ResourceGroup): s.ResourceGroup}
+	subnets := map[string]string{}
+	r := Reads{}
+	for i := range items {
+		it := &items[i]
+		group := publicIPGroup(s, it.Service.Annotations)
+		groups[names.Key(group)] = group
+		if it.Want != provider.Serve {
+			continue
+		}
+		r.Zones = true
+		if isInternal(it) {
+			subnet := subnetOf(s, it)
+			subnets[names.Key(subnet)] = subnet
+		}
+	}
+	r.PublicIPGroups, r.Subnets = values(groups), values(subnets)
+	return r
+}
+
+func values(m map[string]string) []string {
+	out := make([]string, 0, len(m))
+	for _, v := range m {
+		out = append(out, v)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// node is what load balancers depend on of a node.
+type node struct {
+	name      string
+	addresses []netip.Addr // its InternalIPs, in their order
+}
+
+// nodesOf are the nodes that may be in a pool.
+func nodesOf(s *Settings, nodes []*v1.Node) []node {
+	var out []node
+	for _, n := range nodes {
+		if unmanaged(n) || (!s.KeepControlPlane && controlPlane(n)) {
+			continue
+		}
+		out = append(out, node{name: n.Name, addresses: internalIPs(n)})
+	}
+	return out
+}
+
+// Labels of nodes.
+const (
+	labelManaged         = "kubernetes.azure.com/managed"
+	labelControlPlane    = "node-role.kubernetes.io/control-plane"
+	labelControlPlaneOld = "node-role.kubernetes.io/master"
+)
+
+// unmanaged reports whether the node's machine is none of Azure's.
+func unmanaged(n *v1.Node) bool { return n.Labels[labelManaged] == "false" }
+
+func controlPlane(n *v1.Node) bool {
+	_, is := n.Labels[labelControlPlane]
+	_, was := n.Labels[labelControlPlaneOld]
+	return is || was
+}
+
+func internalIPs(n *v1.Node) []netip.Addr {
+	var out []netip.Addr
+	for _, a := range n.Status.Addresses {
+		if ip := parseAddr(a.Address); a.Type == v1.NodeInternalIP && ip.IsValid() {
+			out = append(out, ip)
+		}
+	}
+	return out
+}
+
+// of is the node's first address of the family.
+func (n *node) of(f intent.Family) (netip.Addr, bool) {
+	for _, a := range n.addresses {
+		if intent.FamilyOf(a) == f {
+			return a, true
+		}
+	}
+	return netip.Addr{}, false
+}

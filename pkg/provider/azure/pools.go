@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package azure
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/fairlead/fairlead/pkg/intent"
+	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider/azure/document"
+	"github.com/fairlead/fairlead/pkg/provider/azure/names"
+)
+
+// Pool is a backend pool of all nodes as it shall be, for who lets network
+// interfaces join it or leave it.
+type Pool struct {
+	ID           string
+	Family       intent.Family
+	LoadBalancer string // id
+	// Step writes the load balancer, when the plan does; a pool that is new is
+	// there after it. Zero: nothing is written.
+	Step plan.ID
+	// New: the pool is made by that step.
+	New bool
+	// Gone: the load balancer is deleted by that step, so all interfaces must
+	// leave the pool first.
+	Gone bool
+	// Members is how nodes are to join. With ByAddress no interface may name
+	// the pool: those that do must leave it first.
+	Members Members
+	// Preconfigured pools are not ours to touch.
+	Preconfigured bool
+}
+
+// ensurePools makes the pools of the Service's families where it is served.
+func (t *turn) ensurePools(a *ask) {
+	b := t.balancer(a.placed)
+	for _, f := range a.families {
+		name := names.Pool(t.settings.Cluster, f)
+		if _, has := b.pools.get(name); has {
+			continue
+		}
+		raw := object(field{"name", name})
+		if t.settings.Members == ByAddress {
+			raw = set(raw, t.settings.NetworkID(), "properties", "virtualNetwork", "id")
+		}
+		b.pools.put(name, raw)
+		b.change(a.key, plan.Diff{Field: "pool " + name, Want: "added"})
+		b.gains[a.key] = true
+	}
+}
+
+// fillPools sets the members of pools that list addresses, in all load
+// balancers: nodes come and go for every Service, be it refused or not.
+func (t *turn) fillPools() {
+	for _, b := range t.sortedBalancers() {
+		if b.emptied || t.settings.Preconfigured[b.exposure] {
+			continue
+		}
+		for _, f := range []intent.Family{intent.V4, intent.V6} {
+			p, has := b.pools.get(names.Pool(t.settings.Cluster, f))
+			switch {
+			case !has:
+			case t.settings.Members == ByAddress:
+				t.fillPool(b, p, f)
+			default:
+				t.emptyPool(b, p)
+			}
+		}
+	}
+}
+
+// fillPool lets the pool list the nodes' addresses. The last member stays, as
+// with the peer: an empty pool drops the connections that it has.
+func (t *turn) fillPool(b *balancer, p *pool, f intent.Family) {
+	want := map[netip.Addr]string{}
+	var order []netip.Addr
+	for i := range t.nodes {
+		if ip, ok := t.nodes[i].of(f); ok {
+			if _, dup := want[ip]; !dup {
+				order = append(order, ip)
+			}
+			want[ip] = t.nodes[i].name
+		}
+	}
+	if len(want) == 0 {
+		return
+	}
+	have := map[netip.Addr]bool{}
+	byInterface := false
+	for _, m := range p.Properties.Addresses {
+		ip := parseAddr(m.Properties.IPAddress)
+		have[ip] = ip.IsValid()
+		byInterface = byInterface || !ip.IsValid()
+	}
+	var added, removed []string
+	for _, ip := range order {
+		if !have[ip] {
+			added = append(added, want[ip])
+		}
+	}
+	for _, m := range p.Properties.Addresses {
+		if _, stays := want[parseAddr(m.Properties.IPAddress)]; !stays {
+			removed = append(removed, m.Name)
+		}
+	}
+	if len(added) == 0 && len(removed) == 0 {
+		return
+	}
+	raw := b.pools.raw(p.Name)
+	raw = set(raw, members(raw, want, order, have), "properties", "loadBalancerBackendAddresses")
+	if p.Properties.VirtualNetwork.id() == "" {
+		raw = set(raw, t.settings.NetworkID(), "properties", "virtualNetwork", "id")
+	}
+	if byInterface {
+		raw = unset(raw, "properties", "backendIPConfigurations")
+	}
+	b.pools.put(p.Name, raw)
+	b.members = true
+	b.change(plan.Key{}, plan.Diff{Field: "pool " + p.Name + " members", Have: countOf(removed, "removed"), Want: countOf(added, "added")})
+}
+
+// emptyPool takes the addresses out of a pool that interfaces are to join:
+// Azure allows no mixture.
+func (t *turn) emptyPool(b *balancer, p *pool) {
+	addresses := 0
+	for _, m := range p.Properties.Addresses {
+		if parseAddr(m.Properties.IPAddress).IsValid() {
+			addresses++
+		}
+	}
+	if addresses == 0 || p.Properties.VirtualNetwork.id() == "" {
+		return
+	}
+	raw := set(b.pools.raw(p.Name), json.RawMessage("[]"), "properties", "loadBalancerBackendAddresses")
+	b.pools.put(p.Name, unset(raw, "properties", "virtualNetwork"))
+	b.members = true
+	b.change(plan.Key{}, plan.Diff{Field: "pool " + p.Name + " members", Have: fmt.Sprintf("%d addresses", addresses), Want: "network interfaces"})
+}
+
+// members is the list of a pool's addresses: those that stay as they were
+// written, then the new ones.
+func members(raw json.RawMessage, want map[netip.Addr]string, order []netip.Addr, have map[netip.Addr]bool) json.RawMessage {
+	list, err := document.ListAt(raw, "properties", "loadBalancerBackendAddresses")
+	must(err)
+	var parts []string
+	for _, e := range list.Elements() {
+		var m poolAddress
+		must(json.Unmarshal(e.Raw, &m))
+		if _, stays := want[parseAddr(m.Properties.IPAddress)]; stays {
+			parts = append(parts, string(e.Raw))
+		}
+	}
+	for _, ip := range order {
+		if !have[ip] {
+			parts = append(parts, string(object(
+				field{"name", want[ip]}, field{"properties", object(field{"ipAddress", ip.String()})})))
+		}
+	}
+	return json.RawMessage("[" + strings.Join(parts, ",") + "]")
+}
+
+// few is how many names a plan shows; more are counted.
+const few = 5
+
+func countOf(list []string, what string) string {
+	switch n := len(list); {
+	case n == 0:
+		return ""
+	case n > few:
+		return fmt.Sprintf("%d %s", n, what)
+	}
+	return strings.Join(slices.Sorted(slices.Values(list)), ",") + " " + what
+}
+
+// poolsOf are the pools of all nodes as they shall be, by id.
+func (t *turn) poolsOf() []Pool {
+	var out []Pool
+	for _, b := range t.sortedBalancers() {
+		for _, f := range []intent.Family{intent.V4, intent.V6} {
+			name := names.Pool(t.settings.Cluster, f)
+			if _, has := b.pools.get(name); !has {
+				continue
+			}
+			p := Pool{
+				ID: names.Child(b.ID, names.Pools, name), Family: f, LoadBalancer: b.ID, Gone: b.emptied,
+				Members: t.settings.Members, Preconfigured: t.settings.Preconfigured[b.exposure],
+			}
+			if b.written() {
+				p.Step = b.target()
+				_, before := document.Get(b.first, "properties")
+				p.New = !b.exists || !before || !hadPool(b.first, name)
+			}
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func hadPool(doc json.RawMessage, name string) bool {
+	list, err := document.ListAt(doc, "properties", names.Pools)
+	if err != nil {
+		return false
+	}
+	_, ok := list.Find(name)
+	return ok
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package azure serves Services with Azure's load balancers. Its core is pure:
+// Compute turns what a few list calls answered and a batch of Services into
+// the documents to write, the plan that explains them, and what is refused.
+// Names, tags, priorities and fields are cloud-provider-azure's ("the peer" in
+// comments), and so are the tests of whether something has to change: what it
+// made needs no write.
+package azure
+
+import (
+	"cmp"
+
+	"github.com/fairlead/fairlead/pkg/provider/azure/names"
+)
+
+// Members is how nodes join a backend pool. The zero value is none.
+type Members uint8
+
+// The ways to join a pool.
+const (
+	ByInterface Members = iota + 1 // the nodes' network interfaces name the pool
+	ByAddress                      // the pool lists the nodes' addresses
+)
+
+// ProbeMode is how ports of Services with externalTrafficPolicy Cluster are
+// probed. The zero value is none.
+type ProbeMode uint8
+
+// The probe modes.
+const (
+	OwnProbes   ProbeMode = iota + 1 // each port has a probe of its node port
+	SharedProbe                      // one probe of the nodes for all
+)
+
+// Settings is what the cloud config says that load balancers depend on.
+type Settings struct {
+	Cluster string // --cluster-name
+	// Subscription is that of load balancers, public IPs and the security
+	// group; NodeSubscription that of the nodes and their virtual network.
+	Subscription, NodeSubscription string
+	Location                       string
+	// Edge is the edge zone that all is made in; empty for none.
+	Edge string
+
+	ResourceGroup      string // of the cluster
+	LoadBalancerGroup  string // empty: ResourceGroup
+	SecurityGroupGroup string // empty: ResourceGroup
+	NetworkGroup       string // of the virtual network; empty: ResourceGroup
+	PrivateLinkGroup   string // empty: ResourceGroup
+
+	Network       string // the virtual network
+	Subnet        string
+	SecurityGroup string
+	// LoadBalancer is the name of the load balancers; empty: Cluster.
+	LoadBalancer string
+
+	// Tags are for all that is made. SystemTags are the prefixes of tags that
+	// stay, when others that are not in Tags shall go; empty: all stay.
+	Tags       map[string]string
+	SystemTags []string
+
+	Members Members
+	// Preconfigured are the load balancers whose pools are not ours to touch.
+	Preconfigured map[names.Exposure]bool
+	// KeepControlPlane lets control-plane nodes serve.
+	KeepControlPlane bool
+	// NoOutboundSNAT is disableOutboundSnat of rules.
+	NoOutboundSNAT bool
+	// MutableIPTags: IP tags of public IPs can be changed in place.
+	MutableIPTags bool
+
+	Probes          ProbeMode
+	SharedProbePort uint16
+	SharedProbePath string
+}
+
+func (s *Settings) loadBalancerGroup() string { return cmp.Or(s.LoadBalancerGroup, s.ResourceGroup) }
+
+func (s *Settings) networkGroup() string { return cmp.Or(s.NetworkGroup, s.ResourceGroup) }
+
+// LoadBalancerName is the name of the load balancer of the exposure.
+func (s *Settings) LoadBalancerName(e names.Exposure) string {
+	return names.LoadBalancer(cmp.Or(s.LoadBalancer, s.Cluster), e)
+}
+
+// LoadBalancerID is the id of the load balancer with the name.
+func (s *Settings) LoadBalancerID(name string) string {
+	return names.ID(s.Subscription, s.loadBalancerGroup(), names.LoadBalancers, name)
+}
+
+// SecurityGroupID is the id of the network security group.
+func (s *Settings) SecurityGroupID() string {
+	return names.ID(s.Subscription, cmp.Or(s.SecurityGroupGroup, s.ResourceGroup), names.SecurityGroups, s.SecurityGroup)
+}
+
+// NetworkID is the id of the virtual network.
+func (s *Settings) NetworkID() string {
+	return names.ID(s.NodeSubscription, s.networkGroup(), names.VirtualNetworks, s.Network)
+}
+
+// SubnetID is the id of a subnet of the virtual network.
+func (s *Settings) SubnetID(name string) string {
+	return names.Child(names.ID(s.Subscription, s.networkGroup(), names.VirtualNetworks, s.Network), names.Subnets, name)
+}
+
+// PublicIPID is the id of a public IP.
+func (s *Settings) PublicIPID(group, name string) string {
+	return names.ID(s.Subscription, group, names.PublicIPAddresses, name)
+}
