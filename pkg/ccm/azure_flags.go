@@ -39,7 +39,7 @@ type AzureFlags struct {
 }
 
 // flagSecretName is the flag that makes a Secret count beside a file.
-const flagSecretName = "cloud-config-secret-name"
+const flagSecretName = "cloud-config-secret-name" //nolint:gosec // G101: the name of a flag.
 
 // add adds the flags, with the defaults of the peer.
 func (f *AzureFlags) add(fs *pflag.FlagSet) {

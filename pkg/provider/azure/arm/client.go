@@ -53,15 +53,22 @@ func (c *Client) Get(ctx context.Context, id string, query url.Values) (json.Raw
 }
 
 func (c *Client) get(ctx context.Context, t target, query url.Values, p purpose) (json.RawMessage, error) {
-	resp, err := c.send(ctx, request{target: t, method: http.MethodGet, query: query, purpose: p})
+	r := request{target: t, method: http.MethodGet, query: query, purpose: p}
+	body, err := c.read(ctx, r)
 	if err != nil {
-		return nil, c.refusal(request{target: t, method: http.MethodGet}, err)
-	}
-	body, err := runtime.Payload(resp)
-	if err != nil {
-		return nil, c.refusal(request{target: t, method: http.MethodGet}, err)
+		return nil, c.refusal(r, err)
 	}
 	return body, nil
+}
+
+// read sends a read and returns the body of its answer.
+func (c *Client) read(ctx context.Context, r request) ([]byte, error) {
+	resp, err := c.send(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return runtime.Payload(resp)
 }
 
 // List reads all pages of a collection, such as
@@ -76,7 +83,7 @@ func (c *Client) List(ctx context.Context, collection string, query url.Values) 
 	next := request{target: t, method: http.MethodGet, query: query, purpose: purposeList}
 	seen := map[string]bool{}
 	for {
-		resp, err := c.send(ctx, next)
+		body, err := c.read(ctx, next)
 		if err != nil {
 			return nil, c.refusal(next, err)
 		}
@@ -84,7 +91,7 @@ func (c *Client) List(ctx context.Context, collection string, query url.Values) 
 			Value    []json.RawMessage `json:"value"`
 			NextLink string            `json:"nextLink"`
 		}
-		if err := runtime.UnmarshalAsJSON(resp, &page); err != nil {
+		if err := json.Unmarshal(body, &page); err != nil {
 			return nil, c.refusal(next, fmt.Errorf("the answer is no page of a list: %w", err))
 		}
 		out = append(out, page.Value...)

@@ -125,22 +125,34 @@ func TestRefusalsAreClassified(t *testing.T) {
 		reason   string
 		sentence string
 	}{
-		"missing right": {refuse(403, "AuthorizationFailed", lacks), plan.Denied, "AzureDenied",
-			"write public IP ip in rg: denied: the identity lacks Microsoft.Network/publicIPAddresses/write on /subscriptions/sub/resourceGroups/other/providers/Microsoft.Network/publicIPAddresses/ip; grant Network Contributor on resource group other"},
-		"missing right elsewhere": {refuse(403, "LinkedAuthorizationFailed", linked), plan.Denied, "AzureDenied",
-			"the identity lacks Microsoft.Network/virtualNetworks/subnets/join/action on /subscriptions/sub/resourceGroups/net/providers/Microsoft.Network/virtualNetworks/v/subnets/s; grant Network Contributor on resource group net"},
-		"missing right without words": {answer(403, ``), plan.Denied, "AzureDenied",
-			"the identity lacks Microsoft.Network/publicIPAddresses/write on " + publicIP + "; grant Network Contributor on resource group rg"},
-		"forbidden by policy": {refuse(403, "RequestDisallowedByPolicy", "Resource 'ip' was disallowed by policy."), plan.Denied, "AzureDenied",
-			"denied: RequestDisallowedByPolicy: Resource 'ip' was disallowed by policy; ask the owner"},
+		"missing right": {
+			refuse(403, "AuthorizationFailed", lacks), plan.Denied, "AzureDenied",
+			"write public IP ip in rg: denied: the identity lacks Microsoft.Network/publicIPAddresses/write on /subscriptions/sub/resourceGroups/other/providers/Microsoft.Network/publicIPAddresses/ip; grant Network Contributor on resource group other",
+		},
+		"missing right elsewhere": {
+			refuse(403, "LinkedAuthorizationFailed", linked), plan.Denied, "AzureDenied",
+			"the identity lacks Microsoft.Network/virtualNetworks/subnets/join/action on /subscriptions/sub/resourceGroups/net/providers/Microsoft.Network/virtualNetworks/v/subnets/s; grant Network Contributor on resource group net",
+		},
+		"missing right without words": {
+			answer(403, ``), plan.Denied, "AzureDenied",
+			"the identity lacks Microsoft.Network/publicIPAddresses/write on " + publicIP + "; grant Network Contributor on resource group rg",
+		},
+		"forbidden by policy": {
+			refuse(403, "RequestDisallowedByPolicy", "Resource 'ip' was disallowed by policy."), plan.Denied, "AzureDenied",
+			"denied: RequestDisallowedByPolicy: Resource 'ip' was disallowed by policy; ask the owner",
+		},
 		"lock":       {refuse(409, "ScopeLocked", "The scope is locked."), plan.Denied, "ScopeLocked", "denied: ScopeLocked: The scope is locked; remove the lock"},
 		"other etag": {refuse(412, "PreconditionFailed", "Precondition failed."), plan.Conflict, "PreconditionFailed", "conflict: PreconditionFailed: Precondition failed"},
 		"superseded": {refuse(409, "CanceledAndSupersededDueToAnotherOperation", "x"), plan.Conflict, "CanceledAndSupersededDueToAnotherOperation", "conflict"},
 		"conflict":   {refuse(409, "Whatever", "x"), plan.Conflict, "AzureConflict", "conflict: Whatever: x"},
-		"bad request": {answer(400, `{"error":{"code":"InvalidRequestFormat","message":"Cannot parse.","details":[{"code":"DuplicateResourceName","message":"Resource /a has\n two children."}]}}`), plan.Invalid, "AzureRefused",
-			"write public IP ip in rg: refused: DuplicateResourceName: Resource /a has two children; correct"},
-		"quota": {refuse(400, "PublicIPCountLimitReached", "Cannot create more than 10."), plan.Exhausted, "AzureQuotaExceeded",
-			"exhausted: PublicIPCountLimitReached: Cannot create more than 10; remove what is not needed, or ask Azure for a higher limit"},
+		"bad request": {
+			answer(400, `{"error":{"code":"InvalidRequestFormat","message":"Cannot parse.","details":[{"code":"DuplicateResourceName","message":"Resource /a has\n two children."}]}}`), plan.Invalid, "AzureRefused",
+			"write public IP ip in rg: refused: DuplicateResourceName: Resource /a has two children; correct",
+		},
+		"quota": {
+			refuse(400, "PublicIPCountLimitReached", "Cannot create more than 10."), plan.Exhausted, "AzureQuotaExceeded",
+			"exhausted: PublicIPCountLimitReached: Cannot create more than 10; remove what is not needed, or ask Azure for a higher limit",
+		},
 		"subnet":     {refuse(400, "SubnetIsFull", "No room."), plan.Exhausted, "SubnetIsFull", "free addresses of the subnet"},
 		"in use":     {refuse(400, "PublicIPAddressInUse", "x"), plan.Exhausted, "PublicIPAddressInUse", "free the address"},
 		"no group":   {refuse(404, "ResourceGroupNotFound", "Resource group 'rg' could not be found."), plan.Invalid, "AzureNotFound", "not found: ResourceGroupNotFound: Resource group 'rg' could not be found"},

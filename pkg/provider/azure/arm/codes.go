@@ -4,6 +4,7 @@ package arm
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/fairlead/fairlead/pkg/plan"
@@ -20,8 +21,8 @@ type verdict struct {
 // verdict judges by the codes, the innermost known one first, and else by the
 // status. An operation that failed is answered with status 200.
 func (a answer) verdict() verdict {
-	for i := len(a.codes) - 1; i >= 0; i-- {
-		if v, ok := codeVerdict(a.codes[i]); ok {
+	for _, code := range slices.Backward(a.codes) {
+		if v, ok := codeVerdict(code); ok {
 			return v
 		}
 	}

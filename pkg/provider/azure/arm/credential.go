@@ -62,7 +62,7 @@ const (
 	envTenant       = "AZURE_TENANT_ID"
 	envClient       = "AZURE_CLIENT_ID"
 	envTokenFile    = "AZURE_FEDERATED_TOKEN_FILE"
-	envClientSecret = "AZURE_CLIENT_SECRET"
+	envClientSecret = "AZURE_CLIENT_SECRET" //nolint:gosec // G101: the name of a variable.
 )
 
 // accounts makes credentials of a configuration.

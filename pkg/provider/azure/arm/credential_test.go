@@ -140,23 +140,28 @@ func TestCredentialsInThePeersOrder(t *testing.T) {
 	}{
 		"client secret": {
 			app + "aadClientSecret: hush\naadClientCertPath: /nowhere\n", noEnv,
-			map[string]string{"client_id": "app", "client_secret": "hush", "scope": "https://management.example.com//.default openid offline_access profile"}, "tenant",
+			map[string]string{"client_id": "app", "client_secret": "hush", "scope": "https://management.example.com//.default openid offline_access profile"},
+			"tenant",
 		},
 		"the environment counts": {
 			app + "aadClientSecret: hush\n", env("AZURE_TENANT_ID", "other", "AZURE_CLIENT_ID", "app2", "AZURE_CLIENT_SECRET", "hush2"),
-			map[string]string{"client_id": "app2", "client_secret": "hush2"}, "other",
+			map[string]string{"client_id": "app2", "client_secret": "hush2"},
+			"other",
 		},
 		"certificate": {
 			app + "aadClientCertPath: " + certificate(t) + "\n", noEnv,
-			map[string]string{"client_id": "app", "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "tenant",
+			map[string]string{"client_id": "app", "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
+			"tenant",
 		},
 		"workload identity first": {
 			app + "useFederatedWorkloadIdentityExtension: true\naadFederatedTokenFile: " + file + "\nuseManagedIdentityExtension: true\naadClientSecret: hush\n", noEnv,
-			map[string]string{"client_id": "app", "client_assertion": "federated"}, "tenant",
+			map[string]string{"client_id": "app", "client_assertion": "federated"},
+			"tenant",
 		},
 		"workload identity by the environment": {
 			"aadClientSecret: hush\n", env("AZURE_TENANT_ID", "tenant", "AZURE_CLIENT_ID", "app3", "AZURE_FEDERATED_TOKEN_FILE", file),
-			map[string]string{"client_id": "app3", "client_assertion": "federated"}, "tenant",
+			map[string]string{"client_id": "app3", "client_assertion": "federated"},
+			"tenant",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -328,7 +333,7 @@ func TestAzureStackByItsFile(t *testing.T) {
 func TestAzureCLI(t *testing.T) {
 	dir := t.TempDir()
 	script := "#!/bin/sh\necho '{\"accessToken\":\"cli\",\"expires_on\":4102444800,\"tokenType\":\"Bearer\"}'\n"
-	if err := os.WriteFile(filepath.Join(dir, "az"), []byte(script), 0o700); err != nil { //nolint:gosec // G306: a program.
+	if err := os.WriteFile(filepath.Join(dir, "az"), []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
@@ -347,7 +352,7 @@ func TestAzureCLI(t *testing.T) {
 	if got, err := c.Get(t.Context(), balancer, nil); err != nil || string(got) != `{"auth":"Bearer cli","also":""}` {
 		t.Errorf("got %s, %v", got, err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "az"), []byte("#!/bin/sh\necho 'Please run az login' >&2\nexit 1\n"), 0o700); err != nil { //nolint:gosec // G306: a program.
+	if err := os.WriteFile(filepath.Join(dir, "az"), []byte("#!/bin/sh\necho 'Please run az login' >&2\nexit 1\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	_, err = arm.FromConfig(t.Context(), conf, s)

@@ -163,21 +163,20 @@ func readAnswer(re *azcore.ResponseError) answer {
 	if p.Code == "" {
 		p.Code = re.ErrorCode
 	}
-	a.collect(p, 0)
+	const deepest = 5
+	for range deepest {
+		if p.Code != "" {
+			a.codes = append(a.codes, p.Code)
+		}
+		if p.Message != "" {
+			a.message = p.Message // the innermost says most
+		}
+		if len(p.Details) == 0 {
+			break
+		}
+		p = p.Details[0]
+	}
 	return a
-}
-
-func (a *answer) collect(p problem, depth int) {
-	const deepest = 4
-	if p.Code != "" {
-		a.codes = append(a.codes, p.Code)
-	}
-	if p.Message != "" {
-		a.message = p.Message // the innermost says most
-	}
-	if depth < deepest && len(p.Details) > 0 {
-		a.collect(p.Details[0], depth+1)
-	}
 }
 
 // said is the service's own words, on one line.

@@ -35,7 +35,7 @@ func (c *Client) finish(ctx context.Context, r request, resp *http.Response) (js
 		if err := sleep(ctx, c.clock, wait); err != nil {
 			return nil, err
 		}
-		resp, err := poller.Poll(c.annotatePoll(ctx, r, purposePoll))
+		resp, err := poller.Poll(c.annotatePoll(ctx, r, purposePoll)) //nolint:bodyclose // the pipeline has read it to its end
 		switch {
 		case err == nil:
 			wait = c.pollAfter(resp.Header)

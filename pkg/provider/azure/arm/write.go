@@ -58,7 +58,7 @@ func (c *Client) write(ctx context.Context, id string, r request) (json.RawMessa
 		case err == nil:
 			return out, nil
 		case r.method == http.MethodDelete && statusOf(err) == http.StatusNotFound:
-			return nil, nil //nolint:nilnil // nothing is what a deletion leaves
+			return nil, nil
 		case ctx.Err() != nil || !lost(err):
 			return nil, c.refusal(r, err)
 		}
@@ -78,6 +78,7 @@ func (c *Client) writeOnce(ctx context.Context, r request) (json.RawMessage, err
 	if err != nil {
 		return nil, err
 	}
+	defer func() { _ = resp.Body.Close() }()
 	return c.finish(ctx, r, resp)
 }
 
