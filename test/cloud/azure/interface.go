@@ -94,7 +94,7 @@ func (c *Cloud) checkMembership(holder, tooMany string, configs []object) *refus
 			if refused != nil {
 				return refused
 			}
-			exposure := ""
+			var exposure string
 			switch {
 			case internal(lb.doc):
 				exposure = "internal"

@@ -60,32 +60,32 @@ func (l Latencies) of(method, typeName string) time.Duration {
 	return l.Write
 }
 
-// Waits of Retry-After, from recorded answers of the service.
+// Waits of Retry-After, from recorded answers of the service. What the service
+// says for other types is not known: their answers have no such header.
 const (
-	waitPut        = time.Second      // public IP, security group, route table
-	waitPutNetwork = 3 * time.Second  // virtual network
-	waitOther      = 10 * time.Second // every other write, and the first poll of a running operation
+	waitPut        = time.Second     // public IP, security group, route table
+	waitPutNetwork = 3 * time.Second // virtual network
+	waitDelete     = 10 * time.Second
+	waitPollFirst  = 10 * time.Second // of an operation that still runs
 	waitPollMax    = 80 * time.Second // polls double up to this
 )
 
 // waitAfter is the Retry-After of the answer to a write; 0 is no header.
 func waitAfter(method, typeName string) time.Duration {
 	if method == http.MethodDelete {
-		return waitOther
+		return waitDelete
 	}
 	switch typeName {
 	case PublicIPs, SecurityGroups, RouteTables:
 		return waitPut
 	case VirtualNetworks, Subnets:
 		return waitPutNetwork
-	case ScaleSets, Instances, Machines:
-		return 0
 	default:
-		return waitOther
+		return 0
 	}
 }
 
 // waitPoll is the Retry-After of the nth poll, from 0, of a running operation.
 func waitPoll(n int) time.Duration {
-	return min(waitOther<<min(n, 3), waitPollMax)
+	return min(waitPollFirst<<min(n, 3), waitPollMax)
 }
