@@ -48,8 +48,8 @@ func (r *Reader) addresses(ctx context.Context, node *v1.Node, m *Machine) ([]v1
 	if len(inside) == 0 {
 		return nil, fmt.Errorf("node %s: network interface %s has no private address yet", node.Name, nic.ID)
 	}
-	out := append(inside, v1.NodeAddress{Type: v1.NodeHostName, Address: node.Name})
-	return append(out, outside...), nil
+	inside = append(inside, v1.NodeAddress{Type: v1.NodeHostName, Address: node.Name})
+	return append(inside, outside...), nil
 }
 
 // primary is the primary network interface of the machine; nil when it is not

@@ -127,6 +127,14 @@ func Unmanaged(node *v1.Node) bool {
 	return !ok
 }
 
+// InOtherGroup reports whether the node's label says that its machine is in
+// another resource group than the cluster's. cloud-provider-azure keeps such
+// nodes out of load balancers.
+func InOtherGroup(node *v1.Node, resourceGroup string) bool {
+	name := node.Labels[GroupLabel]
+	return name != "" && !strings.EqualFold(name, resourceGroup)
+}
+
 func cutPrefixFold(s, prefix string) (string, bool) {
 	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
 		return s, false

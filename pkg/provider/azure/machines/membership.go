@@ -14,6 +14,10 @@ import (
 )
 
 // Wish says which machines shall be in which pools.
+//
+// A pool that is to know its members by address instead is one of Leave: the
+// step that writes the addresses needs the steps of Leaving. For the way back it
+// is one of Join, and its Needs name the step that takes the addresses out.
 type Wish struct {
 	// Join are the pools that the machines of Nodes shall be in.
 	Join []Pool
@@ -161,12 +165,7 @@ func (d *decision) scaleSets(wanted map[string]string) error {
 func (d *decision) machine(m *Machine, wanted, excluded string) error {
 	c := change{leave: d.leave}
 	switch {
-	case wanted != "" && len(d.wish.Join) == 0:
 	case wanted != "":
-		if why := asleep(m); why != "" {
-			d.notice(wanted, why)
-			break
-		}
 		c.join = d.wish.Join
 	case excluded != "":
 		c.leave = slices.Clone(c.leave)
@@ -179,10 +178,20 @@ func (d *decision) machine(m *Machine, wanted, excluded string) error {
 	}
 	w := d.write(m, c)
 	if w == nil {
-		if wanted != "" {
+		if len(c.join) > 0 {
 			d.notice(wanted, "its network interface is not listed by Azure yet")
 		}
 		return nil
+	}
+	if why := asleep(m); why != "" && len(c.join) > 0 {
+		e, err := w.edit(w.doc)
+		if err != nil {
+			return fmt.Errorf("%s: %w", w.id, err)
+		}
+		if slices.ContainsFunc(e.diffs, func(x plan.Diff) bool { return x.Want != "" }) {
+			d.notice(wanted, why)
+		}
+		w.change.join = nil
 	}
 	skipped, err := d.add(w)
 	for _, why := range skipped {

@@ -103,10 +103,10 @@ func homeOf(id string) group {
 
 func compareFold(a, b string) int { return cmp.Compare(strings.ToLower(a), strings.ToLower(b)) }
 
-// names are lower-case names by resource group.
-type names map[group]map[string]bool
+// grouped are lower-case names by resource group.
+type grouped map[group]map[string]bool
 
-func (n names) add(g group, name string) {
+func (n grouped) add(g group, name string) {
 	if n[g] == nil {
 		n[g] = map[string]bool{}
 	}
@@ -116,8 +116,8 @@ func (n names) add(g group, name string) {
 // split sorts the nodes' machines: uniform scale sets, and other machines. The
 // cluster's own resource group is always looked at: a scale set that lost all
 // its nodes may still be in a pool.
-func (r *Reader) split(nodes []*v1.Node) (uniform, others names) {
-	uniform, others = names{}, names{}
+func (r *Reader) split(nodes []*v1.Node) (uniform, others grouped) {
+	uniform, others = grouped{}, grouped{}
 	if r.options.VMType == VMSS {
 		uniform[r.home()] = map[string]bool{}
 	}
@@ -134,7 +134,7 @@ func (r *Reader) split(nodes []*v1.Node) (uniform, others names) {
 	return uniform, others
 }
 
-func sortedGroups(list ...names) []group {
+func sortedGroups(list ...grouped) []group {
 	var out []group
 	for _, n := range list {
 		for g := range n {

@@ -12,7 +12,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider/azure/document"
-	azurenames "github.com/fairlead/fairlead/pkg/provider/azure/names"
+	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
 // Pool is a backend pool that knows its members by network interface.
@@ -25,13 +25,13 @@ type Pool struct {
 
 // label is the pool in sentences, such as kubernetes/kubernetes-IPv6.
 func label(pool string) string {
-	return azurenames.Segment(pool, "loadBalancers") + "/" + azurenames.Last(pool)
+	return names.Segment(pool, "loadBalancers") + "/" + names.Last(pool)
 }
 
 // balancer names the two load balancers, public and internal, that a network
 // interface may be in at once.
 func balancer(pool string) string {
-	return strings.ToLower(azurenames.Configuration(azurenames.Segment(pool, "loadBalancers")))
+	return strings.ToLower(names.Configuration(names.Segment(pool, "loadBalancers")))
 }
 
 // change is what shall become of the pools of one document.
@@ -59,8 +59,11 @@ func (c change) editConfigs(configs []json.RawMessage) (edit, error) {
 		return out, err
 	}
 	for i, raw := range configs {
-		out.configs[i], err = c.editConfig(&out, raw, i == main)
-		if err != nil {
+		var join []Pool
+		if i == main {
+			join = c.join
+		}
+		if out.configs[i], err = c.editConfig(&out, raw, join); err != nil {
 			return out, err
 		}
 	}
@@ -82,9 +85,8 @@ func primaryConfig(configs []json.RawMessage) (int, error) {
 	return 0, nil
 }
 
-// editConfig edits one network interface configuration, which joins pools if
-// it is the primary one.
-func (c change) editConfig(out *edit, raw json.RawMessage, primary bool) (json.RawMessage, error) {
+// editConfig edits one network interface configuration.
+func (c change) editConfig(out *edit, raw json.RawMessage, join []Pool) (json.RawMessage, error) {
 	var doc interfaceDoc
 	if err := json.Unmarshal(raw, &doc); err != nil {
 		return raw, fmt.Errorf("network interface configuration: %w", err)
@@ -94,10 +96,8 @@ func (c change) editConfig(out *edit, raw json.RawMessage, primary bool) (json.R
 	for i, cfg := range configs {
 		want[i] = slices.DeleteFunc(slices.Clone(cfg.Pools), func(p string) bool { return equalAnyFold(c.leave, p) })
 	}
-	if primary {
-		for _, p := range c.join {
-			c.joinPool(out, configs, want, p)
-		}
+	for _, p := range join {
+		out.join(configs, want, p)
 	}
 	list, err := document.ListAt(raw, "properties", "ipConfigurations")
 	if err != nil {
@@ -122,12 +122,12 @@ func (c change) editConfig(out *edit, raw json.RawMessage, primary bool) (json.R
 	return document.Set(raw, array(edited), "properties", "ipConfigurations")
 }
 
-// joinPool adds a pool to the configuration of its family, unless another load
-// balancer has it.
-func (c change) joinPool(out *edit, configs []IPConfig, want [][]string, p Pool) {
+// join adds a pool to those that the configuration of its family shall be in,
+// unless another load balancer has it.
+func (e *edit) join(configs []IPConfig, want [][]string, p Pool) {
 	main, ok := mainOf(configs, p.Family)
 	if !ok {
-		out.skipped = append(out.skipped, fmt.Sprintf("it has no %s configuration for pool %s; add one to its network interface", p.Family, label(p.ID)))
+		e.skipped = append(e.skipped, fmt.Sprintf("it has no %s configuration for pool %s; add one to its network interface", p.Family, label(p.ID)))
 		return
 	}
 	i := slices.IndexFunc(configs, func(cfg IPConfig) bool { return cfg.Name == main.Name })
@@ -136,7 +136,7 @@ func (c change) joinPool(out *edit, configs []IPConfig, want [][]string, p Pool)
 	}
 	for _, other := range want[i] {
 		if balancer(other) != balancer(p.ID) {
-			out.skipped = append(out.skipped, fmt.Sprintf("it is in pool %s of another load balancer and does not join %s; take it out there first", label(other), label(p.ID)))
+			e.skipped = append(e.skipped, fmt.Sprintf("it is in pool %s of another load balancer and does not join %s; take it out there first", label(other), label(p.ID)))
 			return
 		}
 	}
