@@ -19,7 +19,7 @@ import (
 // apply does the steps of the batch's plan as a cloud that fills in what a
 // cloud does, and returns the plan. Shared steps are computed again, as the
 // execution does.
-func (s *site) apply(t *testing.T, batch provider.Batch, without map[plan.Key]bool) *azure.Result {
+func (s *site) apply(t testing.TB, batch provider.Batch, without map[plan.Key]bool) *azure.Result {
 	t.Helper()
 	first, err := azure.Compute(azure.Input{Settings: &s.settings, Observed: &s.observed, Batch: batch, Without: without})
 	if err != nil {
@@ -35,7 +35,7 @@ func (s *site) apply(t *testing.T, batch provider.Batch, without map[plan.Key]bo
 	return first
 }
 
-func (s *site) step(t *testing.T, st plan.Step, first *azure.Result, in azure.Input) {
+func (s *site) step(t testing.TB, st plan.Step, first *azure.Result, in azure.Input) {
 	t.Helper()
 	w := first.Writes[st.Target]
 	if st.Shared {
@@ -59,7 +59,7 @@ func (s *site) step(t *testing.T, st plan.Step, first *azure.Result, in azure.In
 }
 
 // answer is the document as the cloud gives it back.
-func (s *site) answer(t *testing.T, w azure.Write) json.RawMessage {
+func (s *site) answer(t testing.TB, w azure.Write) json.RawMessage {
 	t.Helper()
 	var doc map[string]any
 	if err := json.Unmarshal(w.Document, &doc); err != nil {

@@ -51,7 +51,7 @@ func states(t *testing.T) []string {
 	return files
 }
 
-func load(t *testing.T, file string) *site {
+func load(t testing.TB, file string) *site {
 	t.Helper()
 	raw, err := os.ReadFile(file)
 	if err != nil {
@@ -81,7 +81,7 @@ func load(t *testing.T, file string) *site {
 	return s
 }
 
-func (s *site) add(t *testing.T, doc json.RawMessage) {
+func (s *site) add(t testing.TB, doc json.RawMessage) {
 	t.Helper()
 	var r struct {
 		ID         string

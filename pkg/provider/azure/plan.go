@@ -78,9 +78,9 @@ func (a *ask) places() []Place {
 }
 
 // order makes the steps and what they need: public IPs first, then the load
-// balancers, then the security group, and what is left over last. Where the
-// security group only loses addresses it goes first, so that a process that
-// ends in between finds them by the load balancer still.
+// balancers, then the security group, and what is left over last. A load
+// balancer that only loses comes after a security group that only loses, so
+// that a process that ends in between finds the addresses there still.
 type order struct {
 	turn      *turn
 	result    *Result
@@ -202,9 +202,7 @@ func (o *order) link() {
 		case late[st.Target]:
 			st.Needs = o.shared()
 		case st.Target == o.group:
-			if o.turn.group.gains {
-				st.Needs = slices.SortedFunc(maps.Keys(o.balancersThatGain()), compareIDs)
-			}
+			st.Needs = slices.SortedFunc(maps.Keys(o.beforeGroup()), compareIDs)
 		case o.balancers[st.Target] != nil:
 			st.Needs = o.needsOf(o.balancers[st.Target])
 		}
@@ -222,10 +220,13 @@ func (o *order) shared() []plan.ID {
 	return out
 }
 
-func (o *order) balancersThatGain() map[plan.ID]bool {
+// beforeGroup are the load balancers whose steps come before that of the
+// security group: those that take over something. When the group lets more in
+// so do all others, but those that another load balancer takes over from.
+func (o *order) beforeGroup() map[plan.ID]bool {
 	out := map[plan.ID]bool{}
 	for id, b := range o.balancers {
-		if len(b.gains) > 0 || !o.flips(b) {
+		if len(b.gains) > 0 || (o.turn.group.gains && !o.flips(b)) {
 			out[id] = true
 		}
 	}
@@ -249,8 +250,8 @@ func (o *order) flips(b *balancer) bool {
 }
 
 // needsOf are the steps before that of the load balancer: the public IPs that
-// it takes; those of the load balancers that take over from it, and the
-// security group with them; and the security group when that lets nobody in.
+// it takes; and when it only loses, the load balancers that take over from it,
+// and the security group.
 func (o *order) needsOf(b *balancer) []plan.ID {
 	needs := map[plan.ID]bool{}
 	for id := range b.needs {
@@ -258,18 +259,16 @@ func (o *order) needsOf(b *balancer) []plan.ID {
 			needs[id] = true
 		}
 	}
-	gains := o.turn.group != nil && o.turn.group.gains
-	if o.flips(b) && len(b.gains) == 0 {
-		for id, other := range o.balancers {
-			if other != b && len(other.gains) > 0 {
-				needs[id] = true
-			}
-		}
-		if gains && o.group != (plan.ID{}) {
-			needs[o.group] = true
+	if len(b.gains) > 0 {
+		return slices.SortedFunc(maps.Keys(needs), compareIDs)
+	}
+	flips := o.flips(b)
+	for id, other := range o.balancers {
+		if flips && len(other.gains) > 0 {
+			needs[id] = true
 		}
 	}
-	if !gains && o.group != (plan.ID{}) {
+	if o.group != (plan.ID{}) && (flips || !o.turn.group.gains) {
 		needs[o.group] = true
 	}
 	return slices.SortedFunc(maps.Keys(needs), compareIDs)

@@ -252,12 +252,12 @@ func checkPort(a *ask, b *balancer, w *wantRule, t *turn) error {
 		if names.Owns(a.base, r.Name) {
 			continue
 		}
-		return refuse(ReasonPortConflict, "%s port %d of frontend %s is taken by %s; use another port, or another address",
+		return refuse(ReasonPortConflict, "spec.ports has %s port %d, which on frontend %s is taken by %s; use another port, or another address",
 			w.protocol, w.port, names.Last(w.frontend), t.ownerOf(r.Name))
 	}
 	for _, r := range b.foreign {
 		if r.uses(w.frontend) && r.takes(w.protocol, w.port) {
-			return refuse(ReasonPortConflict, "%s port %d of frontend %s is taken by inbound NAT rule or pool %s; use another port, or another address",
+			return refuse(ReasonPortConflict, "spec.ports has %s port %d, which on frontend %s is taken by inbound NAT rule or pool %s; use another port, or another address",
 				w.protocol, w.port, names.Last(w.frontend), r.Name)
 		}
 	}

@@ -4,6 +4,7 @@ package azure_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -19,7 +20,7 @@ const prefix = "service.beta.kubernetes.io/"
 
 // empty is a cluster without Services, whose security group has a rule of a
 // user.
-func empty(t *testing.T) *site {
+func empty(t testing.TB) *site {
 	t.Helper()
 	s := load(t, "testdata/golden/vmss-nic.dual-stack.json")
 	s.observed.LoadBalancers, s.observed.Services = nil, nil
@@ -49,6 +50,15 @@ func newService(name string, ports ...string) *v1.Service {
 			Name: "port" + number, Protocol: v1.Protocol(proto), Port: n, NodePort: int32(30000 + 100*len(name) + i + int(name[0])),
 		})
 	}
+	return svc
+}
+
+// numbered is one of many Services.
+func numbered(i int) *v1.Service {
+	svc := newService("web", "TCP:80")
+	svc.Name = fmt.Sprintf("web-%03d", i)
+	svc.UID = types.UID(fmt.Sprintf("11111111-2222-3333-4444-%012x", i*16))
+	svc.Spec.Ports[0].NodePort = int32(30000 + i)
 	return svc
 }
 
