@@ -3,6 +3,7 @@
 package machines
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,7 +54,7 @@ func TestObserveReadsWhatTheNodesNeed(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			sorted := append([]string(nil), f.calls...)
+			sorted := slices.Clone(f.calls)
 			if len(sorted) == 2 && sorted[0] > sorted[1] {
 				sorted[0], sorted[1] = sorted[1], sorted[0]
 			}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -125,8 +126,8 @@ func (r *rig) inPool(t *testing.T, p machines.Pool) int {
 
 func (r *rig) decide(t *testing.T, w machines.Wish) *machines.Membership {
 	t.Helper()
-	scope := machines.Scope{Nodes: append(w.Nodes[:len(w.Nodes):len(w.Nodes)], w.Excluded...), NotBefore: time.Now()}
-	for _, p := range append(w.Join[:len(w.Join):len(w.Join)], w.Leave...) {
+	scope := machines.Scope{Nodes: slices.Concat(w.Nodes, w.Excluded), NotBefore: time.Now()}
+	for _, p := range slices.Concat(w.Join, w.Leave) {
 		scope.Pools = append(scope.Pools, p.ID)
 	}
 	snap, err := r.Observe(t.Context(), scope)
@@ -236,7 +237,7 @@ func TestAnExcludedNodeLeavesAndTheOthersStay(t *testing.T) {
 	pool, internal := r.balancer(t, "kubernetes"), r.balancer(t, "kubernetes-internal")
 	pools := []machines.Pool{pool, internal}
 	r.write(t, r.decide(t, machines.Wish{Join: pools, Nodes: r.nodes}))
-	m := r.decide(t, machines.Wish{Join: pools, Nodes: r.nodes[1:6], Excluded: append(r.nodes[:1:1], r.nodes[6])})
+	m := r.decide(t, machines.Wish{Join: pools, Nodes: r.nodes[1:6], Excluded: []*v1.Node{r.nodes[0], r.nodes[6]}})
 	if got, want := targets(m), "azure/scaleSetInstance uni/0\nazure/networkInterface vm000001-nic"; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
