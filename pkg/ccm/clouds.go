@@ -18,6 +18,8 @@ import (
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/azure"
+	"github.com/fairlead/fairlead/pkg/provider/azure/arm"
 	"github.com/fairlead/fairlead/pkg/provider/metal"
 )
 
@@ -32,8 +34,9 @@ type Cloud struct {
 
 // Deps are what a provider may be made of.
 type Deps struct {
-	// Config is the cloud-config now.
-	Config *cloudconfig.Config
+	// Config is the cloud-config now, Cluster the cluster's name.
+	Config  *cloudconfig.Config
+	Cluster string
 	// Watch calls apply with the cloud-config at once, and again whenever the
 	// file changes, until the provider's context ends. It returns at once.
 	Watch func(apply func(*cloudconfig.Config))
@@ -48,6 +51,7 @@ type Deps struct {
 // Clouds are all providers. A new one is one more line.
 func Clouds() []Cloud {
 	return []Cloud{
+		{Name: intent.Azure, Scheme: "azure", New: newAzure},
 		{Name: intent.Metal, Scheme: "metal", New: newMetal},
 	}
 }
@@ -69,6 +73,24 @@ func newMetal(_ context.Context, d Deps) (provider.Provider, error) {
 		return nil, fmt.Errorf("watch namespaces: %w", err)
 	}
 	d.Watch(p.Update)
+	return p, nil
+}
+
+func newAzure(ctx context.Context, d Deps) (provider.Provider, error) {
+	if d.Config.Azure == nil {
+		return nil, errors.New("the cloud-config has no section azure")
+	}
+	client, err := arm.FromConfig(ctx, d.Config.Azure, arm.Setup{})
+	if err != nil {
+		return nil, err
+	}
+	core := d.Informers.Core().V1()
+	p := azure.New(azure.Options{
+		Client: client, Config: d.Config.Azure, Cluster: d.Cluster,
+		Services: core.Services().Lister(), Nodes: core.Nodes().Lister(),
+	})
+	go p.Run(ctx)
+	d.Watch(func(c *cloudconfig.Config) { p.Update(ctx, c) })
 	return p, nil
 }
 
@@ -99,6 +121,7 @@ func (m *manager) makeProvider(ctx, life context.Context) (provider.Provider, *c
 	}
 	prov, err := m.cloud.New(life, Deps{
 		Config:    conf,
+		Cluster:   m.opts.KubeCloudShared.ClusterName,
 		Watch:     func(apply func(*cloudconfig.Config)) { go m.watchConfig(life, apply) },
 		Metrics:   legacyregistry.CustomRegister,
 		Informers: m.SharedInformers,

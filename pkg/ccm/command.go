@@ -15,6 +15,7 @@ import (
 	"k8s.io/component-base/version/verflag"
 
 	"github.com/fairlead/fairlead/pkg/engine"
+	"github.com/fairlead/fairlead/pkg/provider/azure/arm"
 )
 
 // Name is the name of the command, and of the component in events.
@@ -41,6 +42,7 @@ knows of its nodes. It takes the flags of every cloud controller manager.`,
 			}
 			cliflag.PrintFlags(cmd.Flags())
 			engine.RegisterMetrics()
+			arm.RegisterMetrics()
 			return Run(cmd.Context(), opts, clouds, cmd.OutOrStdout())
 		},
 	}

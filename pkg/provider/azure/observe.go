@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package azure
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/klog/v2"
+
+	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/azure/arm"
+	"github.com/fairlead/fairlead/pkg/provider/azure/machines"
+	"github.com/fairlead/fairlead/pkg/provider/azure/names"
+)
+
+// machinesAge is how old the snapshot of machines may be when nodes are not
+// what the pass is about: a new node has a pass of its own.
+const machinesAge = 5 * time.Minute
+
+// Observe makes the reads of a pass, side by side: the load balancers, the
+// public IPs of each resource group, the security group, and what else the
+// batch asks for; then the machines, where their network interfaces are the
+// members of pools.
+func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.Pass, error) {
+	s := p.settings()
+	observed, err := p.observe(ctx, s, batch.Items)
+	if err != nil {
+		return nil, err
+	}
+	in := Input{Settings: s, Observed: observed, Batch: batch}
+	result, err := Compute(in)
+	if err != nil {
+		return nil, err
+	}
+	membership, err := p.membership(ctx, in, result)
+	if err != nil {
+		return nil, err
+	}
+	return newPass(p, in, result, membership), nil
+}
+
+func (p *Provider) observe(ctx context.Context, s *Settings, items []provider.Item) (*Observed, error) {
+	o := &Observed{PublicIPs: map[string][]json.RawMessage{}, Subnets: map[string]json.RawMessage{}}
+	var err error
+	if o.Services, err = p.wanting(); err != nil {
+		return nil, err
+	}
+	if o.Nodes, err = p.nodes.List(labels.Everything()); err != nil {
+		return nil, fmt.Errorf("list nodes: %w", err)
+	}
+	reads := ReadsOf(s, items)
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		docs, err := p.list(ctx, names.Collection(s.Subscription, s.loadBalancerGroup(), names.LoadBalancers))
+		o.LoadBalancers = docs
+		return err
+	})
+	for _, rg := range reads.PublicIPGroups {
+		g.Go(func() error {
+			docs, err := p.list(ctx, names.Collection(s.Subscription, rg, names.PublicIPAddresses))
+			mu.Lock()
+			defer mu.Unlock()
+			o.PublicIPs[names.Key(rg)] = docs
+			return err
+		})
+	}
+	if s.SecurityGroup != "" {
+		g.Go(func() error {
+			doc, err := p.get(ctx, s.SecurityGroupID())
+			o.SecurityGroup = doc
+			return err
+		})
+	}
+	for _, name := range reads.Subnets {
+		g.Go(func() error {
+			doc, err := p.get(ctx, s.SubnetID(name))
+			mu.Lock()
+			defer mu.Unlock()
+			o.Subnets[names.Key(name)] = doc
+			return err
+		})
+	}
+	if reads.Zones && s.Edge == "" {
+		g.Go(func() error {
+			list, err := p.zones.of(ctx, p.client, p.clock, s)
+			o.Zones = list
+			return err
+		})
+	}
+	return o, g.Wait()
+}
+
+// wanting are all Services that want a load balancer, or have one.
+func (p *Provider) wanting() ([]*v1.Service, error) {
+	all, err := p.services.List(labels.Everything())
+	if err != nil {
+		return nil, fmt.Errorf("list Services: %w", err)
+	}
+	var out []*v1.Service
+	for _, svc := range all {
+		if svc.Spec.Type == v1.ServiceTypeLoadBalancer || len(svc.Status.LoadBalancer.Ingress) > 0 {
+			out = append(out, svc)
+		}
+	}
+	return out, nil
+}
+
+// list is a collection; empty when its resource group is not there.
+func (p *Provider) list(ctx context.Context, collection string) ([]json.RawMessage, error) {
+	docs, err := p.client.List(ctx, collection, nil)
+	if arm.NotFound(err) {
+		return nil, nil
+	}
+	return docs, err
+}
+
+// get is a resource; empty when it is not there.
+func (p *Provider) get(ctx context.Context, id string) (json.RawMessage, error) {
+	doc, err := p.client.Get(ctx, id, nil)
+	if arm.NotFound(err) {
+		return nil, nil
+	}
+	return doc, err
+}
+
+// membership reads the machines, and decides which network interfaces join or
+// leave pools. Where pools list addresses, machines matter only while an
+// interface still names one.
+func (p *Provider) membership(ctx context.Context, in Input, r *Result) (*machines.Membership, error) {
+	s := in.Settings
+	wish := machines.Wish{ResourceGroup: s.ResourceGroup}
+	scope := machines.Scope{Nodes: in.Observed.Nodes, NotBefore: p.clock.Now().Add(-machinesAge)}
+	for i := range r.Pools {
+		pool := &r.Pools[i]
+		stale := pool.Members == ByAddress && namedByInterfaces(in.Observed, pool)
+		if pool.Preconfigured || (pool.Members == ByAddress && !stale) {
+			continue
+		}
+		scope.Pools = append(scope.Pools, pool.ID)
+		m := machines.Pool{ID: pool.ID, Family: pool.Family, Serves: r.servedBy(pool.LoadBalancer)}
+		switch {
+		case pool.Gone || stale:
+			wish.Leave = append(wish.Leave, m)
+		default:
+			if len(m.Serves) == 0 {
+				continue // nobody of the batch is there, who could be told
+			}
+			if pool.Step.Kind != "" {
+				m.Needs = append(m.Needs, pool.Step)
+			}
+			wish.Join = append(wish.Join, m)
+		}
+	}
+	if len(wish.Join) == 0 && len(wish.Leave) == 0 {
+		return &machines.Membership{}, nil
+	}
+	for i := range in.Batch.Items {
+		switch in.Batch.Items[i].Cause {
+		case provider.Nodes, provider.Drift, provider.Repair, provider.Config:
+			scope.NotBefore = p.clock.Now()
+		case provider.Freed, provider.Resync, provider.Edit:
+		}
+	}
+	wish.Nodes, wish.Excluded = split(s, in)
+	snapshot, err := p.machines.Observe(ctx, scope)
+	if err != nil {
+		return nil, err
+	}
+	m, err := snapshot.Decide(wish)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range m.Notices {
+		klog.FromContext(ctx).Info("Node is left out of a pool", "node", n.Node, "reason", n.Message)
+	}
+	return m, nil
+}
+
+// split parts the nodes of the cluster into those that may serve, and those
+// that must not.
+func split(s *Settings, in Input) (serve, excluded []*v1.Node) {
+	may := map[string]bool{}
+	for _, n := range in.Batch.Nodes {
+		// The peer keeps machines of other resource groups out, too.
+		if (s.KeepControlPlane || !controlPlane(n)) && !machines.InOtherGroup(n, s.ResourceGroup) {
+			may[n.Name] = true
+		}
+	}
+	for _, n := range in.Observed.Nodes {
+		if may[n.Name] {
+			serve = append(serve, n)
+		} else {
+			excluded = append(excluded, n)
+		}
+	}
+	return serve, excluded
+}
+
+// namedByInterfaces reports whether the pool has members without an address of
+// their own.
+func namedByInterfaces(o *Observed, pool *Pool) bool {
+	for _, doc := range o.LoadBalancers {
+		if !names.Same(idOf(doc), pool.LoadBalancer) {
+			continue
+		}
+		b, err := loadBalancer(doc)
+		if err != nil {
+			return false // what cannot be read was refused before
+		}
+		p, ok := b.pools.get(names.Last(pool.ID))
+		if !ok {
+			return false
+		}
+		for _, m := range p.Properties.Addresses {
+			if !parseAddr(m.Properties.IPAddress).IsValid() {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package azure
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	v1 "k8s.io/api/core/v1"
+
+	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/azure/machines"
+	"github.com/fairlead/fairlead/pkg/provider/azure/names"
+)
+
+// pass is one turn over a batch. What was decided is fixed when it is made;
+// what is known of the cloud grows with each answer.
+type pass struct {
+	provider   *Provider
+	in         Input
+	result     *Result
+	membership *machines.Membership
+	items      map[plan.Key]*provider.Item
+
+	mu        sync.Mutex
+	observed  Observed
+	addresses Addresses
+}
+
+func newPass(p *Provider, in Input, r *Result, m *machines.Membership) *pass {
+	x := &pass{provider: p, in: in, result: r, membership: m, items: map[plan.Key]*provider.Item{}, observed: *in.Observed}
+	x.observed.PublicIPs = maps.Clone(in.Observed.PublicIPs)
+	x.addresses.LearnAll(in.Observed)
+	for i := range in.Batch.Items {
+		x.items[in.Batch.Items[i].Key] = &in.Batch.Items[i]
+	}
+	return x
+}
+
+// servedBy are the Services of the batch on the load balancer.
+func (r *Result) servedBy(loadBalancer string) []plan.Key {
+	var out []plan.Key
+	for key, places := range r.Places {
+		if slices.ContainsFunc(places, func(p Place) bool { return names.Same(p.LoadBalancer, loadBalancer) }) {
+			out = append(out, key)
+		}
+	}
+	for _, st := range r.Steps {
+		if names.Same(r.Writes[st.Target].ID, loadBalancer) {
+			out = append(out, st.Serves...)
+		}
+	}
+	slices.SortFunc(out, plan.CompareKeys)
+	return slices.Compact(out)
+}
+
+// Decide joins what the load balancers need with what the machines need.
+func (p *pass) Decide() provider.Decision {
+	before := map[string][]plan.ID{}
+	for i := range p.result.Pools {
+		pool := &p.result.Pools[i]
+		before[pool.LoadBalancer] = append(before[pool.LoadBalancer], p.membership.Leaving(pool.ID)...)
+	}
+	for id, steps := range before {
+		slices.SortFunc(steps, compareIDs)
+		before[id] = slices.Compact(steps)
+	}
+	d := provider.Decision{Refused: p.result.Refused, Notices: p.result.Notices}
+	var err error
+	if d.Plan, err = p.result.Finish(p.membership.Steps, before); err != nil {
+		panic(err) // steps that need each other in a circle: a fault of the code, found by any test
+	}
+	return d
+}
+
+// Execute does one step. Shared ones are computed again, from what is known by
+// now and without the Services that failed; so an address that a step before
+// brought is in them, and an etag is the newest.
+func (p *pass) Execute(ctx context.Context, st plan.Step, without map[plan.Key]bool) error {
+	if w, ok := p.membership.Writes[st.Target]; ok {
+		return p.provider.machines.Write(ctx, w)
+	}
+	w, ok := p.result.Writes[st.Target]
+	if !ok {
+		return &plan.Error{Kind: plan.Invalid, Reason: "UnknownStep", Err: fmt.Errorf("%s is no step of this pass; plan again", st.Target)}
+	}
+	if st.Shared || (len(st.Needs) > 0 && !w.Delete) {
+		var err error
+		if w, ok, err = p.again(ctx, st, without); err != nil || !ok {
+			return err
+		}
+	}
+	if w.Incomplete {
+		return &plan.Error{Kind: plan.Transient, Reason: "AddressNotKnown", Err: fmt.Errorf("%s: an address is not known yet", st.Target)}
+	}
+	if w.Delete {
+		return p.remove(ctx, st, w)
+	}
+	doc, err := p.provider.client.Put(ctx, w.ID, w.Document, w.Etag)
+	if err != nil {
+		return err
+	}
+	p.learn(w.ID, doc)
+	return nil
+}
+
+// again is what the step writes by what is known now; false when that is
+// nothing any more. A public IP that is written after the load balancer has
+// another etag since, and is read first.
+func (p *pass) again(ctx context.Context, st plan.Step, without map[plan.Key]bool) (Write, bool, error) {
+	if !st.Shared {
+		id := p.result.Writes[st.Target].ID
+		doc, err := p.provider.get(ctx, id)
+		if err != nil {
+			return Write{}, false, err
+		}
+		p.learn(id, doc)
+	}
+	p.mu.Lock()
+	in := p.in
+	observed := p.observed
+	observed.PublicIPs = maps.Clone(p.observed.PublicIPs)
+	p.mu.Unlock()
+	in.Observed, in.Without = &observed, without
+	r, err := Compute(in)
+	if err != nil {
+		return Write{}, false, err
+	}
+	w, ok := r.Writes[st.Target]
+	return w, ok, nil
+}
+
+// remove deletes a resource. A public IP is read first: its etag moved when its
+// frontend went, and what somebody has taken into use, or claimed, since it was
+// observed stays.
+func (p *pass) remove(ctx context.Context, st plan.Step, w Write) error {
+	if st.Target.Kind == kindPublicIP {
+		doc, err := p.provider.get(ctx, w.ID)
+		if err != nil {
+			return err
+		}
+		if len(doc) == 0 {
+			p.learn(w.ID, nil)
+			return nil
+		}
+		if w.Etag, err = p.removable(doc, w.ID); err != nil {
+			return err
+		}
+	}
+	if err := p.provider.client.Delete(ctx, w.ID, w.Etag); err != nil {
+		return err
+	}
+	p.learn(w.ID, nil)
+	return nil
+}
+
+// removable is the etag of a public IP that may be deleted.
+func (p *pass) removable(doc json.RawMessage, id string) (string, error) {
+	now, err := loadPublicIP(doc)
+	if err != nil {
+		return "", &plan.Error{Kind: plan.Transient, Reason: ReasonBadDocument, Err: err}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, was := range p.observed.PublicIPs[names.Key(names.Group(id))] {
+		if !names.Same(idOf(was), id) {
+			continue
+		}
+		before, err := loadPublicIP(was)
+		if err == nil && before.serviceTag() == now.serviceTag() && before.clusterTag() == now.clusterTag() && now.doc.Properties.IPConfiguration.id() == "" {
+			return now.Etag, nil
+		}
+	}
+	return "", &plan.Error{Kind: plan.Conflict, Reason: "PublicIPChanged", Err: fmt.Errorf("public IP %s is in use or has other tags since it was looked at; it is not deleted now", names.Last(id))}
+}
+
+// learn notes what a write answered.
+func (p *pass) learn(id string, doc json.RawMessage) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.observed.Learn(id, doc)
+	if len(doc) > 0 {
+		p.addresses.Learn(doc)
+	}
+}
+
+// Status is the addresses of the Service as they are known now.
+func (p *pass) Status(key plan.Key) *v1.LoadBalancerStatus {
+	it, ok := p.items[key]
+	if !ok || it.Want == provider.Remove {
+		return nil
+	}
+	places, ok := p.result.Places[key]
+	if !ok {
+		return it.Service.Status.LoadBalancer.DeepCopy()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.addresses.Status(places, &it.Service.Status.LoadBalancer)
+}

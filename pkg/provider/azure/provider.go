@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package azure
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	v1 "k8s.io/api/core/v1"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	cloudprovider "k8s.io/cloud-provider"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/pkg/intent"
+	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/azure/arm"
+	"github.com/fairlead/fairlead/pkg/provider/azure/machines"
+	"github.com/fairlead/fairlead/pkg/provider/azure/routes"
+)
+
+// group is the one group: the Services of a cluster share its load balancers
+// and its security group.
+const group provider.Group = "azure"
+
+// Options are what the provider is made of.
+type Options struct {
+	Client  *arm.Client
+	Config  *cloudconfig.Azure
+	Cluster string // --cluster-name
+	// Services and Nodes list all of the cluster, and must have synced before
+	// the first pass.
+	Services corelisters.ServiceLister
+	Nodes    corelisters.NodeLister
+	Clock    clock.PassiveClock // the real one unless set
+}
+
+// Provider is Azure.
+type Provider struct {
+	client   *arm.Client
+	cluster  string
+	config   atomic.Pointer[cloudconfig.Azure]
+	services corelisters.ServiceLister
+	nodes    corelisters.NodeLister
+	clock    clock.PassiveClock
+	machines *machines.Reader
+	routes   *routes.Routes // nil: no route table is configured
+	zones    zones
+	changed  chan struct{} // holds one
+}
+
+var _ provider.Provider = (*Provider)(nil)
+
+// New returns a provider. Run must run for routes to be written.
+func New(o Options) *Provider {
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
+	}
+	p := &Provider{
+		client: o.Client, cluster: o.Cluster, services: o.Services, nodes: o.Nodes, clock: o.Clock,
+		machines: machines.NewReader(o.Client, o.Clock, machineOptions(o.Config)),
+		changed:  make(chan struct{}, 1),
+	}
+	p.config.Store(o.Config)
+	if o.Config.RouteTableName != "" {
+		p.routes = routes.New(o.Client, o.Nodes, o.Clock, routeOptions(o.Config))
+	}
+	return p
+}
+
+// Run writes routes until ctx ends.
+func (p *Provider) Run(ctx context.Context) {
+	if p.routes != nil {
+		p.routes.Run(ctx)
+	}
+}
+
+// Update makes a new configuration count from the next pass on. Where the cloud
+// is, who speaks to it and which machines there are is read at the start alone.
+func (p *Provider) Update(ctx context.Context, c *cloudconfig.Config) {
+	if c.Azure == nil {
+		return
+	}
+	old := p.config.Swap(c.Azure)
+	if reflect.DeepEqual(old, c.Azure) {
+		return
+	}
+	if atStart(old) != atStart(c.Azure) {
+		klog.FromContext(ctx).Info("The cloud-config changed in what is read at the start alone: restart the controller")
+	}
+	select {
+	case p.changed <- struct{}{}:
+	default:
+	}
+}
+
+// atStart is what counts from the start on. Secrets are in it as themselves.
+func atStart(c *cloudconfig.Azure) string {
+	return fmt.Sprintf("%v %v %v %v %v %v %q %q %v %v %v", c.Cloud, c.CloudName, c.ResourceManagerEndpoint, c.TenantID,
+		c.SubscriptionID, c.NetworkResourceSubscriptionID, c.Auth.ClientID+c.Auth.ClientSecret.Reveal(),
+		c.Auth.ClientCertPath, c.VMType, c.RouteTableName, c.NodeGracePeriod)
+}
+
+// settings are those of the configuration now.
+func (p *Provider) settings() *Settings { return NewSettings(p.config.Load(), p.cluster) }
+
+// Name is azure.
+func (p *Provider) Name() string { return intent.Azure }
+
+// Group is the same for all Services.
+func (p *Provider) Group(*v1.Service) provider.Group { return group }
+
+// NodeFingerprint is what pools and rules depend on: the machine, its
+// addresses and whether it may serve. Empty for a node that is not initialised
+// yet, is no machine of Azure's, or is kept out of pools.
+func (p *Provider) NodeFingerprint(n *v1.Node) string {
+	if n.Spec.ProviderID == "" || unmanaged(n) || (controlPlane(n) && p.config.Load().LoadBalancer.ExcludeControlPlane) {
+		return ""
+	}
+	ips := internalIPs(n)
+	slices.SortFunc(ips, netip.Addr.Compare)
+	texts := make([]string, len(ips))
+	for i, ip := range ips {
+		texts[i] = ip.String()
+	}
+	return n.Spec.ProviderID + " " + strings.Join(texts, ",")
+}
+
+// Changed receives when the configuration changed.
+func (p *Provider) Changed() <-chan struct{} { return p.changed }
+
+// Instances answers for nodes from lists of machines.
+func (p *Provider) Instances() cloudprovider.InstancesV2 { return p.machines.Instances() }
+
+// Routes keeps the route table; nil when none is configured.
+func (p *Provider) Routes() cloudprovider.Routes {
+	if p.routes == nil {
+		return nil
+	}
+	return p.routes
+}
+
+// Find says yes and asks nobody: what there is of a Service, the pass that
+// removes it finds out for many at once, and it costs no write when there is
+// nothing.
+func (p *Provider) Find(_ context.Context, svc *v1.Service) (*v1.LoadBalancerStatus, bool, error) {
+	return svc.Status.LoadBalancer.DeepCopy(), true, nil
+}
