@@ -138,16 +138,15 @@ func (c *Client) pipeline(t target) runtime.Pipeline {
 // send sends one call, unless the service would refuse it for too many. The
 // error is not yet classified; an answer that is no success is one.
 func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
-	cl := classOf(r.method)
-	gate, bucket := r.gate(cl), r.bucket(cl)
+	gate := r.gate(classOf(r.method))
 	if err := c.admitted(r, gate); err != nil {
 		return nil, err
 	}
-	if err := c.pace.take(ctx, bucket); err != nil {
+	if err := c.pace.take(ctx, gate); err != nil {
 		return nil, err
 	}
 	var header http.Header
-	defer func() { c.pace.done(bucket, header) }()
+	defer func() { c.pace.done(gate, header) }()
 	if err := c.admitted(r, gate); err != nil { // it may have closed meanwhile
 		return nil, err
 	}

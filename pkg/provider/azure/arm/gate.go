@@ -43,7 +43,7 @@ func classOf(method string) class {
 	return write
 }
 
-// gateKey names one gate.
+// gateKey names what is throttled together, as far as is known here.
 type gateKey struct {
 	subscription string // lower case
 	kind         string // resourceType.key

@@ -7,7 +7,6 @@ import (
 	"math"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -24,14 +23,8 @@ const (
 	writeBucket = 200
 )
 
-// bucketKey names a token bucket of the service.
-type bucketKey struct {
-	subscription string // lower case
-	class        class
-}
-
-// bucket mirrors a token bucket of the service, from what its answers say is
-// left.
+// bucket mirrors a token bucket of the service, as the answers about one type
+// say what is left in it.
 type bucket struct {
 	left     float64
 	most     float64   // as much as the bucket holds
@@ -41,28 +34,25 @@ type bucket struct {
 
 // pace spreads calls so that a bucket that is nearly empty is not overdrawn:
 // what is refused costs a Retry-After for everybody. A bucket of which the
-// service says nothing is not paced.
+// service says nothing is not paced. Each type has a mirror of its own, since some
+// types have further limits, and the most is asked of one type at a time.
 type pace struct {
 	clock clock.Clock
 
 	mu      sync.Mutex
-	buckets map[bucketKey]*bucket
+	buckets map[gateKey]*bucket
 }
 
-func newPace(c clock.Clock) *pace { return &pace{clock: c, buckets: map[bucketKey]*bucket{}} }
+func newPace(c clock.Clock) *pace { return &pace{clock: c, buckets: map[gateKey]*bucket{}} }
 
-func (t target) bucket(c class) bucketKey {
-	return bucketKey{subscription: strings.ToLower(t.subscription), class: c}
-}
-
-func (k bucketKey) size() float64 {
+func (k gateKey) size() float64 {
 	if k.class == read {
 		return readBucket
 	}
 	return writeBucket
 }
 
-func (k bucketKey) refill() float64 {
+func (k gateKey) refill() float64 {
 	if k.class == read {
 		return readRefill
 	}
@@ -70,7 +60,7 @@ func (k bucketKey) refill() float64 {
 }
 
 // remainingHeader is where the service says how many calls are left.
-func (k bucketKey) remainingHeader() string {
+func (k gateKey) remainingHeader() string {
 	switch k.class {
 	case read:
 		return "x-ms-ratelimit-remaining-subscription-reads"
@@ -83,7 +73,7 @@ func (k bucketKey) remainingHeader() string {
 }
 
 // take takes a call out of the bucket, and waits until there is one.
-func (p *pace) take(ctx context.Context, k bucketKey) error {
+func (p *pace) take(ctx context.Context, k gateKey) error {
 	wait := p.reserve(k)
 	if wait <= 0 {
 		return ctx.Err()
@@ -96,7 +86,7 @@ func (p *pace) take(ctx context.Context, k bucketKey) error {
 }
 
 // reserve takes a call out, and says when it may be sent.
-func (p *pace) reserve(k bucketKey) time.Duration {
+func (p *pace) reserve(k gateKey) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	b := p.buckets[k]
@@ -114,7 +104,7 @@ func (p *pace) reserve(k bucketKey) time.Duration {
 }
 
 // flow adds what has been refilled.
-func (b *bucket) flow(k bucketKey, now time.Time) {
+func (b *bucket) flow(k gateKey, now time.Time) {
 	if !math.IsInf(b.left, 1) {
 		b.left = min(b.left+now.Sub(b.at).Seconds()*k.refill(), max(b.most, k.size()))
 	}
@@ -122,7 +112,7 @@ func (b *bucket) flow(k bucketKey, now time.Time) {
 }
 
 // done ends a call; header is that of its answer, nil when there was none.
-func (p *pace) done(k bucketKey, header http.Header) {
+func (p *pace) done(k gateKey, header http.Header) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	b := p.buckets[k]
