@@ -110,10 +110,12 @@ func (p *pass) Execute(ctx context.Context, st plan.Step, without map[plan.Key]b
 }
 
 // again is what the step writes by what is known now; false when that is
-// nothing any more. A public IP that is written after the load balancer has
-// another etag since, and is read first.
+// nothing any more. A resource whose etag an earlier step moved is read first:
+// a public IP that its frontend took or left, a load balancer whose pools
+// machines left.
 func (p *pass) again(ctx context.Context, st plan.Step, without map[plan.Key]bool) (Write, bool, error) {
-	if !st.Shared {
+	moved := !st.Shared || slices.ContainsFunc(st.Needs, func(id plan.ID) bool { return p.membership.Writes[id] != nil })
+	if moved {
 		id := p.result.Writes[st.Target].ID
 		doc, err := p.provider.get(ctx, id)
 		if err != nil {

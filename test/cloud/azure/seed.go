@@ -206,6 +206,9 @@ func strip(value any) any {
 		for _, name := range []string{"etag", "resourceGuid", "uniqueId", "vmId", "alias"} {
 			delete(v, name)
 		}
+		if pools, ok := v["loadBalancerBackendAddressPools"].([]any); ok && len(pools) == 0 {
+			delete(v, "loadBalancerBackendAddressPools") // as good as none
+		}
 		for _, field := range v {
 			strip(field)
 		}
