@@ -97,7 +97,7 @@ func TestWrongFlagsNameTheFlagAndTheCure(t *testing.T) {
 			t.Errorf("%s: %v, want %q", flag, err, want)
 		}
 	}
-	if _, err := choose(Clouds(), "nope"); err == nil || !strings.Contains(err.Error(), `--cloud-provider "nope": must be one of metal`) {
+	if _, err := choose(Clouds(), "nope"); err == nil || !strings.Contains(err.Error(), `--cloud-provider "nope": must be one of azure, metal`) {
 		t.Errorf("%v", err)
 	}
 }
