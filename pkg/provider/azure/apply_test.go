@@ -39,13 +39,10 @@ func (s *site) step(t testing.TB, st plan.Step, first *azure.Result, in azure.In
 	t.Helper()
 	w := first.Writes[st.Target]
 	if st.Shared {
-		again, err := azure.Compute(in)
-		if err != nil {
-			t.Fatal(err)
-		}
 		var ok bool
-		if w, ok = again.Writes[st.Target]; !ok {
-			t.Fatalf("%s: nothing to write any more", st.Target)
+		var err error
+		if w, ok, err = first.Rewrite(in, st.Target); !ok || err != nil {
+			t.Fatalf("%s: nothing to write any more, %v", st.Target, err)
 		}
 	}
 	switch {

@@ -30,8 +30,11 @@ type ask struct {
 	// destinations are the addresses that clients send to, by family.
 	destinations map[intent.Family][]string
 	// had are the ids of the frontends that its rules used, in lower case.
-	had     map[string]bool
-	notices []provider.Notice
+	had map[string]bool
+	// hadPools are the ids of the pools that its rules led to, in lower case.
+	hadPools map[string]bool
+	balancer *balancer // that serves it
+	notices  []provider.Notice
 }
 
 // front is the frontend that serves a Service in one family.
@@ -65,7 +68,7 @@ func publicIPGroup(s *Settings, annotations map[string]string) string {
 func newAsk(it *provider.Item, w *world) *ask {
 	a := &ask{
 		item: it, key: it.Key, base: names.Base(it.Service.UID),
-		fronts: map[intent.Family]*front{}, had: map[string]bool{},
+		fronts: map[intent.Family]*front{}, had: map[string]bool{}, hadPools: map[string]bool{},
 	}
 	a.names = names.Service{UID: it.Service.UID}
 	if it.Want != provider.Serve {

@@ -3,6 +3,7 @@
 package azure
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 
@@ -21,6 +22,8 @@ type Input struct {
 	Batch    provider.Batch
 	// Without are Services of the batch whose parts stay as they are observed.
 	Without map[plan.Key]bool
+	// placed are the load balancer configurations that were chosen before.
+	placed map[plan.Key]string
 }
 
 // Result is what a batch makes of what was observed.
@@ -36,7 +39,35 @@ type Result struct {
 	// each family.
 	Places map[plan.Key][]Place
 	// Pools are the backend pools of all nodes, as they shall be.
-	Pools []Pool
+	Pools  []Pool
+	placed map[plan.Key]string
+}
+
+// Rewrite is what the step with the target writes, after other steps were done
+// and with the Services of in.Without left out: a step that Services share is
+// computed again from the newest documents. It is false when nothing is left
+// to write. in is the input of r but for Observed and Without.
+func (r *Result) Rewrite(in Input, target plan.ID) (Write, bool, error) {
+	in.placed = r.placed
+	in.Without = maps.Clone(in.Without)
+	if in.Without == nil {
+		in.Without = map[plan.Key]bool{}
+	}
+	for key := range r.Refused {
+		in.Without[key] = true
+	}
+	again, err := Compute(in)
+	if err != nil {
+		return Write{}, false, err
+	}
+	for key, err := range again.Refused {
+		return Write{}, false, &plan.Error{Kind: plan.Conflict, Reason: ReasonChangedMeanwhile, Err: fmt.Errorf("since the plan was made something changed for %s: %w", key, err)}
+	}
+	w, ok := again.Writes[target]
+	if w.Incomplete {
+		return w, false, &plan.Error{Kind: plan.Conflict, Reason: ReasonChangedMeanwhile, Err: fmt.Errorf("an address that %s needs is not there yet", target)}
+	}
+	return w, ok, nil
 }
 
 // Compute is what shall be done. It is pure, changes nothing of its input, and
@@ -69,6 +100,13 @@ type turn struct {
 	before  map[string][]netip.Addr // frontends' addresses as observed, by base
 	refused map[plan.Key]error
 	dropped map[string]*balancer // frontends that are taken away, by id
+	placed map[plan.Key]string
+	// pending are the rules that Services placed before will have.
+	pending map[*balancer]int
+	// after are the load balancers that one waits for.
+	after map[*balancer]map[*balancer]bool
+	// arrangement are the nodes of each configuration, once it is known.
+	arrangement map[string]map[string]bool
 }
 
 func newTurn(in *Input, refused map[plan.Key]error) (*turn, error) {
@@ -76,7 +114,10 @@ func newTurn(in *Input, refused map[plan.Key]error) (*turn, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &turn{world: w, bases: map[string]plan.Key{}, refused: map[plan.Key]error{}, dropped: map[string]*balancer{}}
+	t := &turn{world: w, placed: maps.Clone(in.placed), bases: map[string]plan.Key{}, refused: map[plan.Key]error{}, dropped: map[string]*balancer{}, pending: map[*balancer]int{}, after: map[*balancer]map[*balancer]bool{}}
+	if t.placed == nil {
+		t.placed = map[plan.Key]string{}
+	}
 	inBatch := map[plan.Key]bool{}
 	known := map[string]plan.Key{}
 	for i := range in.Batch.Items {
@@ -158,8 +199,10 @@ func (t *turn) run() {
 		}
 	}
 	t.dropSharedProbe()
+	t.dropLocalPools()
 	t.dropFrontends()
 	t.fillPools()
+	t.fillLocalPools()
 	t.releasePublicIPs()
 	t.secure()
 }
@@ -168,6 +211,9 @@ func (t *turn) run() {
 func (t *turn) prepare(a *ask) error {
 	var err error
 	if a.clients, err = a.clientsOf(); err != nil {
+		return err
+	}
+	if err = t.place(a); err != nil {
 		return err
 	}
 	return t.chooseFronts(a)
@@ -227,12 +273,13 @@ func (t *turn) wantAll() map[*ask]*parts {
 // want where they are.
 func (t *turn) dropParts(a *ask, want *parts) {
 	for _, b := range t.sortedBalancers() {
-		here := a.serve() && b == t.balancer(a.placed)
+		here := a.serve() && b == a.balancer
 		for _, r := range b.rules.all() {
 			if !names.Owns(a.base, r.Name) {
 				continue
 			}
 			a.had[names.Key(r.Properties.FrontendIPConfiguration.id())] = true
+			a.hadPools[names.Key(r.Properties.BackendAddressPool.id())] = true
 			if names.Same(names.Last(r.Properties.Probe.id()), names.SharedProbe) {
 				b.sharedProbe = a.key
 			}
@@ -255,7 +302,7 @@ func (t *turn) putParts(a *ask, want *parts) error {
 	if !a.serve() {
 		return nil
 	}
-	b := t.balancer(a.placed)
+	b := a.balancer
 	t.ensurePools(a)
 	for _, p := range want.probes {
 		t.putProbe(a, b, p)

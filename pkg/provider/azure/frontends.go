@@ -14,7 +14,7 @@ import (
 // chooseFronts decides which frontend serves the Service in each family, and
 // makes or changes it in the load balancer.
 func (t *turn) chooseFronts(a *ask) error {
-	b := t.balancer(a.placed)
+	b := a.balancer
 	if b.exists && names.Same(b.SKU.Name, "Basic") {
 		return refuse(ReasonUnsupported, "load balancer %s has SKU Basic, which Azure has retired; replace it by one with SKU Standard", b.Name)
 	}
@@ -122,7 +122,11 @@ func (t *turn) internalFront(a *ask, b *balancer, f intent.Family) (*front, erro
 	if err := t.checkAlone(a, b, name); err != nil {
 		return nil, err
 	}
-	t.putInternal(a, b, f, internalSpec{name: name, subnet: subnet, address: t.fixed(a, b, f, subnet, want)})
+	address, err := t.fixed(a, b, f, internalSpec{subnet: subnet, address: want})
+	if err != nil {
+		return nil, err
+	}
+	t.putInternal(a, b, f, internalSpec{name: name, subnet: subnet, address: address})
 	return &front{balancer: b, name: name, own: true}, nil
 }
 
@@ -145,22 +149,28 @@ func (t *turn) fits(a *ask, have *frontend, subnet *subnetDocument, want netip.A
 // fixed is the address that a new internal frontend is to have: the one asked
 // for, else the one that the Service has had, when it is in the subnet and
 // free. Invalid: Azure chooses.
-func (t *turn) fixed(a *ask, b *balancer, f intent.Family, subnet *subnetDocument, want netip.Addr) netip.Addr {
-	if want.IsValid() {
-		return want
+func (t *turn) fixed(a *ask, b *balancer, f intent.Family, spec internalSpec) (netip.Addr, error) {
+	if spec.address.IsValid() {
+		return spec.address, nil
 	}
 	for _, had := range a.statusAddresses() {
-		if intent.FamilyOf(had) != f || !subnet.holds(had) {
+		if intent.FamilyOf(had) != f || !spec.subnet.holds(had) {
 			continue
 		}
-		for _, other := range b.frontends.all() {
-			if other.address() == had && !names.Owns(a.base, other.Name) {
-				return netip.Addr{}
+		for _, at := range t.sortedBalancers() {
+			for _, other := range at.frontends.all() {
+				switch {
+				case other.address() != had:
+				case !names.Owns(a.base, other.Name):
+					return netip.Addr{}, nil
+				default:
+					return had, t.follows(b, at)
+				}
 			}
 		}
-		return had
+		return had, nil
 	}
-	return netip.Addr{}
+	return netip.Addr{}, nil
 }
 
 type internalSpec struct {

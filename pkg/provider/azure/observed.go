@@ -10,6 +10,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/fairlead/fairlead/pkg/intent"
+	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
@@ -34,6 +35,13 @@ type Observed struct {
 	Services []*v1.Service
 	// Nodes are all of the cluster.
 	Nodes []*v1.Node
+	// The following matter with several load balancer configurations alone:
+	// the labels of namespaces; the scale sets or availability sets of nodes,
+	// where their provider ids do not say them; and the names of the nodes that
+	// have endpoints of a Service with externalTrafficPolicy Local.
+	Namespaces    map[string]map[string]string
+	NodeSets      map[string]string
+	EndpointNodes map[plan.Key][]string
 }
 
 // Learn replaces what is known of the resource by what a write answered; an
@@ -114,16 +122,18 @@ func values(m map[string]string) []string {
 type node struct {
 	name      string
 	addresses []netip.Addr // its InternalIPs, in their order
+	set       string       // its scale set or availability set, empty for none
+	labels    map[string]string
 }
 
 // nodesOf are the nodes that may be in a pool.
-func nodesOf(s *Settings, nodes []*v1.Node) []node {
+func nodesOf(s *Settings, o *Observed, nodes []*v1.Node) []node {
 	var out []node
 	for _, n := range nodes {
 		if unmanaged(n) || (!s.KeepControlPlane && controlPlane(n)) {
 			continue
 		}
-		out = append(out, node{name: n.Name, addresses: internalIPs(n)})
+		out = append(out, node{name: n.Name, addresses: internalIPs(n), set: setOf(o, n), labels: n.Labels})
 	}
 	return out
 }

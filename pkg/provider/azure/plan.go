@@ -41,6 +41,7 @@ func same(a, b json.RawMessage) bool {
 func (t *turn) result(refused map[plan.Key]error) *Result {
 	r := &Result{
 		Refused: refused, Notices: map[plan.Key][]provider.Notice{}, Writes: map[plan.ID]Write{}, Places: map[plan.Key][]Place{},
+		placed: t.placed,
 	}
 	for _, a := range t.asks {
 		if len(a.notices) > 0 {
@@ -226,7 +227,7 @@ func (o *order) shared() []plan.ID {
 func (o *order) beforeGroup() map[plan.ID]bool {
 	out := map[plan.ID]bool{}
 	for id, b := range o.balancers {
-		if len(b.gains) > 0 || (o.turn.group.gains && !o.flips(b)) {
+		if len(b.gains) > 0 || b.releases || (o.turn.group.gains && !o.flips(b)) {
 			out[id] = true
 		}
 	}
@@ -259,7 +260,12 @@ func (o *order) needsOf(b *balancer) []plan.ID {
 			needs[id] = true
 		}
 	}
-	if len(b.gains) > 0 {
+	for before := range o.turn.after[b] {
+		if _, has := o.balancers[before.target()]; has {
+			needs[before.target()] = true
+		}
+	}
+	if len(b.gains) > 0 || b.releases {
 		return slices.SortedFunc(maps.Keys(needs), compareIDs)
 	}
 	flips := o.flips(b)

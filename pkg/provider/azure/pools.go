@@ -38,9 +38,9 @@ type Pool struct {
 
 // ensurePools makes the pools of the Service's families where it is served.
 func (t *turn) ensurePools(a *ask) {
-	b := t.balancer(a.placed)
+	b := a.balancer
 	for _, f := range a.families {
-		name := names.Pool(t.settings.Cluster, f)
+		name := t.poolName(a, f)
 		if _, has := b.pools.get(name); has {
 			continue
 		}
@@ -74,21 +74,26 @@ func (t *turn) fillPools() {
 	}
 }
 
-// fillPool lets the pool list the nodes' addresses. The last member stays, as
-// with the peer: an empty pool drops the connections that it has.
+// fillPool lets the pool list the nodes' addresses. Without any node the
+// members stay, as with the peer: an empty pool drops the connections it has.
 func (t *turn) fillPool(b *balancer, p *pool, f intent.Family) {
+	of := func(n node) bool { _, ok := n.of(f); return ok }
+	if slices.ContainsFunc(t.nodes, of) {
+		t.setMembers(b, p, f, t.nodesIn(b))
+	}
+}
+
+// setMembers lets the pool list the addresses of these nodes.
+func (t *turn) setMembers(b *balancer, p *pool, f intent.Family, nodes []node) {
 	want := map[netip.Addr]string{}
 	var order []netip.Addr
-	for i := range t.nodes {
-		if ip, ok := t.nodes[i].of(f); ok {
+	for i := range nodes {
+		if ip, ok := nodes[i].of(f); ok {
 			if _, dup := want[ip]; !dup {
 				order = append(order, ip)
 			}
-			want[ip] = t.nodes[i].name
+			want[ip] = nodes[i].name
 		}
-	}
-	if len(want) == 0 {
-		return
 	}
 	have := map[netip.Addr]bool{}
 	byInterface := false
@@ -166,6 +171,10 @@ func members(raw json.RawMessage, want map[netip.Addr]string, order []netip.Addr
 
 // few is how many names a plan shows; more are counted.
 const few = 5
+
+func diffOfPool(name string) plan.Diff {
+	return plan.Diff{Field: "pool " + name, Have: "of one Service"}
+}
 
 func countOf(list []string, what string) string {
 	switch n := len(list); {

@@ -95,21 +95,42 @@ func (t *turn) useExisting(a *ask, p *publicIP, f intent.Family) error {
 	return nil
 }
 
-// checkFree refuses a public IP that is attached to something else.
+// checkFree refuses a public IP that is attached to something else. One that
+// moves with the Service has to leave its load balancer first.
 func (t *turn) checkFree(a *ask, b *balancer, p *publicIP, f intent.Family) error {
-	id := p.doc.Properties.IPConfiguration.id()
-	if id == "" {
-		return nil
-	}
-	name := names.Segment(id, "loadBalancers")
-	if other, ok := t.balancers[names.Key(name)]; ok {
-		fe, there := other.frontends.get(names.Segment(id, names.Frontends))
-		if !there || !names.Same(fe.Properties.PublicIPAddress.id(), p.ID) || names.Owns(a.base, fe.Name) {
-			return nil // it is being moved, or the answer is older than the load balancer's
+	taken := ""
+	for _, other := range t.sortedBalancers() {
+		for _, fe := range other.frontends.all() {
+			switch {
+			case !names.Same(fe.Properties.PublicIPAddress.id(), p.ID):
+			case names.Owns(a.base, fe.Name) && !t.sharedByOthers(a, other, fe.Name):
+				if err := t.follows(b, other); err != nil {
+					return err
+				}
+			default:
+				taken = other.frontendID(fe.Name)
+			}
 		}
 	}
+	id := p.doc.Properties.IPConfiguration.id()
+	if _, ours := t.balancers[names.Key(names.Segment(id, "loadBalancers"))]; taken == "" && !ours {
+		taken = id // of our load balancers, their own answers count
+	}
+	if taken == "" {
+		return nil
+	}
 	return refuse(ReasonPublicIPInUse, "public IP %s of resource group %s is attached to %s, so load balancer %s cannot have it for %s; detach it there, or use another one",
-		p.Name, p.group, id, b.Name, f)
+		p.Name, p.group, taken, b.Name, f)
+}
+
+// sharedByOthers reports whether rules of other Services use the frontend.
+func (t *turn) sharedByOthers(a *ask, b *balancer, name string) bool {
+	for _, r := range b.rules.all() {
+		if !names.Owns(a.base, r.Name) && names.Same(r.Properties.FrontendIPConfiguration.id(), b.frontendID(name)) {
+			return true
+		}
+	}
+	return false
 }
 
 type newPublicIP struct{ group, name, prefix string }

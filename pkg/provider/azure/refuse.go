@@ -3,6 +3,7 @@
 package azure
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/fairlead/fairlead/pkg/plan"
@@ -29,8 +30,14 @@ const (
 	ReasonBadDocument          = "UnreadableResource"
 	ReasonAdoptedAsIs          = "AdoptedAsIs"
 	ReasonInvalidRange         = "InvalidRange"
+	ReasonNotEligible          = "NoLoadBalancerEligible"
+	ReasonMovesCross           = "MovesCross"
+	ReasonChangedMeanwhile     = "ChangedMeanwhile"
 	ReasonPublicIPKept         = "PublicIPKept"
 )
+
+// errMovesCross is for Services that exchange load balancers in one pass.
+var errMovesCross = errors.New("another Service moves the opposite way between load balancers; this one moves in the next pass")
 
 // refuse is the refusal of a Service, with the sentence that says why.
 func refuse(reason, format string, args ...any) error {

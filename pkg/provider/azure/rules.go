@@ -118,7 +118,7 @@ func (t *turn) baseRule(a *ask, f intent.Family, protocol string) wantRule {
 	fr := a.fronts[f]
 	r := wantRule{
 		frontend:       fr.id(),
-		pool:           names.Child(fr.balancer.ID, names.Pools, names.Pool(t.settings.Cluster, f)),
+		pool:           names.Child(fr.balancer.ID, names.Pools, t.poolName(a, f)),
 		protocol:       protocol,
 		floating:       a.floating() && !t.viaNodePort(a, f),
 		distribution:   "Default",

@@ -191,8 +191,9 @@ func (t *turn) destinationsOf(a *ask) map[intent.Family][]string {
 		add(intent.FamilyOf(ip), ip.String())
 	}
 	if !a.floating() {
-		for i := range t.nodes {
-			for _, ip := range t.nodes[i].addresses {
+		nodes := t.nodesIn(a.balancer)
+		for i := range nodes {
+			for _, ip := range nodes[i].addresses {
 				add(intent.FamilyOf(ip), ip.String())
 			}
 		}

@@ -54,6 +54,9 @@ type Settings struct {
 	SecurityGroup string
 	// LoadBalancer is the name of the load balancers; empty: Cluster.
 	LoadBalancer string
+	// Configurations are several load balancers, with pools ByAddress alone;
+	// empty: there is one.
+	Configurations []Configuration
 
 	// Tags are for all that is made. SystemTags are the prefixes of tags that
 	// stay, when others that are not in Tags shall go; empty: all stay.
@@ -79,10 +82,8 @@ func (s *Settings) loadBalancerGroup() string { return cmp.Or(s.LoadBalancerGrou
 
 func (s *Settings) networkGroup() string { return cmp.Or(s.NetworkGroup, s.ResourceGroup) }
 
-// LoadBalancerName is the name of the load balancer of the exposure.
-func (s *Settings) LoadBalancerName(e names.Exposure) string {
-	return names.LoadBalancer(cmp.Or(s.LoadBalancer, s.Cluster), e)
-}
+// single is the name of the one load balancer configuration.
+func (s *Settings) single() string { return cmp.Or(s.LoadBalancer, s.Cluster) }
 
 // LoadBalancerID is the id of the load balancer with the name.
 func (s *Settings) LoadBalancerID(name string) string {

@@ -65,6 +65,8 @@ type balancer struct {
 	foreign   []*foreignRule // outbound rules, inbound NAT rules and pools
 	// gains are the Services that get something here.
 	gains map[plan.Key]bool
+	// releases: another load balancer waits for an address that it lets go.
+	releases bool
 	// emptied: its last frontend went, and so it goes.
 	emptied bool
 	// sharedProbe is a Service of the batch that used the probe of all; zero
@@ -168,7 +170,7 @@ func newWorld(in *Input) (*world, error) {
 	w := &world{
 		settings: in.Settings, observed: in.Observed,
 		balancers: map[string]*balancer{}, publicIPs: map[string]*publicIP{}, subnets: map[string]*subnetDocument{},
-		nodes: nodesOf(in.Settings, in.Batch.Nodes),
+		nodes: nodesOf(in.Settings, in.Observed, in.Batch.Nodes),
 	}
 	for _, doc := range in.Observed.LoadBalancers {
 		if !w.manages(doc) {
@@ -215,8 +217,7 @@ func (w *world) manages(doc json.RawMessage) bool {
 	if json.Unmarshal(doc, &h) != nil {
 		return false
 	}
-	return names.Same(h.Name, w.settings.LoadBalancerName(names.Public)) ||
-		names.Same(h.Name, w.settings.LoadBalancerName(names.Internal))
+	return containsFold(w.settings.configurations(), names.Configuration(h.Name))
 }
 
 func loadPublicIP(doc json.RawMessage) (*publicIP, error) {
@@ -249,9 +250,9 @@ func (w *world) sortedPublicIPs() []*publicIP {
 	return out
 }
 
-// balancer is the load balancer of the exposure, made when it is missing.
-func (w *world) balancer(e names.Exposure) *balancer {
-	name := w.settings.LoadBalancerName(e)
+// balancer is the load balancer of the configuration, made when it is missing.
+func (w *world) balancer(configuration string, e names.Exposure) *balancer {
+	name := names.LoadBalancer(configuration, e)
 	if b, ok := w.balancers[names.Key(name)]; ok {
 		return b
 	}

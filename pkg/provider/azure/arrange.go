@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package azure
+
+import (
+	"net/netip"
+	"strings"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/fairlead/fairlead/pkg/intent"
+	"github.com/fairlead/fairlead/pkg/provider/azure/names"
+)
+
+// setOf is the scale set or availability set of a node: what was observed,
+// else what its provider id says.
+func setOf(o *Observed, n *v1.Node) string {
+	if set, ok := o.NodeSets[n.Name]; ok {
+		return set
+	}
+	return names.Segment(n.Spec.ProviderID, "virtualMachineScaleSets")
+}
+
+// arrange spreads the nodes over the load balancer configurations, as the peer
+// does: a node of a primary set goes there; others go where a selector wants
+// them, or where none does; there they stay where they are, or go where the
+// fewest are. Configurations without a load balancer have none.
+func (t *turn) arrange() map[string]map[string]bool {
+	out := map[string]map[string]bool{}
+	for _, b := range t.sortedBalancers() {
+		if !b.emptied && (b.exists || b.frontends.list.Len() > 0) {
+			out[names.Key(names.Configuration(b.Name))] = map[string]bool{}
+		}
+	}
+	current := t.arranged()
+	var rest []node
+	for i := range t.nodes {
+		n := t.nodes[i]
+		home := ""
+		for j := range t.settings.Configurations {
+			c := &t.settings.Configurations[j]
+			if _, active := out[names.Key(c.Name)]; active && n.set != "" && names.Same(c.PrimarySet, n.set) {
+				home = names.Key(c.Name)
+				break
+			}
+		}
+		if home == "" {
+			rest = append(rest, n)
+			continue
+		}
+		out[home][n.name] = true
+	}
+	// What stays counts before what comes is placed.
+	var moving []node
+	for _, n := range rest {
+		if at := current[n.name]; at != "" && containsFold(t.homes(n, out), at) {
+			out[at][n.name] = true
+			continue
+		}
+		moving = append(moving, n)
+	}
+	for _, n := range moving {
+		best := ""
+		for _, home := range t.homes(n, out) {
+			if best == "" || len(out[home]) < len(out[best]) {
+				best = home
+			}
+		}
+		if best != "" {
+			out[best][n.name] = true
+		}
+	}
+	return out
+}
+
+// homes are the configurations that a node may be in, by its labels.
+func (t *turn) homes(n node, active map[string]map[string]bool) []string {
+	var chosen, others []string
+	for i := range t.settings.Configurations {
+		c := &t.settings.Configurations[i]
+		key := names.Key(c.Name)
+		_, is := active[key]
+		switch {
+		case !is && (c.Nodes == nil || c.Nodes.Empty()):
+		case c.Nodes == nil || c.Nodes.Empty():
+			others = append(others, key)
+		case is && c.Nodes.Matches(labels.Set(n.labels)):
+			chosen = append(chosen, key)
+		}
+	}
+	if len(chosen) > 0 {
+		return chosen
+	}
+	return others
+}
+
+// arranged is where nodes are now: the configuration in lower case, by the
+// node's name.
+func (t *turn) arranged() map[string]string {
+	byAddress := map[netip.Addr]string{}
+	for _, n := range t.nodes {
+		for _, ip := range n.addresses {
+			byAddress[ip] = n.name
+		}
+	}
+	out := map[string]string{}
+	for _, b := range t.sortedBalancers() {
+		for _, f := range []intent.Family{intent.V4, intent.V6} {
+			p, has := b.pools.get(names.Pool(t.settings.Cluster, f))
+			if !has {
+				continue
+			}
+			for _, m := range p.Properties.Addresses {
+				if name, known := byAddress[parseAddr(m.Properties.IPAddress)]; known && out[name] == "" {
+					out[name] = names.Key(names.Configuration(b.Name))
+				}
+			}
+		}
+	}
+	return out
+}
+
+// nodesIn are the nodes of the load balancer.
+func (t *turn) nodesIn(b *balancer) []node {
+	if !t.settings.several() {
+		return t.nodes
+	}
+	if t.arrangement == nil {
+		t.arrangement = t.arrange()
+	}
+	here := t.arrangement[names.Key(names.Configuration(b.Name))]
+	var out []node
+	for _, n := range t.nodes {
+		if here[n.name] {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// poolName is the pool that serves the Service: with several configurations,
+// one of its own when only nodes with its endpoints are to serve.
+func (t *turn) poolName(a *ask, f intent.Family) string {
+	if t.settings.several() && a.item.Intent.Traffic == intent.Local {
+		return names.LocalPool(a.key.Namespace, a.key.Name, f)
+	}
+	return names.Pool(t.settings.Cluster, f)
+}
+
+// fillLocalPools lets the pools of single Services list the nodes that have
+// their endpoints. Where those are not known the pool stays as it is.
+func (t *turn) fillLocalPools() {
+	for _, a := range t.asks {
+		if !a.serve() || !t.settings.several() || a.item.Intent.Traffic != intent.Local {
+			continue
+		}
+		hosts, known := t.observed.EndpointNodes[a.key]
+		if !known {
+			continue
+		}
+		var nodes []node
+		for _, n := range t.nodes {
+			if containsFold(hosts, n.name) {
+				nodes = append(nodes, n)
+			}
+		}
+		for _, f := range a.families {
+			if p, has := a.balancer.pools.get(t.poolName(a, f)); has {
+				t.setMembers(a.balancer, p, f, nodes)
+			}
+		}
+	}
+}
+
+// dropLocalPools takes away the pools of single Services that the batch uses
+// no more.
+func (t *turn) dropLocalPools() {
+	for _, a := range t.asks {
+		for _, f := range []intent.Family{intent.V4, intent.V6} {
+			name := names.LocalPool(a.key.Namespace, a.key.Name, f)
+			for _, b := range t.sortedBalancers() {
+				_, has := b.pools.get(name)
+				id := names.Child(b.ID, names.Pools, name)
+				if has && a.hadPools[names.Key(id)] && !strings.EqualFold(name, names.Pool(t.settings.Cluster, f)) && !b.usesPool(id) {
+					b.pools.remove(name)
+					b.change(a.key, diffOfPool(name))
+				}
+			}
+		}
+	}
+}
+
+// usesPool reports whether a rule leads to the pool.
+func (b *balancer) usesPool(id string) bool {
+	for _, r := range b.rules.all() {
+		if names.Same(r.Properties.BackendAddressPool.id(), id) {
+			return true
+		}
+	}
+	return false
+}
