@@ -100,7 +100,7 @@ type turn struct {
 	before  map[string][]netip.Addr // frontends' addresses as observed, by base
 	refused map[plan.Key]error
 	dropped map[string]*balancer // frontends that are taken away, by id
-	placed map[plan.Key]string
+	placed  map[plan.Key]string
 	// pending are the rules that Services placed before will have.
 	pending map[*balancer]int
 	// after are the load balancers that one waits for.
@@ -201,6 +201,7 @@ func (t *turn) run() {
 	t.dropSharedProbe()
 	t.dropLocalPools()
 	t.dropFrontends()
+	t.joinLinks()
 	t.fillPools()
 	t.fillLocalPools()
 	t.releasePublicIPs()

@@ -97,11 +97,12 @@ func (t *turn) ownerOf(ruleName string) string {
 // its own, or that of another Service which has the address.
 func (t *turn) internalFront(a *ask, b *balancer, f intent.Family) (*front, error) {
 	subnetName := subnetOf(t.settings, a.item)
-	subnet, ok := t.subnets[names.Key(subnetName)]
+	state, ok := t.subnets[names.Key(subnetName)]
 	if !ok {
 		return nil, refuse(ReasonSubnetNotFound, "%s %q is not in virtual network %s of resource group %s; create it, or name one that is there",
 			a.subnetSource(), subnetName, t.settings.Network, t.settings.networkGroup())
 	}
+	subnet := &state.doc
 	want, source := a.requested(f)
 	name := a.names.Frontend(f)
 	own, has := b.frontends.get(name)

@@ -28,6 +28,9 @@ type Observed struct {
 	// Subnets are those in Reads, by the name in lower case; empty for one
 	// that is not there.
 	Subnets map[string]json.RawMessage
+	// PrivateLinks are the private link services of each resource group in
+	// Reads, by its name in lower case.
+	PrivateLinks map[string][]json.RawMessage
 	// Zones are the availability zones of the region, sorted.
 	Zones []string
 	// Services are all of the cluster that want a load balancer of ours, or
@@ -56,6 +59,17 @@ func (o *Observed) Learn(id string, doc json.RawMessage) {
 			o.PublicIPs = map[string][]json.RawMessage{}
 		}
 		o.PublicIPs[group] = learn(o.PublicIPs[group], id, doc)
+	case names.Segment(id, "privateLinkServices") != "":
+		group := names.Key(names.Group(id))
+		if o.PrivateLinks == nil {
+			o.PrivateLinks = map[string][]json.RawMessage{}
+		}
+		o.PrivateLinks[group] = learn(o.PrivateLinks[group], id, doc)
+	case names.Segment(id, "subnets") != "":
+		if o.Subnets == nil {
+			o.Subnets = map[string]json.RawMessage{}
+		}
+		o.Subnets[names.Key(names.Last(id))] = doc
 	case names.Segment(id, "networkSecurityGroups") != "":
 		o.SecurityGroup = doc
 	}
@@ -83,29 +97,40 @@ func idOf(doc json.RawMessage) string {
 // group of the settings.
 type Reads struct {
 	PublicIPGroups []string // resource groups whose public IPs are listed
-	Subnets        []string // of the virtual network
-	Zones          bool     // new addresses may be made
+	// PrivateLinkGroups are resource groups, of the nodes' subscription, whose
+	// private link services are listed.
+	PrivateLinkGroups []string
+	Subnets           []string // of the virtual network
+	Zones             bool     // new addresses may be made
 }
 
 // ReadsOf is what the batch needs.
 func ReadsOf(s *Settings, items []provider.Item) Reads {
 	groups := map[string]string{names.Key(s.ResourceGroup): s.ResourceGroup}
-	subnets := map[string]string{}
+	subnets, links := map[string]string{}, map[string]string{}
 	r := Reads{}
 	for i := range items {
 		it := &items[i]
 		group := publicIPGroup(s, it.Service.Annotations)
 		groups[names.Key(group)] = group
+		if mayHaveLink(it) {
+			group = linkGroup(s, it.Service.Annotations)
+			links[names.Key(group)] = group
+		}
 		if it.Want != provider.Serve {
 			continue
 		}
 		r.Zones = true
+		if create, _ := it.Intent.Options.Bool(intent.KeyAzurePLSCreate); create {
+			subnet := linkSubnet(s, it)
+			subnets[names.Key(subnet)] = subnet
+		}
 		if isInternal(it) {
 			subnet := subnetOf(s, it)
 			subnets[names.Key(subnet)] = subnet
 		}
 	}
-	r.PublicIPGroups, r.Subnets = values(groups), values(subnets)
+	r.PublicIPGroups, r.Subnets, r.PrivateLinkGroups = values(groups), values(subnets), values(links)
 	return r
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
@@ -20,6 +21,9 @@ type Write struct {
 	Etag     string // of the resource as it was read; empty for a new one
 	Document json.RawMessage
 	Delete   bool
+	// First are the ids of what is deleted before: a private link service's
+	// connections.
+	First []string
 	// Incomplete: an address in it is not known before earlier steps are done,
 	// so it is for the plan alone. Compute again then.
 	Incomplete bool
@@ -56,6 +60,7 @@ func (t *turn) result(refused map[plan.Key]error) *Result {
 	o.publicIPs()
 	o.loadBalancers()
 	o.securityGroup()
+	o.privateLinks()
 	o.tails()
 	o.link()
 	r.Pools = t.poolsOf()
@@ -258,6 +263,11 @@ func (o *order) needsOf(b *balancer) []plan.ID {
 	for id := range b.needs {
 		if _, has := o.result.Writes[id]; has {
 			needs[id] = true
+		}
+	}
+	for _, l := range o.turn.sortedLinks() {
+		if l.remove && strings.HasPrefix(names.Key(l.frontendID()), names.Key(b.ID)+"/") {
+			needs[l.target(o.turn.settings)] = true
 		}
 	}
 	for before := range o.turn.after[b] {

@@ -194,7 +194,9 @@ func (t *turn) destinationsOf(a *ask) map[intent.Family][]string {
 		nodes := t.nodesIn(a.balancer)
 		for i := range nodes {
 			for _, ip := range nodes[i].addresses {
-				add(intent.FamilyOf(ip), ip.String())
+				if f := intent.FamilyOf(ip); t.reached(a, f) {
+					add(f, ip.String())
+				}
 			}
 		}
 		return out
@@ -205,6 +207,17 @@ func (t *turn) destinationsOf(a *ask) map[intent.Family][]string {
 		}
 	}
 	return out
+}
+
+// reached reports whether packets reach the nodes in the family. Interfaces
+// have all their addresses in pools, as the peer sees it.
+func (t *turn) reached(a *ask, f intent.Family) bool {
+	if t.settings.Members == ByInterface {
+		return true
+	}
+	_, all := a.balancer.pools.get(names.Pool(t.settings.Cluster, f))
+	_, own := a.balancer.pools.get(t.poolName(a, f))
+	return all || own
 }
 
 // frontText is the address of the frontend, or says whose it is going to be.

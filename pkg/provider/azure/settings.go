@@ -80,6 +80,8 @@ type Settings struct {
 
 func (s *Settings) loadBalancerGroup() string { return cmp.Or(s.LoadBalancerGroup, s.ResourceGroup) }
 
+func (s *Settings) privateLinkGroup() string { return cmp.Or(s.PrivateLinkGroup, s.ResourceGroup) }
+
 func (s *Settings) networkGroup() string { return cmp.Or(s.NetworkGroup, s.ResourceGroup) }
 
 // single is the name of the one load balancer configuration.

@@ -162,14 +162,15 @@ type world struct {
 	balancers map[string]*balancer // by names.Key of the name; those of the cluster alone
 	publicIPs map[string]*publicIP // by names.Key of the id
 	group     *securityGroup
-	subnets   map[string]*subnetDocument
-	nodes     []node // that may be in pools
+	subnets   map[string]*subnetState // by the name in lower case
+	links     map[string]*privateLink // by names.Key of the id
+	nodes     []node                  // that may be in pools
 }
 
 func newWorld(in *Input) (*world, error) {
 	w := &world{
 		settings: in.Settings, observed: in.Observed,
-		balancers: map[string]*balancer{}, publicIPs: map[string]*publicIP{}, subnets: map[string]*subnetDocument{},
+		balancers: map[string]*balancer{}, publicIPs: map[string]*publicIP{}, subnets: map[string]*subnetState{}, links: map[string]*privateLink{},
 		nodes: nodesOf(in.Settings, in.Observed, in.Batch.Nodes),
 	}
 	for _, doc := range in.Observed.LoadBalancers {
@@ -191,12 +192,21 @@ func newWorld(in *Input) (*world, error) {
 			w.publicIPs[names.Key(p.ID)] = p
 		}
 	}
+	for _, docs := range in.Observed.PrivateLinks {
+		for _, doc := range docs {
+			l, err := loadPrivateLink(doc)
+			if err != nil {
+				return nil, err
+			}
+			w.links[names.Key(l.ID)] = l
+		}
+	}
 	for name, doc := range in.Observed.Subnets {
 		if len(doc) == 0 {
 			continue
 		}
-		s := &subnetDocument{}
-		if err := json.Unmarshal(doc, s); err != nil {
+		s, err := loadSubnet(doc)
+		if err != nil {
 			return nil, fmt.Errorf("subnet %s: %w", name, err)
 		}
 		w.subnets[names.Key(name)] = s
