@@ -113,7 +113,7 @@ func (o *Options) azureWarnings() []string {
 		out = append(out, "--controllers "+nodeIPAM+" has no effect: Pod CIDRs are given to nodes by kube-controller-manager; leave it out")
 	}
 	if o.ServiceController.ConcurrentServiceSyncs == 1 {
-		out = append(out, "--concurrent-service-syncs 1 serves one Service after the other: that is a limit of cloud-provider-azure, not of ours; leave the flag out")
+		out = append(out, fmt.Sprintf("--concurrent-service-syncs 1 counts as %d: cloud-provider-azure can serve but one Service after the other, and what is served together here needs fewer writes; leave the flag out", defaultServiceWorkers))
 	}
 	slices.Sort(out)
 	return out
@@ -131,6 +131,14 @@ func (f *AzureFlags) misplaced() []string {
 		}
 	})
 	return out
+}
+
+// liftServiceSyncs takes the only number of workers that cloud-provider-azure
+// allows for none.
+func (o *Options) liftServiceSyncs() {
+	if o.KubeCloudShared.CloudProvider.Name == azureName && o.ServiceController.ConcurrentServiceSyncs == 1 {
+		o.ServiceController.ConcurrentServiceSyncs = defaultServiceWorkers
+	}
 }
 
 // dropNodeIPAM takes out of --controllers what none of ours is named.

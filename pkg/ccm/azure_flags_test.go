@@ -32,7 +32,7 @@ func TestFlagsOfCloudProviderAzureAreTaken(t *testing.T) {
 		"--cloud-config-secret-namespace=kube-system":                           "",
 		"--cloud-config-key=cloud-config":                                       "",
 		"--node-instance-not-found-grace-period-in-seconds=9":                   "",
-		"--concurrent-service-syncs=1":                                          "--concurrent-service-syncs 1 serves one Service after the other: that is a limit of cloud-provider-azure, not of ours; leave the flag out",
+		"--concurrent-service-syncs=1":                                          "--concurrent-service-syncs 1 counts as 1000: cloud-provider-azure can serve but one Service after the other, and what is served together here needs fewer writes; leave the flag out",
 		"--concurrent-service-syncs=50":                                         "",
 		"--cluster-name=kubernetes":                                             "",
 		"--configure-cloud-routes=true":                                         "",
@@ -55,6 +55,18 @@ func TestFlagsOfCloudProviderAzureAreTaken(t *testing.T) {
 		}
 		if _, err := o.config(); err != nil {
 			t.Errorf("%s is refused: %v", flag, err)
+		}
+	}
+}
+
+func TestOneWorkerAsCloudProviderAzureHasItCountsAsTheDefault(t *testing.T) {
+	for provider, want := range map[string]int32{"azure": defaultServiceWorkers, "metal": 1} {
+		c, err := parse(t, "--cloud-provider="+provider, "--concurrent-service-syncs=1").config()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.ComponentConfig.ServiceController.ConcurrentServiceSyncs; got != want {
+			t.Errorf("%s: %d workers, want %d", provider, got, want)
 		}
 	}
 }

@@ -80,6 +80,9 @@ func newAzure(ctx context.Context, d Deps) (provider.Provider, error) {
 	if d.Config.Azure == nil {
 		return nil, errors.New("the cloud-config has no section azure")
 	}
+	if err := d.Config.Azure.CheckCluster(d.Cluster); err != nil {
+		return nil, err
+	}
 	client, err := arm.FromConfig(ctx, d.Config.Azure, arm.Setup{})
 	if err != nil {
 		return nil, err

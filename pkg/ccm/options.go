@@ -96,6 +96,7 @@ func (o *Options) config() (*config.CompletedConfig, error) {
 		return nil, err
 	}
 	o.dropNodeIPAM()
+	o.liftServiceSyncs()
 	if o.DryRun {
 		o.SecureServing.BindPort = 0 // it may run beside the real one
 	}
