@@ -127,18 +127,18 @@ func azureKind(key string, kind Kind, doc string) Annotation {
 }
 
 // tolerated makes what is not allowed count as the peer takes it.
-func (a Annotation) tolerated(means string) Annotation {
+func tolerated(a Annotation, means string) Annotation {
 	a.Invalid, a.InvalidMeans = Warn, means
 	return a
 }
 
 // inParts makes a list with items that are not allowed count in the others.
-func (a Annotation) inParts() Annotation {
+func inParts(a Annotation) Annotation {
 	a.Invalid, a.Parts = Warn, true
 	return a
 }
 
-func (a Annotation) defaultTo(text string) Annotation {
+func defaultTo(text string, a Annotation) Annotation {
 	a.Default = text
 	return a
 }
@@ -190,17 +190,17 @@ func azurePublicIPs() []Annotation {
 			"The id of the prefix that a new public IP comes from; for a Service of IPv6 alone too, when the key for IPv6 is absent."),
 		azureText(KeyAzurePublicIPPrefixV6, azureIDMax, "/subscriptions/…/publicIPPrefixes/web-v6",
 			"The id of the prefix that a new public IPv6 address comes from."),
-		azureKind(KeyAzureIPTags, Pairs{Max: azureTagsMax},
-			"The IP tags of the public IPs; unless the cloud config allows otherwise a change makes new addresses.").inParts(),
-		azureKind(KeyAzureTags, Pairs{Max: azureTagsMax},
-			"Tags for the public IPs that are made for the Service, before those of the cloud config.").inParts(),
+		inParts(azureKind(KeyAzureIPTags, Pairs{Max: azureTagsMax},
+			"The IP tags of the public IPs; they are set when an address is made, and changed when the cloud config allows it.")),
+		inParts(azureKind(KeyAzureTags, Pairs{Max: azureTagsMax},
+			"Tags for the public IPs that are made for the Service, before those of the cloud config.")),
 		label,
 	}
 }
 
 func azureClients() []Annotation {
-	ranges := azureKind(KeyAzureAllowedRanges, List{Item: CIDR{}, Items: "IP ranges", Sep: Comma, Max: maxRanges},
-		"The clients that may connect; with an item that is not allowed, all others are denied.").inParts()
+	ranges := inParts(azureKind(KeyAzureAllowedRanges, List{Item: CIDR{}, Items: "IP ranges", Sep: Comma, Max: maxRanges},
+		"The clients that may connect; with an item that is not allowed, all others are denied."))
 	ranges.Empty = EmptyValue
 	return []Annotation{
 		azureKind(KeyAzureServiceTags, List{
@@ -214,8 +214,8 @@ func azureClients() []Annotation {
 
 func azureRules() []Annotation {
 	return []Annotation{
-		azureKind(KeyAzureIdleTimeout, Int{Min: azureIdleTimeoutMin, Max: azureIdleTimeoutMax, Unit: "minutes"},
-			"How long an idle connection is kept.").defaultTo("4"),
+		defaultTo("4", azureKind(KeyAzureIdleTimeout, Int{Min: azureIdleTimeoutMin, Max: azureIdleTimeoutMax, Unit: "minutes"},
+			"How long an idle connection is kept.")),
 		azureBool(KeyAzureNoTCPReset, "An idle connection ends without a TCP reset."),
 		azureBool(KeyAzureHAPorts, "An internal load balancer forwards all ports with one rule."),
 		azureBool(KeyAzureNoFloatingIP, "Packets reach the nodes at their own addresses and at the node port."),
@@ -226,8 +226,8 @@ func azureProbeProtocols() Kind { return Enum{Values: []string{"Tcp", "Http", "H
 
 func azureProbes() []Annotation {
 	return []Annotation{
-		azureKind(KeyAzureProbeProtocol, azureProbeProtocols(),
-			"The protocol of health probes, for ports without appProtocol.").tolerated("Tcp"),
+		tolerated(azureKind(KeyAzureProbeProtocol, azureProbeProtocols(),
+			"The protocol of health probes, for ports without appProtocol."), "Tcp"),
 		azureKind(KeyAzureProbeInterval, Int{Min: azureProbeIntervalMin, Max: azureProbeMax, Unit: "seconds"},
 			"The time between two probes; times the number of probes it must be below 120."),
 		azureKind(KeyAzureProbeCount, Int{Min: azureProbeCountMin, Max: azureProbeMax},
@@ -240,8 +240,8 @@ func azurePorts() []Annotation {
 	return []Annotation{
 		azureBool(AzurePortNoRule.pattern(), "The port with this number has no load-balancing rule and no probe."),
 		azureBool(AzurePortNoProbe.pattern(), "The rule of the port has no probe."),
-		azureKind(AzurePortProbeProtocol.pattern(), azureProbeProtocols(),
-			"The protocol of the port's probe.").tolerated("Tcp"),
+		tolerated(azureKind(AzurePortProbeProtocol.pattern(), azureProbeProtocols(),
+			"The protocol of the port's probe."), "Tcp"),
 		azureText(AzurePortProbePort.pattern(), azurePortNameMax, "8080",
 			"What the port's probe asks: a port of the Service by name or number, else a port of the nodes from 0 to 65535."),
 		azureKind(AzurePortProbeInterval.pattern(), Int{Min: azureProbeIntervalMin, Max: azureProbeMax, Unit: "seconds"},
@@ -263,8 +263,8 @@ func azurePrivateLink() []Annotation {
 		azureText(KeyAzurePLSResourceGroup, azureGroupNameMax, "network", "The resource group of the private link service."),
 		azureText(KeyAzurePLSName, azureResourceNameMax, "web", "The name of the private link service."),
 		azureText(KeyAzurePLSSubnet, azureResourceNameMax, "links", "The subnet that the private link service takes its addresses from."),
-		azureKind(KeyAzurePLSAddressCount, Int{Min: 1, Max: azurePLSAddressesMax}, "How many addresses the private link service has.").
-			defaultTo("1"),
+		defaultTo("1", azureKind(KeyAzurePLSAddressCount, Int{Min: 1, Max: azurePLSAddressesMax},
+			"How many addresses the private link service has.")),
 		azureKind(KeyAzurePLSAddresses, List{
 			Item: Address{Family: V4}, Items: "IP addresses", Sep: Space, Max: azurePLSAddressesMax,
 		}, "The fixed addresses of the private link service; the first is the primary one."),

@@ -154,7 +154,8 @@ func (a *Annotation) as(provider string) *Annotation {
 	if !slices.Contains(a.TolerantFor, provider) {
 		return a
 	}
-	b := a.inParts()
+	b := *a
+	b.Invalid, b.Parts = Warn, true
 	return &b
 }
 

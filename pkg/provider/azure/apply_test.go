@@ -49,6 +49,7 @@ func (s *site) step(t testing.TB, st plan.Step, first *azure.Result, in azure.In
 	case w.Incomplete:
 		t.Fatalf("%s: an address is not known: %s", st.Target, w.Document)
 	case w.Delete:
+		s.unused(t, w.ID)
 		s.observed.Learn(w.ID, nil)
 	default:
 		s.observed.Learn(w.ID, s.answer(t, w))
@@ -86,12 +87,62 @@ func (s *site) answer(t testing.TB, w azure.Write) json.RawMessage {
 		if err := sound(doc, w.ID); err != nil {
 			t.Fatalf("%s: %v", w.ID, err)
 		}
+		s.attached(t, doc, w.ID)
+	case strings.Contains(w.ID, "networkSecurityGroups"):
+		taken := map[any]any{}
+		for _, r := range list(properties["securityRules"]) {
+			rp, _ := r["properties"].(map[string]any)
+			if other, has := taken[rp["priority"]]; has {
+				t.Fatalf("%s and %s have priority %v", other, r["name"], rp["priority"])
+			}
+			taken[rp["priority"]] = r["name"]
+		}
 	}
 	raw, err := json.Marshal(doc)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return raw
+}
+
+// attached checks the public IPs of a load balancer: each is there, and of no
+// other one.
+func (s *site) attached(t testing.TB, doc map[string]any, id string) {
+	t.Helper()
+	properties, _ := doc["properties"].(map[string]any)
+	for _, f := range list(properties[names.Frontends]) {
+		fp, _ := f["properties"].(map[string]any)
+		ref, ok := fp["publicIPAddress"].(map[string]any)
+		if !ok {
+			continue
+		}
+		pip, _ := ref["id"].(string)
+		if s.doc(pip) == nil {
+			t.Fatalf("%s: public IP %s is not there", id, pip)
+		}
+		for _, other := range s.observed.LoadBalancers {
+			var h struct{ ID string }
+			if json.Unmarshal(other, &h) == nil && !names.Same(h.ID, id) && strings.Contains(names.Key(string(other)), names.Key(pip)+`"`) {
+				t.Fatalf("%s: public IP %s is attached to %s", id, pip, h.ID)
+			}
+		}
+	}
+}
+
+// unused checks that nothing uses what is deleted.
+func (s *site) unused(t testing.TB, id string) {
+	t.Helper()
+	docs := slices.Clone(s.observed.LoadBalancers)
+	for _, links := range s.observed.PrivateLinks {
+		docs = append(docs, links...)
+	}
+	for _, doc := range docs {
+		var h struct{ ID string }
+		if json.Unmarshal(doc, &h) == nil && !names.Same(h.ID, id) && strings.Contains(names.Key(string(doc)), names.Key(id)) &&
+			(strings.Contains(id, "publicIPAddresses") || strings.Contains(h.ID, "privateLinkServices")) {
+			t.Fatalf("%s is deleted, but %s uses it", id, h.ID)
+		}
+	}
 }
 
 func list(v any) []map[string]any {

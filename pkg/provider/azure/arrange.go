@@ -37,19 +37,11 @@ func (t *turn) arrange() map[string]map[string]bool {
 	var rest []node
 	for i := range t.nodes {
 		n := t.nodes[i]
-		home := ""
-		for j := range t.settings.Configurations {
-			c := &t.settings.Configurations[j]
-			if _, active := out[names.Key(c.Name)]; active && n.set != "" && names.Same(c.PrimarySet, n.set) {
-				home = names.Key(c.Name)
-				break
-			}
-		}
-		if home == "" {
-			rest = append(rest, n)
+		if home := t.primary(n, out); home != "" {
+			out[home][n.name] = true
 			continue
 		}
-		out[home][n.name] = true
+		rest = append(rest, n)
 	}
 	// What stays counts before what comes is placed.
 	var moving []node
@@ -72,6 +64,18 @@ func (t *turn) arrange() map[string]map[string]bool {
 		}
 	}
 	return out
+}
+
+// primary is the configuration whose primary set the node is of; empty for
+// none.
+func (t *turn) primary(n node, active map[string]map[string]bool) string {
+	for i := range t.settings.Configurations {
+		c := &t.settings.Configurations[i]
+		if _, is := active[names.Key(c.Name)]; is && n.set != "" && names.Same(c.PrimarySet, n.set) {
+			return names.Key(c.Name)
+		}
+	}
+	return ""
 }
 
 // homes are the configurations that a node may be in, by its labels.

@@ -49,7 +49,7 @@ func (a *ask) clientsOf() (clients, error) {
 			intent.KeyAzureAllowedRanges, intent.KeySourceRanges)
 	}
 	bad = append(badSpec, bad...)
-	ranges := append(spec, allowed...)
+	ranges := slices.Concat(spec, allowed)
 	c := clients{ranges: aggregate(ranges)}
 	tags, _ := a.options().Texts(intent.KeyAzureServiceTags)
 	for _, tag := range tags {

@@ -102,17 +102,6 @@ func (s *site) add(t testing.TB, doc json.RawMessage) {
 	}
 }
 
-func (s *site) service(t *testing.T, name string) *v1.Service {
-	t.Helper()
-	for _, svc := range s.observed.Services {
-		if svc.Name == name {
-			return svc
-		}
-	}
-	t.Fatalf("no Service %s", name)
-	return nil
-}
-
 func item(svc *v1.Service, want provider.Want, cause provider.Cause) provider.Item {
 	in, problems := intent.New(svc, intent.Azure, intent.Annotations())
 	it := provider.Item{Key: in.Key, Service: svc, Want: want, Cause: cause, Intent: in}

@@ -305,13 +305,7 @@ func (o *order) privateLinks() {
 func (o *order) beforeLink(l *privateLink) []plan.ID {
 	var out []plan.ID
 	if s := l.subnet; s != nil && s.opened {
-		id := plan.ID{Kind: kindSubnet, Name: s.doc.Name}
-		if _, has := o.result.Writes[id]; !has {
-			o.add(plan.Step{Action: plan.Update, Target: id, Serves: l.keys(), Shared: true,
-				Why: []plan.Diff{{Field: keyLinkPolicy, Have: "Enabled", Want: "Disabled"}}},
-				Write{ID: s.doc.ID, Etag: s.etag, Document: s.raw})
-		}
-		out = append(out, id)
+		out = append(out, o.openSubnet(s, l))
 	}
 	for id, b := range o.balancers {
 		if strings.HasPrefix(names.Key(l.frontendID()), names.Key(b.ID)+"/") {
@@ -319,6 +313,22 @@ func (o *order) beforeLink(l *privateLink) []plan.ID {
 		}
 	}
 	return out
+}
+
+// openSubnet is the step that lets private link services take addresses from
+// the subnet; one for all that want to.
+func (o *order) openSubnet(s *subnetState, l *privateLink) plan.ID {
+	id := plan.ID{Kind: kindSubnet, Name: s.doc.Name}
+	for i := range o.result.Steps {
+		if st := &o.result.Steps[i]; st.Target == id {
+			st.Serves = append(st.Serves, l.keys()...)
+			return id
+		}
+	}
+	why := []plan.Diff{{Field: keyLinkPolicy, Have: "Enabled", Want: "Disabled"}}
+	o.add(plan.Step{Action: plan.Update, Target: id, Serves: l.keys(), Why: why},
+		Write{ID: s.doc.ID, Etag: s.etag, Document: s.raw})
+	return id
 }
 
 // beforeUnlink are the steps before a private link service is deleted: those

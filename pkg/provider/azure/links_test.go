@@ -34,9 +34,11 @@ func TestPrivateLinkStories(t *testing.T) {
 	web := newService("web", "TCP:80")
 	tests := map[string][][]*v1.Service{
 		"a private link and none": {{linked(web)}, {with(web, "azure-load-balancer-internal", "true")}, {linked(web)}, {}},
-		"a private link with all that it has": {{linked(web, "azure-pls-name", "door", "azure-pls-ip-configuration-ip-address-count", "3", "azure-pls-ip-configuration-ip-address", "10.240.0.30 10.240.0.31",
-			"azure-pls-fqdns", "a.example b.example", "azure-pls-proxy-protocol", "true", "azure-pls-visibility", "x *", "azure-pls-auto-approval", "x")},
-			{linked(web, "azure-pls-ip-configuration-ip-address", "10.240.0.31")}},
+		"a private link with all that it has": {
+			{linked(web, "azure-pls-name", "door", "azure-pls-ip-configuration-ip-address-count", "3", "azure-pls-ip-configuration-ip-address", "10.240.0.30 10.240.0.31",
+				"azure-pls-fqdns", "a.example b.example", "azure-pls-proxy-protocol", "true", "azure-pls-visibility", "x *", "azure-pls-auto-approval", "x")},
+			{linked(web, "azure-pls-ip-configuration-ip-address", "10.240.0.31")},
+		},
 		"a private link of a Service that becomes public": {{linked(web)}, {web}},
 		"a private link of two Services": {
 			{linked(web, "azure-load-balancer-ipv4", "10.240.0.40")},

@@ -188,8 +188,9 @@ func (o *order) tails() {
 		case p.late && !p.remove:
 			o.writePublicIP(p)
 		case p.remove:
-			o.add(plan.Step{Action: plan.Delete, Target: p.target(o.turn.settings), Serves: p.keys(),
-				Why: []plan.Diff{{Field: "address", Have: p.doc.Properties.IPAddress}}}, Write{ID: p.ID, Etag: p.Etag, Delete: true})
+			why := []plan.Diff{{Field: "address", Have: p.doc.Properties.IPAddress}}
+			o.add(plan.Step{Action: plan.Delete, Target: p.target(o.turn.settings), Serves: p.keys(), Why: why},
+				Write{ID: p.ID, Etag: p.Etag, Delete: true})
 		}
 	}
 }

@@ -121,14 +121,15 @@ func (s *site) userIP(t *testing.T, group, name, address string) {
 		`"properties":{"ipAddress":"`+address+`","publicIPAddressVersion":"`+family+`","publicIPAllocationMethod":"Static"}}`))
 }
 
-// Each story is a chain of batches; the plan of each is written down, then
-// done, and then nothing is left to do.
-func TestStories(t *testing.T) {
+// story is a chain of batches.
+type story struct {
+	prepare func(*testing.T, *site)
+	turns   [][]*v1.Service // the Services there are after each turn
+}
+
+func stories() map[string]story {
 	web := newService("web", "TCP:80", "TCP:443")
-	tests := map[string]struct {
-		prepare func(*testing.T, *site)
-		turns   [][]*v1.Service // the Services there are after each turn
-	}{
+	return map[string]story{
 		"the first Service and the last": {nil, [][]*v1.Service{{web}, {}}},
 		"one more and one fewer":         {nil, [][]*v1.Service{{web}, {web, newService("api", "UDP:53", "TCP:80")}, {newService("api", "UDP:53", "TCP:80")}}},
 		"dual stack":                     {nil, [][]*v1.Service{{dual(web)}, {web}, {dual(web)}}},
@@ -200,7 +201,12 @@ func TestStories(t *testing.T) {
 			[][]*v1.Service{{web, newService("api", "UDP:53")}, {web}, {local(web)}},
 		},
 	}
-	for name, tt := range tests {
+}
+
+// Each story is a chain of batches; the plan of each is written down, then
+// done, and then nothing is left to do.
+func TestStories(t *testing.T) {
+	for name, tt := range stories() {
 		t.Run(name, func(t *testing.T) {
 			s := empty(t)
 			if tt.prepare != nil {

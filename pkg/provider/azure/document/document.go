@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 )
 
 // member is a key of an object and its value, both as written.
@@ -130,8 +131,8 @@ func (s *scanner) nested() {
 // find is the index of the last member with the name, which is the one that
 // counts; -1 for none.
 func find(members []member, name string) int {
-	for i := len(members) - 1; i >= 0; i-- {
-		if members[i].name == name {
+	for i, m := range slices.Backward(members) {
+		if m.name == name {
 			return i
 		}
 	}
