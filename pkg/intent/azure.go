@@ -191,7 +191,7 @@ func azurePublicIPs() []Annotation {
 		azureText(KeyAzurePublicIPPrefixV6, azureIDMax, "/subscriptions/…/publicIPPrefixes/web-v6",
 			"The id of the prefix that a new public IPv6 address comes from."),
 		inParts(azureKind(KeyAzureIPTags, Pairs{Max: azureTagsMax},
-			"The IP tags of the public IPs; they are set when an address is made, and changed when the cloud config allows it.")),
+			"The IP tags of the public IPs; a change makes a new address, unless the cloud config allows it in place.")),
 		inParts(azureKind(KeyAzureTags, Pairs{Max: azureTagsMax},
 			"Tags for the public IPs that are made for the Service, before those of the cloud config.")),
 		label,

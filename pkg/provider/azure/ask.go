@@ -34,7 +34,10 @@ type ask struct {
 	// hadPools are the ids of the pools that its rules led to, in lower case.
 	hadPools map[string]bool
 	balancer *balancer // that serves it
-	notices  []provider.Notice
+	// renews: a public IP of its own is deleted, to be made anew when all is
+	// looked at again.
+	renews  bool
+	notices []provider.Notice
 }
 
 // front is the frontend that serves a Service in one family.
@@ -122,7 +125,9 @@ func (w *world) servesFrom(base string, e names.Exposure) bool {
 	return false
 }
 
-func (a *ask) serve() bool { return a.item.Want == provider.Serve }
+// serve reports whether the Service is to be served when this is done. One
+// whose public IP must be made anew lets it go first.
+func (a *ask) serve() bool { return a.item.Want == provider.Serve && !a.renews }
 
 // edited reports whether the user asked for what the Service says now, so
 // that what differs is set right though the peer would leave it.

@@ -41,6 +41,8 @@ type Result struct {
 	// Pools are the backend pools of all nodes, as they shall be.
 	Pools  []Pool
 	placed map[plan.Key]string
+	// renewed are those of Refused that the steps take apart nevertheless.
+	renewed map[plan.Key]bool
 }
 
 // Rewrite is what the step with the target writes, after other steps were done
@@ -54,13 +56,16 @@ func (r *Result) Rewrite(in Input, target plan.ID) (Write, bool, error) {
 		in.Without = map[plan.Key]bool{}
 	}
 	for key := range r.Refused {
-		in.Without[key] = true
+		in.Without[key] = in.Without[key] || !r.renewed[key]
 	}
 	again, err := Compute(in)
 	if err != nil {
 		return Write{}, false, err
 	}
 	for key, err := range again.Refused {
+		if again.renewed[key] {
+			continue
+		}
 		return Write{}, false, &plan.Error{Kind: plan.Conflict, Reason: ReasonChangedMeanwhile, Err: fmt.Errorf("since the plan was made something changed for %s: %w", key, err)}
 	}
 	w, ok := again.Writes[target]

@@ -27,6 +27,10 @@ func (t *turn) chooseFronts(a *ask) error {
 		if err != nil {
 			return err
 		}
+		if a.renews {
+			clear(a.fronts)
+			return nil
+		}
 		a.fronts[f] = fr
 	}
 	return nil

@@ -45,7 +45,7 @@ func same(a, b json.RawMessage) bool {
 func (t *turn) result(refused map[plan.Key]error) *Result {
 	r := &Result{
 		Refused: refused, Notices: map[plan.Key][]provider.Notice{}, Writes: map[plan.ID]Write{}, Places: map[plan.Key][]Place{},
-		placed: t.placed,
+		placed: t.placed, renewed: map[plan.Key]bool{},
 	}
 	for _, a := range t.asks {
 		if len(a.notices) > 0 {
@@ -53,6 +53,10 @@ func (t *turn) result(refused map[plan.Key]error) *Result {
 		}
 		if a.serve() {
 			r.Places[a.key] = a.places()
+		}
+		if a.renews {
+			r.renewed[a.key] = true
+			r.Refused[a.key] = &plan.Error{Kind: plan.Conflict, Reason: ReasonPublicIPRenewed, Err: errRenewed}
 		}
 	}
 	o := order{turn: t, result: r, balancers: map[plan.ID]*balancer{}}

@@ -3,6 +3,7 @@
 package azure
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -85,7 +86,7 @@ func (t *turn) useExisting(a *ask, p *publicIP, f intent.Family) error {
 		return err
 	}
 	if !p.userOwned() {
-		if err := t.checkIPTags(a, p); err != nil {
+		if err := t.checkIPTags(a, p); err != nil || a.renews {
 			return err
 		}
 		t.tag(a, p, names.WithService(p.serviceTag(), a.key.String()))
@@ -244,12 +245,19 @@ func (a *ask) wantedIPTags() ([]ipTag, bool) {
 
 func (t *turn) checkIPTags(a *ask, p *publicIP) error {
 	want, asked := a.wantedIPTags()
-	if !asked || t.settings.MutableIPTags || equalIPTags(want, p.doc.Properties.IPTags) {
+	if !asked || t.settings.MutableIPTags || !p.exists || equalIPTags(want, p.doc.Properties.IPTags) {
 		return nil
 	}
-	return refuse(ReasonIPTagsFixed, "annotation %s asks for IP tags that public IP %s has not, and Azure sets them only when an address is made; make the Service anew, name another public IP, or set enableIPTagMutationForExistingPublicIP in the cloud config",
+	if a.edited() && names.WithoutService(p.serviceTag(), a.key.String()) == "" {
+		a.renews = true
+		return nil
+	}
+	return refuse(ReasonIPTagsFixed, "annotation %s asks for IP tags that public IP %s has not, and Azure sets them only when an address is made; edit the Service to let it have a new address when no other uses this one, or set enableIPTagMutationForExistingPublicIP in the cloud config",
 		intent.KeyAzureIPTags, p.Name)
 }
+
+// errRenewed is why a Service whose public IP is made anew is not served yet.
+var errRenewed = errors.New("the public IP is deleted, since Azure sets other IP tags only on a new one; it is made anew now")
 
 func (t *turn) setIPTags(a *ask, p *publicIP) {
 	want, asked := a.wantedIPTags()

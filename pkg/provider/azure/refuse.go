@@ -32,6 +32,7 @@ const (
 	ReasonInvalidRange         = "InvalidRange"
 	ReasonNotEligible          = "NoLoadBalancerEligible"
 	ReasonMovesCross           = "MovesCross"
+	ReasonPublicIPRenewed      = "PublicIPRenewed"
 	ReasonChangedMeanwhile     = "ChangedMeanwhile"
 	ReasonPublicIPKept         = "PublicIPKept"
 )

@@ -136,9 +136,11 @@ func TestWhatCannotBeIsRefused(t *testing.T) {
 			func(t *testing.T, s *site) {
 				t.Helper()
 				s.apply(t, s.batch(item(web, provider.Serve, provider.Edit)), nil)
+				second := with(newService("old", "TCP:82"), "azure-load-balancer-ipv4", "20.60.0.101")
+				s.apply(t, s.batch(item(second, provider.Serve, provider.Edit)), nil)
 			},
 			with(web, "azure-pip-ip-tags", "a=b"), azure.ReasonIPTagsFixed,
-			"annotation service.beta.kubernetes.io/azure-pip-ip-tags asks for IP tags that public IP kubernetes-a1111111122223333444400000000075 has not, and Azure sets them only when an address is made; make the Service anew, name another public IP, or set enableIPTagMutationForExistingPublicIP in the cloud config",
+			"annotation service.beta.kubernetes.io/azure-pip-ip-tags asks for IP tags that public IP kubernetes-a1111111122223333444400000000075 has not, and Azure sets them only when an address is made; edit the Service to let it have a new address when no other uses this one, or set enableIPTagMutationForExistingPublicIP in the cloud config",
 		},
 		"no security group": {
 			func(_ *testing.T, s *site) { s.observed.SecurityGroup = nil }, web, azure.ReasonSecurityGroupMissing,
@@ -258,4 +260,29 @@ func TestUnreadableDocumentsAreAnError(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	}
+}
+
+// Other IP tags need another address: it goes in one pass, which asks for the
+// next, and comes in that.
+func TestOtherIPTagsMakeAnotherAddress(t *testing.T) {
+	s := empty(t)
+	web := dual(newService("web", "TCP:80"))
+	s.apply(t, s.batch(item(web, provider.Serve, provider.Edit)), nil)
+	tagged := with(web, "azure-pip-ip-tags", "RoutingPreference=Internet")
+	batch := s.batch(item(tagged, provider.Serve, provider.Edit))
+	for _, cause := range []provider.Cause{provider.Resync, provider.Drift} {
+		if r := s.compute(t, s.batch(item(tagged, provider.Serve, cause))); len(r.Steps) != 0 || len(r.Refused) != 1 {
+			t.Errorf("an address is lost without an edit:\n%s", text(t, r))
+		}
+	}
+	r := s.apply(t, batch, nil)
+	golden(t, "other IP tags", text(t, r))
+	if err := r.Refused[batch.Items[0].Key]; plan.KindOf(err) != plan.Conflict {
+		t.Errorf("got %v, want to look again", err)
+	}
+	r = s.apply(t, batch, nil)
+	if len(r.Refused) != 0 || len(r.Places[batch.Items[0].Key]) != 2 || !strings.Contains(string(s.doc(s.pipID("kubernetes-a1111111122223333444400000000075"))), "RoutingPreference") {
+		t.Errorf("got\n%s", text(t, r))
+	}
+	s.settled(t, batch)
 }
