@@ -9,9 +9,9 @@ import (
 )
 
 // maxParallel is how many steps of one pass run at once: enough to hide the
-// seconds that a cloud write takes, and far below the write budgets of Azure
-// (200 at once) and AWS.
-const maxParallel = 64
+// seconds that a cloud write takes, and the 10 that Azure lets each deletion
+// wait, and below Azure's budgets of 200 writes and 200 deletions at once.
+const maxParallel = 128
 
 // apply runs the steps of one plan. One goroutine, run, owns its state.
 type apply struct {

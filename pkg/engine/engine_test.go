@@ -22,6 +22,7 @@ import (
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/cloud-provider/api"
 	"k8s.io/utils/clock"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
@@ -624,13 +625,15 @@ func TestReportIsAboutOurServicesAlone(t *testing.T) {
 
 func TestRefusedServiceIsTriedAgainWhenOthersChange(t *testing.T) {
 	labelled := func(svc *v1.Service) { svc.Labels = map[string]string{"tier": "gold"} }
+	preferring := func(svc *v1.Service) { svc.Spec.IPFamilyPolicy = new(v1.IPFamilyPolicyPreferDualStack) }
 	shows := func(svc *v1.Service) { svc.Status.LoadBalancer.Ingress = []v1.LoadBalancerIngress{{IP: "192.0.2.1"}} }
 	tests := map[string]struct {
 		before, after func(*v1.Service)
 		deleted       bool
 		passes        int
 	}{
-		"its labels":                             {after: labelled, passes: 1},
+		"labels":                                 {after: labelled, passes: 1},
+		"what upstream does not see":             {after: preferring, passes: 1},
 		"an address that a status shows no more": {before: shows, passes: 1},
 		"an address that a status shows now":     {after: shows},
 		"a Service with an address is deleted":   {before: shows, deleted: true, passes: 1},
@@ -653,6 +656,7 @@ func TestRefusedServiceIsTriedAgainWhenOthersChange(t *testing.T) {
 						change(svc)
 					}
 				}
+				synctest.Wait()
 				passes := c.count("observe")
 				if tt.deleted {
 					r.ServiceHandler().OnDelete(cache.DeletedFinalStateUnknown{Obj: was})
@@ -666,4 +670,37 @@ func TestRefusedServiceIsTriedAgainWhenOthersChange(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestRefusedServiceIsLookedAtAgainByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud()
+		c.most = 1
+		r := start(t, c)
+		r.ensureAll(t, r.putMany(t, 1))
+		err := r.ensure(t, r.put(t, service("second", 81)))
+		if later, ok := errors.AsType[*api.RetryError](err); !ok || later.RetryAfter() < time.Hour || plan.KindOf(err) != plan.Exhausted {
+			t.Fatalf("got %v, want a refusal that keeps the upstream controller from trying", err)
+		}
+		synctest.Wait()
+		r.said()
+		begin, passes := time.Now(), c.count("observe")
+		time.Sleep(10 * time.Minute) //nolint:forbidigo // the bubble's clock
+		synctest.Wait()
+		// After 15, 45, 105, 225 and 465 s.
+		if n := c.count("observe") - passes; n != 5 {
+			t.Errorf("%d passes within %s, want 5", n, time.Since(begin))
+		}
+		if said := r.said(); len(said) > 0 {
+			t.Errorf("told again: %q", said)
+		}
+		c.mu.Lock()
+		c.most = 2
+		c.mu.Unlock()
+		time.Sleep(maxRetry) //nolint:forbidigo // the bubble's clock
+		synctest.Wait()
+		if !slices.Equal(r.refreshed, []plan.Key{keyOf("second")}) {
+			t.Errorf("refreshed %v, want the Service that waited", r.refreshed)
+		}
+	})
 }

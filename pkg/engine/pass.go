@@ -42,8 +42,7 @@ type member struct {
 // answer. It ends when the last of its steps has.
 func (s *scheduler) pass(ctx context.Context, name provider.Group, entries []*entry) {
 	start := s.Clock.Now()
-	members, batch := s.batch(name, entries)
-	look, d, err := s.look(ctx, batch)
+	members, batch, look, err := s.observe(ctx, name, entries)
 	if err != nil {
 		klog.FromContext(ctx).Error(err, "Pass could not observe", "group", name, "services", len(members))
 		for _, m := range members {
@@ -52,6 +51,7 @@ func (s *scheduler) pass(ctx context.Context, name provider.Group, entries []*en
 		s.events <- event{group: name, shared: true}
 		return
 	}
+	d := look.Decide()
 	if isDrift(entries[0]) {
 		observeDrift(s.Provider.Name(), d.Plan)
 		d = reportDrift(d)
@@ -75,6 +75,25 @@ func (s *scheduler) pass(ctx context.Context, name provider.Group, entries []*en
 		return
 	}
 	log.Info("Pass done")
+}
+
+// observe observes for the entries, and once more with those that came
+// meanwhile while they are at least as many: the first of a burst comes alone.
+func (s *scheduler) observe(ctx context.Context, name provider.Group, entries []*entry) (map[plan.Key]*member, provider.Batch, provider.Pass, error) {
+	for {
+		members, batch := s.batch(name, entries)
+		look, err := s.Provider.Observe(ctx, batch)
+		if err != nil || isDrift(entries[0]) {
+			return members, batch, look, wrapObserve(err)
+		}
+		join := make(chan []*entry, 1)
+		s.events <- event{group: name, join: join, size: len(entries)}
+		more := <-join
+		if len(more) == 0 {
+			return members, batch, look, nil
+		}
+		entries = slices.Concat(entries, more)
+	}
 }
 
 // reasonDrift is the reason of the event that tells of a difference that the
@@ -205,6 +224,9 @@ func withModes(status *v1.LoadBalancerStatus) *v1.LoadBalancerStatus {
 
 // callerError is what the outcome means for the operation that was asked for.
 func callerError(o op, out outcome) error {
+	if o == opEnsure && isRefusal(out.err) {
+		return refusal{out.err}
+	}
 	if out.err != nil {
 		return out.err
 	}

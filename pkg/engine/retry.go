@@ -6,6 +6,8 @@ import (
 	"errors"
 	"time"
 
+	"k8s.io/cloud-provider/api"
+
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 )
@@ -19,6 +21,13 @@ const (
 	// patience is how many tries a caller waits for. Then it gets the error,
 	// the user an event, and the upstream controller's back-off begins.
 	patience = 5
+	// firstLook is when a refused Service is looked at again without news, and
+	// doubles up to maxRetry: what stood in its way may be in the cloud, of
+	// which nobody tells.
+	firstLook = 15 * time.Second
+	// upstreamWait is how long the upstream controller leaves a refused Service
+	// alone. Each of its tries writes two events, and the engine tries anyway.
+	upstreamWait = time.Hour
 	// minThrottle bounds a Retry-After of zero.
 	minThrottle = 100 * time.Millisecond
 )
@@ -43,17 +52,38 @@ func retryAfter(err error, en *entry) (time.Duration, bool) {
 	return 0, false
 }
 
+// isRefusal reports whether something must change before another try helps.
+func isRefusal(err error) bool {
+	switch plan.KindOf(err) {
+	case plan.Denied, plan.Invalid, plan.Exhausted:
+		return err != nil
+	case plan.Transient, plan.Throttled, plan.Conflict:
+	}
+	return false
+}
+
+// refusal is the error of a refused Service for the upstream controller: its
+// sentence, with the wait until it may try again.
+type refusal struct{ err error }
+
+func (r refusal) Error() string { return r.err.Error() }
+
+func (r refusal) Unwrap() []error {
+	return []error{r.err, api.NewRetryError(r.err.Error(), upstreamWait)}
+}
+
 // backoff is firstRetry doubled n times, and nothing for a negative n.
 func backoff(n int) time.Duration {
 	if n < 0 {
 		return 0
 	}
-	d := firstRetry
+	return doubled(firstRetry, n)
+}
+
+// doubled is d doubled n times, maxRetry at most.
+func doubled(d time.Duration, n int) time.Duration {
 	for range n {
-		if d >= maxRetry {
-			return maxRetry
-		}
-		d *= 2
+		d = min(2*d, maxRetry)
 	}
 	return d
 }

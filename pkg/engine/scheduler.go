@@ -29,6 +29,7 @@ type entry struct {
 	callers   []request
 	cause     provider.Cause
 	attempts  int       // passes that ended with a reason to try again
+	refusals  int       // passes that refused it, one after the other
 	notBefore time.Time // zero: at once
 }
 
@@ -51,6 +52,10 @@ type event struct {
 	out    outcome
 	shared bool // the shared writes are done: the next pass may start
 	freed  bool // something was changed or removed: others may fit now
+	// join asks for those that came while a pass of that many Services
+	// observed; it holds one.
+	join chan []*entry
+	size int
 }
 
 // scheduler is the state of Run, owned by its goroutine.
@@ -213,6 +218,7 @@ func (s *scheduler) startDue(ctx context.Context) <-chan time.Time {
 		if g.running {
 			continue
 		}
+		g.lookAgain(now)
 		due, later := g.due(now)
 		if !later.IsZero() && (next.IsZero() || later.Before(next)) {
 			next = later
@@ -221,10 +227,7 @@ func (s *scheduler) startDue(ctx context.Context) <-chan time.Time {
 			continue
 		}
 		g.running = true
-		for _, en := range due {
-			delete(g.waiting, en.ident)
-			g.busy[en.Key] = struct{}{}
-		}
+		g.take(due)
 		s.passes.Go(func() { s.pass(ctx, name, due) })
 	}
 	if next.IsZero() {
@@ -233,16 +236,36 @@ func (s *scheduler) startDue(ctx context.Context) <-chan time.Time {
 	return s.Clock.After(next.Sub(now))
 }
 
+// lookAgain lets refused Services go into a pass whose time has come.
+func (g *group) lookAgain(now time.Time) {
+	for id, p := range g.parked {
+		if p.notBefore.After(now) {
+			continue
+		}
+		delete(g.parked, id)
+		if _, newer := g.waiting[id]; !newer {
+			p.cause = provider.Freed
+			g.waiting[id] = p
+		}
+	}
+}
+
 // due returns the entries that may go into a pass now, one for each key, and
 // when the next one may. A drift pass writes nothing, so it goes alone, when
 // nothing else is due.
 func (g *group) due(now time.Time) (due []*entry, next time.Time) {
 	taken := map[plan.Key]struct{}{}
+	soonest := func(at time.Time) {
+		if next.IsZero() || at.Before(next) {
+			next = at
+		}
+	}
+	for _, p := range g.parked {
+		soonest(p.notBefore)
+	}
 	for id, w := range g.waiting {
 		if w.notBefore.After(now) {
-			if next.IsZero() || w.notBefore.Before(next) {
-				next = w.notBefore
-			}
+			soonest(w.notBefore)
 			continue
 		}
 		_, busy := g.busy[id.Key]
@@ -260,11 +283,36 @@ func (g *group) due(now time.Time) (due []*entry, next time.Time) {
 	return due, next
 }
 
+// take moves entries from the waiting room into a pass.
+func (g *group) take(entries []*entry) {
+	for _, en := range entries {
+		delete(g.waiting, en.ident)
+		g.busy[en.Key] = struct{}{}
+	}
+}
+
+// joining takes those that came while a pass observed, when they are at least
+// as many as it holds: to observe once more costs it less than a pass of their
+// own would cost them.
+func (g *group) joining(now time.Time, size int) []*entry {
+	due, _ := g.due(now)
+	if len(due) < size || isDrift(due[0]) {
+		return nil
+	}
+	g.take(due)
+	return due
+}
+
 func isDrift(e *entry) bool { return e.cause == provider.Drift }
 
 // handle takes the news of a pass.
 func (s *scheduler) handle(ev event) {
 	g := s.group(ev.group)
+	if ev.join != nil {
+		s.admitWaiting()
+		ev.join <- g.joining(s.Clock.Now(), ev.size)
+		return
+	}
 	if ev.shared {
 		g.running = false
 	}
@@ -298,6 +346,8 @@ func (s *scheduler) settle(g *group, en *entry, out outcome) {
 	case isDrift(en): // it only looked
 	case out.err != nil && !out.removed:
 		en.callers, en.attempts = nil, 0
+		en.notBefore = s.Clock.Now().Add(doubled(firstLook, en.refusals))
+		en.refusals++
 		if _, newer := g.waiting[en.ident]; !newer {
 			g.parked[en.ident] = en
 		}
@@ -367,6 +417,8 @@ func (s *scheduler) finish() {
 			switch {
 			case !more:
 				events = nil
+			case ev.join != nil:
+				ev.join <- nil
 			case ev.ended != nil:
 				for _, c := range ev.ended.callers {
 					c.done <- answer{status: ev.out.status, err: callerError(c.op, ev.out)}

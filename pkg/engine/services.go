@@ -3,7 +3,6 @@
 package engine
 
 import (
-	"maps"
 	"slices"
 
 	v1 "k8s.io/api/core/v1"
@@ -11,9 +10,9 @@ import (
 )
 
 // ServiceHandler takes what happens to Services. It is to be added to their
-// informer. A refused Service is tried again when its labels or another's have
-// changed, which pools may select by, and when the status of another shows an
-// address no more, since it is free only then.
+// informer. Refused Services are tried again when a user edits one, since the
+// upstream controller does not see every edit, and when the status of one shows
+// an address no more, which is free only then.
 func (e *Engine) ServiceHandler() cache.ResourceEventHandler {
 	return cache.ResourceEventHandlerFuncs{
 		UpdateFunc: func(old, cur any) {
@@ -21,7 +20,7 @@ func (e *Engine) ServiceHandler() cache.ResourceEventHandler {
 			if was == nil || is == nil {
 				return
 			}
-			if !maps.Equal(was.Labels, is.Labels) || leftAddress(was, is) {
+			if fingerprint(was) != fingerprint(is) || leftAddress(was, is) {
 				e.retryRefused()
 			}
 		},
