@@ -225,7 +225,7 @@ func (a *attempt) noneFree(pools []int, f intent.Family) error {
 	}
 	return refuse(plan.Exhausted, ReasonPoolExhausted,
 		"%sno %s address is free: %s; delete a Service, or add addresses to a pool%s",
-		a.lost(), f.String(), list(texts), a.unlessFamily(f))
+		a.lost(), f.String(), list(texts), a.unlessFamily(pools, f))
 }
 
 func (a *attempt) familyNotInPool(pools []int, f intent.Family) error {
@@ -239,7 +239,7 @@ func (a *attempt) familyNotInPool(pools []int, f intent.Family) error {
 	}
 	return refuse(plan.Invalid, ReasonFamilyNotInPool,
 		"%s%s %s addresses, which %s of the Service asks for; add such a range to a pool%s",
-		a.lost(), what, f.String(), a.familyField(), a.unlessFamily(f))
+		a.lost(), what, f.String(), a.familyField(), a.unlessFamily(pools, f))
 }
 
 func (a *attempt) familyField() string {
@@ -249,10 +249,18 @@ func (a *attempt) familyField() string {
 	return "spec.ipFamilyPolicy " + policyName(a.req.Policy)
 }
 
-// unlessFamily offers to do without the family where another one is left.
-func (a *attempt) unlessFamily(f intent.Family) string {
+// unlessFamily offers to do without the family where the pools have the other
+// one, and says so where they do not.
+func (a *attempt) unlessFamily(pools []int, f intent.Family) string {
 	if a.req.Policy != intent.RequireDualStack {
 		return ""
+	}
+	other := intent.V4
+	if f == intent.V4 {
+		other = intent.V6
+	}
+	if !slices.ContainsFunc(pools, func(p int) bool { return len(a.pools.list[p].ranges(other)) > 0 }) {
+		return fmt.Sprintf("; of %s, which spec.ipFamilyPolicy RequireDualStack asks for too, there is none either", other)
 	}
 	return ", or set spec.ipFamilyPolicy to PreferDualStack to do without " + f.String()
 }

@@ -28,6 +28,11 @@ func TestRefuses(t *testing.T) {
 			want: []string{"PoolExhausted: no IPv4 address is free: pool small has 4, held by default/a, default/b, default/c and 1 more; delete a Service, or add addresses to a pool"},
 		},
 		{
+			name: "a full pool of one family alone", pools: []cloudconfig.Pool{small}, held: full,
+			asks: []Request{ask("e", families(intent.RequireDualStack, intent.V4, intent.V6))},
+			want: []string{"PoolExhausted: no IPv4 address is free: pool small has 4, held by default/a, default/b, default/c and 1 more; delete a Service, or add addresses to a pool; of IPv6, which spec.ipFamilyPolicy RequireDualStack asks for too, there is none either"},
+		},
+		{
 			name: "several full pools", pools: []cloudconfig.Pool{small, poolOf("tiny", "192.0.3.0/32")},
 			held: append([]Holder{holds("x", 1, Sharing{}, "192.0.3.0")}, full...),
 			asks: []Request{ask("e")},
