@@ -4,6 +4,7 @@ package azure
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	v1 "k8s.io/api/core/v1"
@@ -46,10 +47,9 @@ func (t *turn) cleaned(a *ask) map[string]bool {
 // addressesBefore are those of the frontends that bore the Service's name
 // when the cloud was observed, and of the public IPs made for it alone.
 func (t *turn) addressesBefore(a *ask) []netip.Addr {
-	out := t.before[a.base]
-	for _, p := range t.sortedPublicIPs() {
-		tag := p.serviceTag()
-		if p.exists && names.HasService(tag, a.key.String()) && !strings.Contains(tag, ",") {
+	out := slices.Clone(t.before[a.base])
+	for _, p := range t.tagged[names.Key(a.key.String())] {
+		if !strings.Contains(p.serviceTag(), ",") {
 			out = append(out, p.address())
 		}
 	}

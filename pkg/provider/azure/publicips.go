@@ -270,9 +270,9 @@ func (t *turn) setIPTags(a *ask, p *publicIP) {
 // releasePublicIPs lets go of the public IPs that were made for a Service of
 // the batch and that it uses no more.
 func (t *turn) releasePublicIPs() {
-	for _, p := range t.sortedPublicIPs() {
-		for _, a := range t.asks {
-			if p.exists && p.taggedFor(a.key.String(), t.settings.Cluster) && !a.uses(p) {
+	for _, a := range t.asks {
+		for _, p := range t.tagged[names.Key(a.key.String())] {
+			if p.taggedFor(a.key.String(), t.settings.Cluster) && !a.uses(p) {
 				t.release(a, p)
 			}
 		}

@@ -161,16 +161,19 @@ type world struct {
 	observed  *Observed
 	balancers map[string]*balancer // by names.Key of the name; those of the cluster alone
 	publicIPs map[string]*publicIP // by names.Key of the id
-	group     *securityGroup
-	subnets   map[string]*subnetState // by the name in lower case
-	links     map[string]*privateLink // by names.Key of the id
-	nodes     []node                  // that may be in pools
+	// tagged are the public IPs that were made for a Service, by namespace/name
+	// in lower case.
+	tagged  map[string][]*publicIP
+	group   *securityGroup
+	subnets map[string]*subnetState // by the name in lower case
+	links   map[string]*privateLink // by names.Key of the id
+	nodes   []node                  // that may be in pools
 }
 
 func newWorld(in *Input) (*world, error) {
 	w := &world{
 		settings: in.Settings, observed: in.Observed,
-		balancers: map[string]*balancer{}, publicIPs: map[string]*publicIP{}, subnets: map[string]*subnetState{}, links: map[string]*privateLink{},
+		balancers: map[string]*balancer{}, publicIPs: map[string]*publicIP{}, tagged: map[string][]*publicIP{}, subnets: map[string]*subnetState{}, links: map[string]*privateLink{},
 		nodes: nodesOf(in.Settings, in.Observed, in.Batch.Nodes),
 	}
 	for _, doc := range in.Observed.LoadBalancers {
@@ -190,6 +193,9 @@ func newWorld(in *Input) (*world, error) {
 				return nil, err
 			}
 			w.publicIPs[names.Key(p.ID)] = p
+			for _, service := range names.Services(p.serviceTag()) {
+				w.tagged[names.Key(service)] = append(w.tagged[names.Key(service)], p)
+			}
 		}
 	}
 	for _, docs := range in.Observed.PrivateLinks {
