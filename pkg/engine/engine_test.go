@@ -206,6 +206,67 @@ func TestCallsAtOnceShareFewPasses(t *testing.T) {
 	})
 }
 
+// The first call comes alone and is observed for at once. Those that come
+// meanwhile go with it, since nothing is written yet.
+func TestFirstOfABurstTakesTheOthersAlong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud()
+		c.readTime, c.writeTime = 50*time.Millisecond, time.Second
+		r := start(t, c)
+		services := r.putMany(t, 50)
+		var wg sync.WaitGroup
+		began := time.Now()
+		for i, svc := range services {
+			wg.Go(func() {
+				if i > 0 {
+					if err := wait(t.Context(), 10*time.Millisecond); err != nil {
+						t.Error(err)
+					}
+				}
+				if err := r.ensure(t, svc); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := c.count("update balancer"); n != 1 {
+			t.Errorf("%d writes of the balancer, want 1", n)
+		}
+		// Two observations, the addresses, the balancer.
+		if took, want := time.Since(began), 2100*time.Millisecond; took != want {
+			t.Errorf("took %v, want %v", took, want)
+		}
+	})
+}
+
+func TestAFewThatComeWhileManyAreObservedWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud()
+		c.readTime, c.writeTime = 50*time.Millisecond, time.Second
+		r := start(t, c)
+		services := r.putMany(t, 10)
+		late := r.put(t, service("late", 80))
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if errs := r.ensureAll(t, services); len(errs) > 0 {
+				t.Error(errs)
+			}
+		})
+		wg.Go(func() {
+			if err := wait(t.Context(), 75*time.Millisecond); err != nil {
+				t.Error(err)
+			}
+			if err := r.ensure(t, late); err != nil {
+				t.Error(err)
+			}
+		})
+		wg.Wait()
+		if n := len(c.passes[len(c.passes)-1].Items); n != 1 {
+			t.Errorf("the last pass is of %d Services, want the late one alone", n)
+		}
+	})
+}
+
 func TestIdleEngineAddsNoLatency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, newCloud())

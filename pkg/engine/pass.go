@@ -83,8 +83,11 @@ func (s *scheduler) observe(ctx context.Context, name provider.Group, entries []
 	for {
 		members, batch := s.batch(name, entries)
 		look, err := s.Provider.Observe(ctx, batch)
-		if err != nil || isDrift(entries[0]) {
-			return members, batch, look, wrapObserve(err)
+		if err != nil {
+			return members, batch, nil, fmt.Errorf("observe: %w", err)
+		}
+		if isDrift(entries[0]) {
+			return members, batch, look, nil
 		}
 		join := make(chan []*entry, 1)
 		s.events <- event{group: name, join: join, size: len(entries)}
