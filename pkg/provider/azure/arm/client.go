@@ -142,11 +142,12 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	if err := c.admitted(r, gate); err != nil {
 		return nil, err
 	}
-	if err := c.pace.take(ctx, gate); err != nil {
+	slot, err := c.pace.take(ctx, gate)
+	var header http.Header
+	defer func() { c.pace.done(slot, header) }()
+	if err != nil {
 		return nil, err
 	}
-	var header http.Header
-	defer func() { c.pace.done(gate, header) }()
 	if err := c.admitted(r, gate); err != nil { // it may have closed meanwhile
 		return nil, err
 	}

@@ -75,7 +75,7 @@ func TestCallsAreSpreadWhenFewAreLeft(t *testing.T) {
 		return answer(200, doc("e2", "Succeeded", 5), "x-ms-ratelimit-remaining-subscription-writes", n)
 	}
 	none := answer(200, doc("e2", "Succeeded", 5))
-	s := serve(t, none, left("1"), none, none, none, left("50"), none, none)
+	s := serve(t, none, left("2"), none, none, none, left("50"), none, none)
 	clk := newFastClock()
 	c := client(t, s, clk)
 	put := func() {
@@ -84,8 +84,8 @@ func TestCallsAreSpreadWhenFewAreLeft(t *testing.T) {
 		}
 	}
 	put() // nothing is known
-	put() // one is left
-	put() // the last one
+	put() // two are left
+	put() // the last one but a spare one
 	if len(clk.waited()) > 0 {
 		t.Fatalf("it waited %v for what was left", clk.waited())
 	}

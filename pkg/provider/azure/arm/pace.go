@@ -21,21 +21,34 @@ const (
 	writeRefill = 10
 	readBucket  = 250 // calls at once
 	writeBucket = 200
+	// spare calls stay in a bucket, since the way there takes some longer than
+	// others.
+	spare = 1
 )
 
-// bucket mirrors a token bucket of the service, as the answers about one type
-// say what is left in it.
+// bucket mirrors a token bucket of the service.
 type bucket struct {
-	left     float64
-	most     float64   // as much as the bucket holds
-	at       time.Time // when left was true
-	inFlight int
+	left float64
+	most float64   // as much as the bucket holds
+	at   time.Time // when left was true
+	told bool      // an answer has said what is left
+	// begun and ended count the calls, so that an answer tells which others
+	// it may not count yet.
+	begun, ended int
+}
+
+// slot is a call that was let through.
+type slot struct {
+	key   gateKey
+	ended int // calls that had ended before: its answer counts them
+	at    time.Time
 }
 
 // pace spreads calls so that a bucket that is nearly empty is not overdrawn:
-// what is refused costs a Retry-After for everybody. A bucket of which the
-// service says nothing is not paced. Each type has a mirror of its own, since some
-// types have further limits, and the most is asked of one type at a time.
+// what is refused costs a Retry-After for everybody. A bucket is taken to be
+// full until an answer says what is left in it; one of which no answer ever said
+// anything is not paced. Each type has a mirror of its own, since some types have further
+// limits, and the most is asked of one type at a time.
 type pace struct {
 	clock clock.Clock
 
@@ -72,35 +85,34 @@ func (k gateKey) remainingHeader() string {
 	return ""
 }
 
-// take takes a call out of the bucket, and waits until there is one.
-func (p *pace) take(ctx context.Context, k gateKey) error {
-	wait := p.reserve(k)
+// take takes a call out of the bucket, and waits until there is one. done must
+// be called with the slot when the call is over.
+func (p *pace) take(ctx context.Context, k gateKey) (slot, error) {
+	c, wait := p.reserve(k)
 	if wait <= 0 {
-		return ctx.Err()
+		return c, ctx.Err()
 	}
-	if err := sleep(ctx, p.clock, wait); err != nil {
-		p.done(k, nil)
-		return err
-	}
-	return nil
+	return c, sleep(ctx, p.clock, wait)
 }
 
 // reserve takes a call out, and says when it may be sent.
-func (p *pace) reserve(k gateKey) time.Duration {
+func (p *pace) reserve(k gateKey) (slot, time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	now := p.clock.Now()
 	b := p.buckets[k]
 	if b == nil {
-		b = &bucket{left: math.Inf(1)}
+		b = &bucket{left: k.size(), at: now}
 		p.buckets[k] = b
 	}
-	b.inFlight++
-	b.flow(k, p.clock.Now())
+	b.begun++
+	b.flow(k, now)
 	b.left--
-	if b.left >= 0 {
-		return 0
+	var wait time.Duration
+	if b.left < spare {
+		wait = time.Duration((spare - b.left) / k.refill() * float64(time.Second))
 	}
-	return time.Duration(-b.left / k.refill() * float64(time.Second))
+	return slot{key: k, ended: b.ended, at: now.Add(wait)}, wait
 }
 
 // flow adds what has been refilled.
@@ -112,18 +124,38 @@ func (b *bucket) flow(k gateKey, now time.Time) {
 }
 
 // done ends a call; header is that of its answer, nil when there was none.
-func (p *pace) done(k gateKey, header http.Header) {
+func (p *pace) done(c slot, header http.Header) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	b := p.buckets[k]
-	b.inFlight--
-	left, err := strconv.Atoi(header.Get(k.remainingHeader()))
-	if err != nil || left < 0 {
+	b, now := p.buckets[c.key], p.clock.Now()
+	b.ended++
+	if header == nil {
 		return
 	}
-	// What is in flight may not be counted there yet.
-	b.left, b.at = float64(left-b.inFlight), p.clock.Now()
-	b.most = max(b.most, float64(left))
+	b.flow(c.key, now)
+	said, err := strconv.Atoi(header.Get(c.key.remainingHeader()))
+	if err != nil || said < 0 {
+		if !b.told {
+			b.left = math.Inf(1)
+		}
+		return
+	}
+	b.told = true
+	b.correct(float64(said), float64(b.begun-b.ended), float64(b.begun-c.ended-1), now.Sub(c.at).Seconds()*c.key.refill())
+}
+
+// correct takes over what an answer said is left, where the mirror cannot be
+// right. The answers of calls side by side come in any order, and each may count
+// all, some or none of the others: running still go on, beside went on at any
+// time of the call. Meanwhile so much may have been refilled.
+func (b *bucket) correct(said, running, beside, refilled float64) {
+	b.most = max(b.most, said)
+	switch {
+	case math.IsInf(b.left, 1) || b.left > said+1+refilled: // somebody else takes calls, too
+		b.left = said - running
+	case b.left < said-beside:
+		b.left = said - beside
+	}
 }
 
 // sleep waits, or returns the context's error.
