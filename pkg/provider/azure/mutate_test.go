@@ -168,11 +168,12 @@ func TestUnknownFieldsOfOursSurviveAnEdit(t *testing.T) {
 func TestABatchWritesWhatIsSharedOnce(t *testing.T) {
 	s := empty(t)
 	batch := s.batch()
-	for i := range 250 {
+	const many = 120
+	for i := range many {
 		batch.Items = append(batch.Items, item(numbered(i), provider.Serve, provider.Edit))
 	}
 	got := targets(t, s.apply(t, batch, nil))
-	if len(got["azure/publicIP"]) != 250 || len(got["azure/loadBalancer"]) != 1 || len(got["azure/securityGroup"]) != 1 {
+	if len(got["azure/publicIP"]) != many || len(got["azure/loadBalancer"]) != 1 || len(got["azure/securityGroup"]) != 1 {
 		t.Errorf("got %d public IPs, %d load balancers, %d security groups",
 			len(got["azure/publicIP"]), len(got["azure/loadBalancer"]), len(got["azure/securityGroup"]))
 	}
@@ -181,7 +182,7 @@ func TestABatchWritesWhatIsSharedOnce(t *testing.T) {
 		batch.Items[i].Want = provider.Remove
 	}
 	got = targets(t, s.apply(t, batch, nil))
-	if len(got["azure/publicIP"]) != 250 || len(got["azure/loadBalancer"]) != 1 || len(got["azure/securityGroup"]) != 1 {
+	if len(got["azure/publicIP"]) != many || len(got["azure/loadBalancer"]) != 1 || len(got["azure/securityGroup"]) != 1 {
 		t.Errorf("removed with %v", got)
 	}
 	s.settled(t, batch)

@@ -3,6 +3,7 @@
 package azure
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/netip"
 	"slices"
@@ -76,11 +77,29 @@ func (o *Observed) Learn(id string, doc json.RawMessage) {
 }
 
 func learn(docs []json.RawMessage, id string, doc json.RawMessage) []json.RawMessage {
-	docs = slices.DeleteFunc(slices.Clone(docs), func(d json.RawMessage) bool { return names.Same(idOf(d), id) })
+	name := []byte(names.Last(id))
+	docs = slices.DeleteFunc(slices.Clone(docs), func(d json.RawMessage) bool {
+		return mentions(d, name) && names.Same(idOf(d), id)
+	})
 	if len(doc) == 0 {
 		return docs
 	}
 	return append(docs, doc)
+}
+
+// mentions reports whether the text stands in the document, in any case: far
+// cheaper than to decode it.
+func mentions(doc json.RawMessage, text []byte) bool {
+	if len(text) == 0 {
+		return true
+	}
+	const lower = 'a' - 'A' // the bit by which letters of ASCII differ in case
+	for i := range len(doc) - len(text) + 1 {
+		if doc[i]|lower == text[0]|lower && bytes.EqualFold(doc[i:i+len(text)], text) {
+			return true
+		}
+	}
+	return false
 }
 
 func idOf(doc json.RawMessage) string {

@@ -186,36 +186,8 @@ func newWorld(in *Input) (*world, error) {
 		}
 		w.balancers[names.Key(b.Name)] = b
 	}
-	for _, group := range slices.Sorted(maps.Keys(in.Observed.PublicIPs)) {
-		for _, doc := range in.Observed.PublicIPs[group] {
-			p, err := loadPublicIP(doc)
-			if err != nil {
-				return nil, err
-			}
-			w.publicIPs[names.Key(p.ID)] = p
-			for _, service := range names.Services(p.serviceTag()) {
-				w.tagged[names.Key(service)] = append(w.tagged[names.Key(service)], p)
-			}
-		}
-	}
-	for _, docs := range in.Observed.PrivateLinks {
-		for _, doc := range docs {
-			l, err := loadPrivateLink(doc)
-			if err != nil {
-				return nil, err
-			}
-			w.links[names.Key(l.ID)] = l
-		}
-	}
-	for name, doc := range in.Observed.Subnets {
-		if len(doc) == 0 {
-			continue
-		}
-		s, err := loadSubnet(doc)
-		if err != nil {
-			return nil, fmt.Errorf("subnet %s: %w", name, err)
-		}
-		w.subnets[names.Key(name)] = s
+	if err := w.loadBeside(in.Observed); err != nil {
+		return nil, err
 	}
 	if len(in.Observed.SecurityGroup) > 0 {
 		g, err := loadSecurityGroup(in.Observed.SecurityGroup)
@@ -225,6 +197,42 @@ func newWorld(in *Input) (*world, error) {
 		w.group = g
 	}
 	return w, nil
+}
+
+// loadBeside reads what stands beside load balancers.
+func (w *world) loadBeside(o *Observed) error {
+	for _, group := range slices.Sorted(maps.Keys(o.PublicIPs)) {
+		for _, doc := range o.PublicIPs[group] {
+			p, err := loadPublicIP(doc)
+			if err != nil {
+				return err
+			}
+			w.publicIPs[names.Key(p.ID)] = p
+			for _, service := range names.Services(p.serviceTag()) {
+				w.tagged[names.Key(service)] = append(w.tagged[names.Key(service)], p)
+			}
+		}
+	}
+	for _, docs := range o.PrivateLinks {
+		for _, doc := range docs {
+			l, err := loadPrivateLink(doc)
+			if err != nil {
+				return err
+			}
+			w.links[names.Key(l.ID)] = l
+		}
+	}
+	for name, doc := range o.Subnets {
+		if len(doc) == 0 {
+			continue
+		}
+		s, err := loadSubnet(doc)
+		if err != nil {
+			return fmt.Errorf("subnet %s: %w", name, err)
+		}
+		w.subnets[names.Key(name)] = s
+	}
+	return nil
 }
 
 // manages reports whether the load balancer is the cluster's, by its name.
