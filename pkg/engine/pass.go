@@ -42,7 +42,8 @@ type member struct {
 // answer. It ends when the last of its steps has.
 func (s *scheduler) pass(ctx context.Context, name provider.Group, entries []*entry) {
 	start := s.Clock.Now()
-	members, batch, look, err := s.observe(ctx, name, entries)
+	seen, err := s.observe(ctx, name, entries)
+	members, look := seen.members, seen.pass
 	if err != nil {
 		klog.FromContext(ctx).Error(err, "Pass could not observe", "group", name, "services", len(members))
 		for _, m := range members {
@@ -64,7 +65,7 @@ func (s *scheduler) pass(ctx context.Context, name provider.Group, entries []*en
 		m := members[key]
 		s.end(name, m, s.outcome(m, look, d, err))
 	}
-	freed := a.run(keysOf(batch.Items), d.Refused)
+	freed := a.run(keysOf(seen.batch.Items), d.Refused)
 	if freed {
 		s.events <- event{group: name, freed: true}
 	}
@@ -77,23 +78,31 @@ func (s *scheduler) pass(ctx context.Context, name provider.Group, entries []*en
 	log.Info("Pass done")
 }
 
+// observed is what a pass works on.
+type observed struct {
+	members map[plan.Key]*member
+	batch   provider.Batch
+	pass    provider.Pass // nil when the provider could not observe
+}
+
 // observe observes for the entries, and once more with those that came
 // meanwhile while they are at least as many: the first of a burst comes alone.
-func (s *scheduler) observe(ctx context.Context, name provider.Group, entries []*entry) (map[plan.Key]*member, provider.Batch, provider.Pass, error) {
+func (s *scheduler) observe(ctx context.Context, name provider.Group, entries []*entry) (observed, error) {
 	for {
-		members, batch := s.batch(name, entries)
-		look, err := s.Provider.Observe(ctx, batch)
-		if err != nil {
-			return members, batch, nil, fmt.Errorf("observe: %w", err)
+		var o observed
+		var err error
+		o.members, o.batch = s.batch(name, entries)
+		if o.pass, err = s.Provider.Observe(ctx, o.batch); err != nil {
+			return o, fmt.Errorf("observe: %w", err)
 		}
 		if isDrift(entries[0]) {
-			return members, batch, look, nil
+			return o, nil
 		}
 		join := make(chan []*entry, 1)
 		s.events <- event{group: name, join: join, size: len(entries)}
 		more := <-join
 		if len(more) == 0 {
-			return members, batch, look, nil
+			return o, nil
 		}
 		entries = slices.Concat(entries, more)
 	}

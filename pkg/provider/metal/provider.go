@@ -113,8 +113,9 @@ func (p *Provider) Update(c *cloudconfig.Config) {
 // informer, since pools may select by their labels.
 func (p *Provider) NamespaceHandler() cache.ResourceEventHandler {
 	return cache.ResourceEventHandlerFuncs{UpdateFunc: func(old, cur any) {
-		was, is := old.(*v1.Namespace), cur.(*v1.Namespace) //nolint:forcetypeassert // the informer has nothing else
-		if !maps.Equal(was.Labels, is.Labels) {
+		was, before := old.(*v1.Namespace)
+		is, after := cur.(*v1.Namespace)
+		if before && after && !maps.Equal(was.Labels, is.Labels) {
 			p.lookAgain()
 		}
 	}}

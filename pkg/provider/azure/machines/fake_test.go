@@ -100,12 +100,6 @@ func (f *fakeARM) count(prefix string) int {
 	return n
 }
 
-func (f *fakeARM) reset() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.calls = nil
-}
-
 // answer is what an error of the cloud looks like.
 func answer(code int, name string) error {
 	kind := plan.Transient

@@ -3,6 +3,7 @@
 package machines
 
 import (
+	"slices"
 	"strings"
 
 	v1 "k8s.io/api/core/v1"
@@ -45,10 +46,8 @@ func parseMachineID(id string) (Ref, bool) {
 	}) {
 		return Ref{}, false
 	}
-	for _, part := range p {
-		if part == "" {
-			return Ref{}, false
-		}
+	if slices.Contains(p, "") {
+		return Ref{}, false
 	}
 	ref := Ref{Subscription: p[1], Group: p[3]}
 	switch {
