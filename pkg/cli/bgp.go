@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -15,16 +16,17 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/kubernetes"
-
-	"github.com/fairlead/fairlead/pkg/speaker"
 )
 
 const bgpLong = `Show the BGP sessions of all nodes, who announces which address to whom, and
 why an address is not announced.
 
 Sessions are what each speaker last wrote into its ConfigMap; its count of
-routes may lag by ten seconds. Routes and reasons are computed here, by the
-function that the speakers use, from the same objects.`
+routes may lag by ten seconds. There is no heartbeat: where the node is not
+Ready, or the speaker's Pod does not run, "last said" stands before what may be
+out of date. Routes and reasons are computed here, by the function that the
+speakers use, from the same objects; the cloud-config is that of the ConfigMap
+or of --cloud-config, and its faults are printed first.`
 
 // newBGPCommand returns the command bgp.
 func newBGPCommand(streams genericiooptions.IOStreams, flags *genericclioptions.ConfigFlags) *cobra.Command {
@@ -38,6 +40,9 @@ func newBGPCommand(streams genericiooptions.IOStreams, flags *genericclioptions.
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, services, err := from.site(cmd.Context(), flags, args)
 			if err != nil {
+				return err
+			}
+			if err := s.warn(streams.ErrOut); err != nil {
 				return err
 			}
 			return printBGP(streams.Out, s, services, time.Now())
@@ -86,18 +91,11 @@ func printBGP(out io.Writer, s *site, services []*v1.Service, now time.Time) err
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "NODE\tPHASE\tPEER\tADDRESS\tAS\tSESSION\tFOR\tROUTES\tLAST ERROR")
 	for _, n := range s.nodes {
-		state, ok := s.states[n.Name]
-		if !ok {
-			fmt.Fprintf(w, "%s\tno speaker\t\t\t\t\t\t\t\n", n.Name)
-			continue
-		}
-		for _, p := range state.Sessions {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%d\t%s\n", n.Name, phase(state),
-				p.Peer, p.Address, p.PeerASN, p.State, age(p.Since, now), p.Routes, p.LastError)
-		}
-		if len(state.Sessions) == 0 {
-			fmt.Fprintf(w, "%s\t%s\tnone\t\t\t\t\t\t%s\n", n.Name, phase(state), state.Message)
-		}
+		s.printSessions(w, n, now)
+	}
+	if s.config == nil {
+		fmt.Fprintln(w)
+		return errors.Join(w.Flush(), fmt.Errorf("routes and reasons cannot be computed: %w", s.broken))
 	}
 	fmt.Fprintln(w)
 	fmt.Fprintln(w, "ADDRESS\tSERVICE\tNODE\tANNOUNCED TO\tNOT ANNOUNCED BECAUSE")
@@ -112,6 +110,35 @@ func printBGP(out io.Writer, s *site, services []*v1.Service, now time.Time) err
 		}
 	}
 	return w.Flush()
+}
+
+// printSessions prints what the speaker of a node says of its sessions.
+func (s *site) printSessions(w io.Writer, n *v1.Node, now time.Time) {
+	state, ok := s.states[n.Name]
+	if !ok {
+		fmt.Fprintf(w, "%s\tno speaker\t\t\t\t\t\t\t\n", n.Name)
+		return
+	}
+	v := s.vitals(n)
+	for _, p := range state.Sessions {
+		standing, lasted := p.State, age(p.Since, now)
+		if v.pulse == silent {
+			standing, lasted = "last said "+p.State+" at "+stamp(v.last, p.Since), ""
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%d\t%s\n", n.Name, phaseText(state),
+			p.Peer, p.Address, p.PeerASN, standing, lasted, p.Routes, both(v.why, p.LastError))
+	}
+	if len(state.Sessions) == 0 {
+		fmt.Fprintf(w, "%s\t%s\tnone\t\t\t\t\t\t%s\n", n.Name, phaseText(state), both(v.why, state.Message))
+	}
+}
+
+// both joins two sentences of which each may be missing.
+func both(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "; " + b
 }
 
 // unaddressed is what all nodes say of a Service that has no address to
@@ -146,29 +173,12 @@ func printAnnouncement(w io.Writer, svc *v1.Service, a announcement) {
 		if h.Addr.IsValid() {
 			address = h.Addr.String()
 		}
+		if a.doubted(h) {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", address, name, a.node, "unknown", a.doubtText(h))
+			continue
+		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s: %s\n", address, name, a.node, "-", h.Reason, h.Message)
 	}
-}
-
-// peerText names a peer, and says so when its session is not up.
-func (a announcement) peerText(peer string) string {
-	if !a.running {
-		return peer + " (no speaker runs)"
-	}
-	if s, ok := a.session(peer); !ok || s.State != sessionUp {
-		return peer + " (session down)"
-	}
-	return peer
-}
-
-// sessionUp is the state of a session that carries routes.
-const sessionUp = "Up"
-
-func phase(s speaker.NodeState) string {
-	if s.Marked {
-		return s.Phase + ",marked"
-	}
-	return s.Phase
 }
 
 func age(since, now time.Time) string {

@@ -34,11 +34,16 @@ controller to ask. Run it before you swap controllers.
 
 Exits with 0 when there is nothing to do, with 2 when there is something.`
 
+// defaultCluster is what upstream calls a cluster that --cluster-name does not
+// name.
+const defaultCluster = "kubernetes"
+
 // planner is the command plan.
 type planner struct {
 	genericiooptions.IOStreams
 	from      source
 	clouds    []ccm.Cloud
+	cluster   string
 	output    string
 	unclassed bool
 }
@@ -71,6 +76,7 @@ func newPlanCommand(streams genericiooptions.IOStreams, flags *genericclioptions
 	p.from.addFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&all, "all", false, "plan for all Services")
 	cmd.Flags().StringVarP(&p.output, "output", "o", "text", "text or json")
+	cmd.Flags().StringVar(&p.cluster, "cluster-name", defaultCluster, "as the controller's flag of this name")
 	cmd.Flags().BoolVar(&p.unclassed, "serve-unclassed", true, "as the controller's flag of this name")
 	return cmd
 }
@@ -95,11 +101,17 @@ func (p *planner) run(ctx context.Context, client kubernetes.Interface, keys []p
 func (p *planner) report(ctx context.Context, client kubernetes.Interface, keys []plan.Key) ([]engine.GroupPlan, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	cfg, err := p.from.config(ctx, client)
+	file, err := p.from.config(ctx, client)
 	if err != nil {
 		return nil, err
 	}
-	cloud, err := cloudFor(p.clouds, cfg)
+	if err := file.warn(p.ErrOut); err != nil {
+		return nil, err
+	}
+	if file.config == nil {
+		return nil, fmt.Errorf("nothing can be planned: %w", file.broken)
+	}
+	cloud, err := cloudFor(p.clouds, file.config)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +130,7 @@ func (p *planner) report(ctx context.Context, client kubernetes.Interface, keys 
 		}
 	}
 	prov, err := cloud.New(ctx, ccm.Deps{
-		Config: cfg, Informers: factory, Client: client,
+		Config: file.config, Cluster: p.cluster, Informers: factory, Client: client,
 		Watch:   func(func(*cloudconfig.Config)) {},                 // one plan, one configuration
 		Metrics: func(metrics.StableCollector) error { return nil }, // nobody could read them
 	})

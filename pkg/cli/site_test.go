@@ -6,14 +6,17 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -82,9 +85,18 @@ func state(t *testing.T, s speaker.NodeState) *v1.ConfigMap {
 	}
 }
 
-// exampleCluster has a node that announces, one whose session is down, one
-// without a speaker, and Services that are served, wait and belong to another.
-func exampleCluster(t *testing.T) *fake.Clientset {
+// heldLease is that of a controller that leads.
+func heldLease(renewed time.Time) *coordinationv1.Lease {
+	holder, seconds, at := "controller-1", int32(15), metav1.NewMicroTime(renewed)
+	return &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Namespace: leaseNamespace, Name: leaseName},
+		Spec:       coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: &seconds, RenewTime: &at},
+	}
+}
+
+// exampleObjects are a node that announces, one whose session is down, one
+// without a speaker, and Services that are served and that wait.
+func exampleObjects(t *testing.T) []runtime.Object {
 	t.Helper()
 	ready, here := true, "node-1"
 	session := speaker.SessionState{Peer: "tor", Address: "10.0.0.1:179", PeerASN: 64512, MyASN: 64512, State: "Up", Since: siteNow.Add(-time.Hour), Routes: 1}
@@ -93,6 +105,7 @@ func exampleCluster(t *testing.T) *fake.Clientset {
 	objects := []runtime.Object{
 		&v1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: configObject}, Data: map[string]string{"cloud-config.yaml": siteConfig}},
 		&v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}},
+		heldLease(siteNow.Add(-5 * time.Second)),
 		node("node-1", nil), node("node-2", nil),
 		node("node-3", map[string]string{v1.LabelNodeExcludeBalancers: ""}),
 		state(t, speaker.NodeState{Node: "node-1", Phase: "Serving", Marked: true, Sessions: []speaker.SessionState{session}}),
@@ -117,7 +130,12 @@ func exampleCluster(t *testing.T) *fake.Clientset {
 			Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{"10.244.0.5"}, NodeName: &here, Conditions: discoveryv1.EndpointConditions{Ready: &ready}}},
 		})
 	}
-	return fake.NewClientset(objects...)
+	return objects
+}
+
+func exampleCluster(t *testing.T) *fake.Clientset {
+	t.Helper()
+	return fake.NewClientset(exampleObjects(t)...)
 }
 
 func goldenSite(t *testing.T, name, got string) {
@@ -139,15 +157,42 @@ func goldenSite(t *testing.T, name, got string) {
 
 func exampleSite(t *testing.T) *site {
 	t.Helper()
-	s, err := readSite(t.Context(), exampleCluster(t), source{namespace: systemNamespace})
+	return siteOf(t, exampleCluster(t))
+}
+
+func siteOf(t *testing.T, client *fake.Clientset) *site {
+	t.Helper()
+	s, err := readSite(t.Context(), client, source{namespace: systemNamespace})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-func TestBGPShowsSessionsRoutesAndReasons(t *testing.T) {
-	s := exampleSite(t)
+// with is the example cluster with more objects, some in place of its own.
+func with(t *testing.T, objects ...runtime.Object) *fake.Clientset {
+	t.Helper()
+	nameOf := func(o runtime.Object) string {
+		m, err := meta.Accessor(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("%T %s/%s", o, m.GetNamespace(), m.GetName())
+	}
+	replaced := map[string]bool{}
+	for _, o := range objects {
+		replaced[nameOf(o)] = true
+	}
+	for _, o := range exampleObjects(t) {
+		if !replaced[nameOf(o)] {
+			objects = append(objects, o)
+		}
+	}
+	return fake.NewClientset(objects...)
+}
+
+func bgpText(t *testing.T, s *site) string {
+	t.Helper()
 	services, err := s.choose("", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -156,22 +201,31 @@ func TestBGPShowsSessionsRoutesAndReasons(t *testing.T) {
 	if err := printBGP(&out, s, services, siteNow); err != nil {
 		t.Fatal(err)
 	}
-	goldenSite(t, "bgp.txt", out.String())
+	return out.String()
+}
+
+func explainText(t *testing.T, s *site, name string) string {
+	t.Helper()
+	services, err := s.choose("shop", []string{name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := explain(&out, s, services[0], siteNow); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func TestBGPShowsSessionsRoutesAndReasons(t *testing.T) {
+	goldenSite(t, "bgp.txt", bgpText(t, exampleSite(t)))
 }
 
 func TestExplainDrawsTheTreeOfAService(t *testing.T) {
 	s := exampleSite(t)
 	for _, name := range []string{"web", "all", "waits"} {
 		t.Run(name, func(t *testing.T) {
-			services, err := s.choose("shop", []string{name})
-			if err != nil {
-				t.Fatal(err)
-			}
-			var out bytes.Buffer
-			if err := explain(&out, s, services[0]); err != nil {
-				t.Fatal(err)
-			}
-			goldenSite(t, "explain-"+name+".txt", out.String())
+			goldenSite(t, "explain-"+name+".txt", explainText(t, s, name))
 		})
 	}
 }
