@@ -22,6 +22,7 @@ race := $(shell [ "$$($(GO) env CGO_ENABLED)" = 1 ] && command -v "$$($(GO) env 
 # Things to set on the command line, as in `make fuzz FUZZTIME=1m`.
 FUZZTIME ?= 10s
 KEEP ?=
+CLOUD ?=
 TESTFLAGS ?=
 BENCHFLAGS ?=
 SOAKTIME ?= 10m
@@ -47,8 +48,9 @@ clean: ## Delete what was built. Go's cache stays.
 ##@ Try
 
 .PHONY: demo
-demo: controlplane build ## Run the whole path on loopback, without root. KEEP=1 leaves it running.
-	@KEEP='$(KEEP)' $(GO) run ./test/demo up
+demo: controlplane build ## Run the whole path on loopback, without root. CLOUD=azure: on a simulated Azure. KEEP=1 leaves it running.
+	@[ '$(CLOUD)' != azure ] || CGO_ENABLED=0 $(GO) build -o bin/azuresim ./test/cloud/azure/cmd/azuresim
+	@KEEP='$(KEEP)' CLOUD='$(CLOUD)' $(GO) run ./test/demo up
 
 .PHONY: demo-down
 demo-down: ## End a demo that was kept.

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+
+	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
 )
 
 const (
@@ -33,7 +35,8 @@ type board struct {
 	services map[string]*v1.Service
 	events   map[string]bool // reasons told, after the Service's name and a blank
 	router   picture
-	failed   error // a program has ended that should not
+	writes   map[int]azuresim.Call // to the simulated cloud, answered, by number
+	failed   error                 // a program has ended that should not
 }
 
 func newBoard() *board {
@@ -43,6 +46,7 @@ func newBoard() *board {
 		pods:     map[string]*v1.Pod{},
 		services: map[string]*v1.Service{},
 		events:   map[string]bool{},
+		writes:   map[int]azuresim.Call{},
 	}
 }
 

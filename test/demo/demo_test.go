@@ -51,20 +51,26 @@ func testPaths(dir string) paths {
 	if err != nil {
 		panic(err)
 	}
-	return paths{root: root, bin: dir, dir: filepath.Join(dir, "demo")}
+	return paths{root: root, bin: dir, dir: filepath.Join(dir, "demo"), cloud: cloudMetal}
 }
 
-func TestDemo(t *testing.T) {
-	p := testPaths(t.TempDir())
-	if err := inputs.Note("cmd", "pkg"); err != nil {
+// buildInto builds packages of main into the directory of binaries.
+func buildInto(t *testing.T, p paths, packages ...string) {
+	t.Helper()
+	if err := inputs.Note("cmd", "pkg", "test/cloud"); err != nil {
 		t.Fatal(err)
 	}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", p.bin+string(filepath.Separator), "./cmd/"+controllerName, "./cmd/"+speakerName)
+	build := exec.CommandContext(t.Context(), "go", append([]string{"build", "-o", p.bin + string(filepath.Separator)}, packages...)...)
 	build.Dir = p.root
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	t.Run("tells the whole story", func(t *testing.T) { tellsTheStory(t, p) })
+}
+
+func TestDemo(t *testing.T) {
+	p := testPaths(t.TempDir())
+	buildInto(t, p, "./cmd/"+controllerName, "./cmd/"+speakerName)
+	t.Run("tells the whole story", func(t *testing.T) { tellsTheStory(t, p, story()) })
 	t.Run("an interrupt ends everything", func(t *testing.T) { interrupted(t, p) })
 	t.Run("a program that ends is a failure", func(t *testing.T) { programEnds(t, p) })
 	t.Run("stays when asked to, until it is told to end", func(t *testing.T) { stays(t, p) })
@@ -121,7 +127,7 @@ func story() []act {
 	}
 }
 
-func tellsTheStory(t *testing.T, p paths) {
+func tellsTheStory(t *testing.T, p paths, acts []act) {
 	t.Helper()
 	var out bytes.Buffer
 	err := runOnce(t.Context(), p, &out)
@@ -130,7 +136,6 @@ func tellsTheStory(t *testing.T, p paths) {
 		t.Fatal(err)
 	}
 	rest := strings.ReplaceAll(out.String(), "\n"+strings.Repeat(" ", hangingIndent), " ")
-	acts := story()
 	for i, a := range acts {
 		_, after, found := strings.Cut(rest, "\n"+a.title+"\n")
 		if !found {

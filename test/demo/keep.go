@@ -89,7 +89,7 @@ func keep(ctx context.Context, p paths) error {
 	syscall.CloseOnExec(verdictFile)
 	story, verdict := os.NewFile(storyFile, "story"), os.NewFile(verdictFile, "verdict")
 	tell := newTeller(story)
-	d := newDemo(p, tell)
+	d := newPlay(p, tell)
 	if err := d.up(ctx); err != nil {
 		return errors.Join(err, d.down())
 	}

@@ -2,9 +2,10 @@
 
 // Command demo runs Fairlead's main job on loopback, without root: a real
 // control plane, the controller manager, three speakers that stand for three
-// nodes, and a BGP router that peers with them. It tells what happens as it
-// happens. `demo up` runs it, with KEEP=1 in the environment it stays, and
-// `demo down` ends one that stayed.
+// nodes, and a BGP router that peers with them; or, with CLOUD=azure in the
+// environment, the controller manager against a simulated Azure. It tells what
+// happens as it happens. `demo up` runs it, with KEEP=1 in the environment it
+// stays, and `demo down` ends one that stayed.
 package main
 
 import (
@@ -38,6 +39,9 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	p := paths{root: root, bin: filepath.Join(root, "bin"), dir: filepath.Join(root, "bin", "demo")}
+	if p.cloud, err = parseCloud(os.Getenv("CLOUD")); err != nil {
+		return err
+	}
 	verb := ""
 	if len(args) == 1 {
 		verb = args[0]
@@ -58,9 +62,37 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 
 // paths say where things are.
 type paths struct {
-	root string // the checkout
-	bin  string // the binaries
-	dir  string // what this run keeps
+	root  string // the checkout
+	bin   string // the binaries
+	dir   string // what this run keeps
+	cloud cloud
+}
+
+// cloud is what the demo runs on. The zero value is none.
+type cloud uint8
+
+// The clouds.
+const (
+	cloudMetal cloud = iota + 1
+	cloudAzure
+)
+
+// command is what runs this demo.
+func (p paths) command() string {
+	if p.cloud == cloudAzure {
+		return "make demo CLOUD=azure"
+	}
+	return "make demo"
+}
+
+func parseCloud(name string) (cloud, error) {
+	switch name {
+	case "", "metal":
+		return cloudMetal, nil
+	case "azure":
+		return cloudAzure, nil
+	}
+	return 0, fmt.Errorf("CLOUD=%s: must be metal or azure", name)
 }
 
 // runOnce tells the story and ends everything.
@@ -71,10 +103,10 @@ func runOnce(ctx context.Context, p paths, out io.Writer) error {
 	}
 	defer release()
 	tell := newTeller(out)
-	d := newDemo(p, tell)
+	d := newPlay(p, tell)
 	err = errors.Join(d.up(ctx), d.down())
 	if err == nil {
-		tell.paragraph("", "All of it has ended. `make demo KEEP=1` leaves it running.")
+		tell.paragraph("", "All of it has ended. `"+p.command()+" KEEP=1` leaves it running.")
 		return nil
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -22,22 +21,23 @@ type process struct {
 	done chan struct{} // closed when the program has ended
 }
 
-// launch runs a program, which writes into a log file and is named after it. On Linux the program
-// ends with the thread that started it, so the goroutine keeps its thread.
-// It outlives ctx, until stop.
-func launch(ctx context.Context, binary, log string, args ...string) (*process, error) {
-	out, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+// launch runs a program of the folder bin, which writes into a log file of its
+// own. On Linux the program ends with the thread that started it, so the
+// goroutine keeps its thread. It outlives ctx, until stop.
+func launch(ctx context.Context, what program, bin, logs string) (*process, error) {
+	out, err := os.OpenFile(filepath.Join(logs, what.name+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	p := &process{name: strings.TrimSuffix(filepath.Base(log), ".log"), done: make(chan struct{})}
+	p := &process{name: what.name, done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
 		defer close(p.done)
 		defer func() { _ = out.Close() }()
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		cmd := exec.CommandContext(context.WithoutCancel(ctx), binary, args...)
+		cmd := exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(bin, what.binary), what.args...)
+		cmd.Env = append(os.Environ(), what.env...)
 		cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = out, out, sysProcAttr()
 		err := cmd.Start()
 		p.proc = cmd.Process
@@ -47,7 +47,7 @@ func launch(ctx context.Context, binary, log string, args ...string) (*process, 
 		}
 	}()
 	if err := <-started; err != nil {
-		return nil, fmt.Errorf("start %s: %w; `make demo` builds %s", p.name, err, filepath.Base(binary))
+		return nil, fmt.Errorf("start %s: %w; `make demo` builds %s", p.name, err, what.binary)
 	}
 	return p, nil
 }
@@ -57,6 +57,7 @@ func (p *process) stop(grace time.Duration) error {
 	if err := p.proc.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop %s: %w", p.name, err)
 	}
+	_ = p.resume() // one that is held hears nothing
 	late := time.NewTimer(grace)
 	defer late.Stop()
 	select {
@@ -70,3 +71,7 @@ func (p *process) stop(grace time.Duration) error {
 	<-p.done
 	return fmt.Errorf("%s did not end within %s, and was killed", p.name, grace)
 }
+
+// pause holds a program where it is, and resume lets it go on.
+func (p *process) pause() error  { return p.proc.Signal(syscall.SIGSTOP) }
+func (p *process) resume() error { return p.proc.Signal(syscall.SIGCONT) }

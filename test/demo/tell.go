@@ -31,6 +31,7 @@ const (
 	kindSvc    = "svc"
 	kindEvent  = "event"
 	kindRouter = "router"
+	kindCloud  = "azure"
 )
 
 // teller writes the story: paragraphs that say why, and lines with the time
@@ -92,12 +93,40 @@ func (t *teller) plain(lines ...string) {
 	}
 }
 
+// quote writes what a program printed, with long lines broken.
+func (t *teller) quote(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\n")
+		t.write("%s\n", strings.TrimRight(indent+indent+breakLine(line), " "))
+	}
+}
+
 // line tells what happened just now.
 func (t *teller) line(kind, format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	text := hang(fmt.Sprintf(format, args...))
 	t.write("%7.2fs  %s %s\n", time.Since(t.begun).Seconds(), t.paint(kind, fmt.Sprintf("%-6s", kind)), text)
+}
+
+// quoteWidth is where the lines of programs are broken.
+const quoteWidth = lineWidth + hangingIndent - 2*len(indent)
+
+// breakLine breaks a line of a program that is too long, and indents what
+// follows beyond where it begins.
+func breakLine(line string) string {
+	if len(line) <= quoteWidth {
+		return line
+	}
+	at := strings.LastIndexByte(line[:quoteWidth+1], ' ')
+	begin := len(line) - len(strings.TrimLeft(line, " "))
+	if at <= begin {
+		return line
+	}
+	hanging := line[:begin] + indent
+	return line[:at] + "\n" + indent + indent + breakLine(hanging+strings.TrimLeft(line[at:], " "))
 }
 
 // hang breaks a text that is too long for its line, and indents what follows.
@@ -120,7 +149,7 @@ func (t *teller) bold(s string) string { return t.escape("1", s) }
 // paint gives each kind of line a colour of its own.
 func (t *teller) paint(kind, s string) string {
 	switch kind {
-	case kindRouter:
+	case kindRouter, kindCloud:
 		return t.escape("32", s)
 	case kindSvc:
 		return t.escape("36", s)

@@ -119,9 +119,18 @@ func (w *watcher) podGone(pod *v1.Pod) {
 func (w *watcher) node(node *v1.Node) {
 	was := w.board.nodes[node.Name]
 	if node.Spec.ProviderID != "" && (was == nil || was.Spec.ProviderID == "") {
-		w.tell.line(kindNode, "%s is initialized: %s", node.Name, node.Spec.ProviderID)
+		w.tell.line(kindNode, "%s is initialized: %s", node.Name, shortID(node.Spec.ProviderID))
 	}
 	w.board.change(func() { w.board.nodes[node.Name] = node })
+}
+
+// shortID is a provider id without what is long and the same for all nodes.
+func shortID(id string) string {
+	scheme, rest, _ := strings.Cut(id, "://")
+	if _, name, long := strings.Cut(rest, "/providers/"); long {
+		rest = "…/" + name
+	}
+	return scheme + "://" + rest
 }
 
 // event tells of an event by us about a Service. What events say about nodes,
@@ -135,7 +144,7 @@ func (w *watcher) event(e *v1.Event) {
 }
 
 // serviceColumns are those of `kubectl get svc`, without the age.
-const serviceColumns = "%-16s %-13s %-14s %-12s %s"
+const serviceColumns = "%-16s %-13s %-14s %-14s %s"
 
 func serviceHeader() string {
 	return fmt.Sprintf(serviceColumns, "NAME", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)")

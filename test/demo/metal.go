@@ -14,8 +14,6 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/fairlead/fairlead/test/controlplane"
 )
@@ -26,9 +24,13 @@ const (
 	traefik = "traefik-ingress"
 )
 
-// policyEvery is how often the admission policy is asked until it is in force:
-// the API server begins with a policy some time after it was made.
-const policyEvery = 100 * time.Millisecond
+// metal is the story of bare metal.
+type metal struct {
+	*stage
+
+	router *router
+	took   durations
+}
 
 // durations are what the summary tells.
 type durations struct {
@@ -37,22 +39,19 @@ type durations struct {
 
 // up tells the story, act by act. What it starts, down ends, also after an
 // error.
-func (d *demo) up(ctx context.Context) error {
+func (d *metal) up(ctx context.Context) error {
 	d.tell.paragraph("Fairlead on bare metal: from `kubectl apply` to a router's table",
 		`All that follows happens now, on this machine's loopback interface, without root. Times are seconds since
 		the start.`)
-	for _, act := range []func(context.Context) error{
-		d.actCluster, d.actInstall, d.actNodes, d.actServices, d.actMistake, d.actMove, d.actDelete,
-	} {
-		if err := act(ctx); err != nil {
-			return err
-		}
+	err := inTurn(ctx, d.actCluster, d.actInstall, d.actNodes, d.actServices, d.actMistake, d.actMove, d.actDelete)
+	if err != nil {
+		return err
 	}
 	d.summary()
 	return nil
 }
 
-func (d *demo) actCluster(ctx context.Context) error {
+func (d *metal) actCluster(ctx context.Context) error {
 	d.tell.act("A cluster and a router",
 		`A real etcd, kube-apiserver and kube-controller-manager; the last makes Pods of Deployments and EndpointSlices
 		of Pods. The router is GoBGP. The demo itself plays the scheduler and the kubelets: it says that Pods run, and
@@ -70,18 +69,12 @@ func (d *demo) actCluster(ctx context.Context) error {
 	}
 	d.undo(func() error { d.router.stop(); return nil })
 	d.tell.line(kindDone, "router listens at %s:%d, AS %d", routerAddress(), d.router.port, routerASN)
-	if err := d.startControlPlane(ctx); err != nil {
-		return err
-	}
-	version, err := d.admin.Discovery().ServerVersion()
-	if err != nil {
-		return err
-	}
-	d.tell.line(kindDone, "Kubernetes %s serves at %s", version.GitVersion, d.cp.URL())
-	return nil
+	return d.startControlPlane(ctx, controlplane.Options{
+		Controllers: append(controlplane.EndpointControllers(), "deployment-controller", "replicaset-controller"),
+	})
 }
 
-func (d *demo) actInstall(ctx context.Context) error {
+func (d *metal) actInstall(ctx context.Context) error {
 	d.tell.act("Fairlead is installed",
 		`manifests/overlays/metal: ServiceAccounts, the few rights that each needs, and two admission policies. The
 		cloud-config has one pool, 1.2.3.4 to 1.2.3.8, and one peer, the router.`)
@@ -89,20 +82,15 @@ func (d *demo) actInstall(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n, err := d.install(ctx, config)
-	if err != nil {
-		return err
-	}
-	d.tell.line(kindDone, "%d objects applied", n)
-	return nil
+	return d.install(ctx, "manifests/overlays/metal", config)
 }
 
-func (d *demo) actNodes(ctx context.Context) error {
+func (d *metal) actNodes(ctx context.Context) error {
 	d.tell.act("Three nodes, three speakers",
 		`node-1 to node-3 are 127.0.0.11 to 127.0.0.13. The controller manager makes the Nodes known; the speaker of
 		each node opens a BGP session to the router. All four run with their ServiceAccounts' tokens, not as
 		administrator.`)
-	if err := d.watch(ctx); err != nil {
+	if err := d.watch(ctx, func(ctx context.Context) error { return d.board.follow(ctx, d.router, d.tell) }); err != nil {
 		return err
 	}
 	if err := d.createNodes(ctx); err != nil {
@@ -127,7 +115,7 @@ func (d *demo) actNodes(ctx context.Context) error {
 	})
 }
 
-func (d *demo) actServices(ctx context.Context) error {
+func (d *metal) actServices(ctx context.Context) error {
 	d.tell.act("Two Services of type LoadBalancer",
 		`Both have externalTrafficPolicy Local: only nodes with a Pod may announce. whoami has a Pod on each node,
 		traefik has one on node-1. The controller gives each Service an address of the pool; speakers announce it.`)
@@ -165,31 +153,13 @@ func (d *demo) actServices(ctx context.Context) error {
 }
 
 // actMistake shows what the API server says to a misspelt annotation.
-func (d *demo) actMistake(ctx context.Context) error {
+func (d *metal) actMistake(ctx context.Context) error {
 	d.tell.act("A mistake is refused when it is made",
 		"Somebody annotates whoami-lb with fairlead.dev/address-pol=public-pool. The API server answers:")
-	api := d.admin.CoreV1().Services(metav1.NamespaceDefault)
-	patch := []byte(`{"metadata":{"annotations":{"fairlead.dev/address-pol":"public-pool"}}}`)
-	dryRun := metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}}
-	err := wait.PollUntilContextTimeout(ctx, policyEvery, limit, true, func(ctx context.Context) (bool, error) {
-		_, err := api.Patch(ctx, whoami, types.MergePatchType, patch, dryRun)
-		if err == nil {
-			return false, nil // the policy is not in force yet
-		}
-		_, sentence, refused := strings.Cut(err.Error(), "denied request: ")
-		if !refused {
-			return false, err
-		}
-		d.tell.line(kindDone, "refused: %s", sentence)
-		return true, nil
-	})
-	if err != nil {
-		return fmt.Errorf("wait for the admission policy to refuse a misspelt annotation: %w", err)
-	}
-	return nil
+	return d.refusedByServer(ctx, whoami, "fairlead.dev/address-pol", "public-pool")
 }
 
-func (d *demo) actMove(ctx context.Context) error {
+func (d *metal) actMove(ctx context.Context) error {
 	d.tell.act("Endpoints go away",
 		`The whoami Pod on node-2 is deleted, and its replacement starts on node-1: the router is left with two next
 		hops. Then traefik's only Pod leaves node-1 and comes back on node-2: the route moves with it.`)
@@ -214,7 +184,7 @@ func (d *demo) actMove(ctx context.Context) error {
 	return nil
 }
 
-func (d *demo) actDelete(ctx context.Context) error {
+func (d *metal) actDelete(ctx context.Context) error {
 	d.tell.act("A Service is deleted",
 		"Its routes are withdrawn and its address is free again. The other Service does not notice.")
 	begun := time.Now()
@@ -231,7 +201,7 @@ func (d *demo) actDelete(ctx context.Context) error {
 	)
 }
 
-func (d *demo) summary() {
+func (d *metal) summary() {
 	ms := func(t time.Duration) int64 { return t.Milliseconds() }
 	d.tell.paragraph("What was seen", fmt.Sprintf(
 		`%s had its address %d ms after it was created, and all next hops were in the router's table after %d ms.
@@ -241,28 +211,17 @@ func (d *demo) summary() {
 }
 
 // howToUse tells what to do with a demo that stays.
-func (d *demo) howToUse() {
-	kubeconfig, err := d.cp.Kubeconfig(controlplane.Admin)
-	if err != nil {
-		d.tell.paragraph("", "The kubeconfig cannot be written: "+err.Error())
-		return
-	}
-	d.tell.paragraph("It stays", "Everything goes on in the background. To look around:")
-	d.tell.plain("",
-		"export KUBECONFIG="+kubeconfig,
-		"export PATH="+d.bin+":"+filepath.Join(d.bin, "controlplane")+":$PATH",
-		"",
+func (d *metal) howToUse() {
+	d.stays(
 		"kubectl get svc",
 		"kubectl fairlead bgp        # sessions and routes of all nodes, and why not",
 		"kubectl fairlead explain "+traefik,
 		"kubectl apply --server-side -f test/demo/objects/metal-whoami.yaml",
-		"tail -f "+d.story(),
-		"",
-		"make demo-down              # ends it")
+	)
 }
 
 // ready are the ready Pods of an app, or of all. The board's lock is held.
-func (d *demo) ready(app string) []*v1.Pod {
+func (d *metal) ready(app string) []*v1.Pod {
 	var out []*v1.Pod
 	for _, p := range d.board.pods {
 		if runs(p) && strings.HasPrefix(p.Name, app) {
@@ -273,7 +232,7 @@ func (d *demo) ready(app string) []*v1.Pod {
 }
 
 // deletePod deletes the Pods of an app on a node.
-func (d *demo) deletePod(ctx context.Context, app, node string) error {
+func (d *metal) deletePod(ctx context.Context, app, node string) error {
 	d.board.mu.Lock()
 	pods := d.ready(app)
 	d.board.mu.Unlock()
@@ -285,18 +244,8 @@ func (d *demo) deletePod(ctx context.Context, app, node string) error {
 	return fmt.Errorf("no Pod of %s is on %s", app, node)
 }
 
-func (d *demo) awaitAddress(ctx context.Context, service, address string) error {
-	return d.board.await(ctx, "the address "+address+" of "+service, func() bool {
-		return slices.Equal(addresses(d.board.services[service]), []string{address})
-	})
-}
-
-func (d *demo) awaitEvent(ctx context.Context, service, reason string) error {
-	return d.board.await(ctx, "the event "+reason+" of "+service, func() bool { return d.board.events[service+" "+reason] })
-}
-
 // awaitRoute waits until the router has a prefix with exactly these next hops.
-func (d *demo) awaitRoute(ctx context.Context, prefix string, hops ...string) error {
+func (d *metal) awaitRoute(ctx context.Context, prefix string, hops ...string) error {
 	want := make([]netip.Addr, 0, len(hops))
 	for _, hop := range hops {
 		want = append(want, netip.MustParseAddr(hop))
