@@ -15,7 +15,7 @@ import (
 )
 
 // cleaned are the destinations that are the Service's to give up: those that
-// it has now, and when it goes or was edited, those that it had.
+// it has now, and when it goes or has other ones than before, those that it had.
 func (t *turn) cleaned(a *ask) map[string]bool {
 	out := map[string]bool{}
 	add := func(list ...netip.Addr) {
@@ -30,7 +30,7 @@ func (t *turn) cleaned(a *ask) map[string]bool {
 			out[destinationKey(d)] = true
 		}
 	}
-	if a.serve() && !a.edited() {
+	if a.serve() && !a.edited() && !t.moved(a) {
 		return out
 	}
 	add(statusOf(a.item.Service)...)
@@ -42,6 +42,17 @@ func (t *turn) cleaned(a *ask) map[string]bool {
 		}
 	}
 	return out
+}
+
+// moved reports whether the status shows an address that the Service has no
+// more: it was edited while no controller was there, or one has ended between
+// its writes.
+func (t *turn) moved(a *ask) bool {
+	now := additionalOf(a.item.Service)
+	for _, fr := range a.fronts {
+		now = append(now, t.frontAddress(fr))
+	}
+	return slices.ContainsFunc(a.statusAddresses(), func(ip netip.Addr) bool { return !slices.Contains(now, ip) })
 }
 
 // addressesBefore are those of the frontends that bore the Service's name
@@ -101,8 +112,14 @@ func (t *turn) destinationsAlive() map[string]bool {
 			}
 		}
 	}
+	moved := map[plan.Key]bool{}
+	for _, a := range t.asks {
+		moved[a.key] = a.serve() && t.moved(a)
+	}
 	for _, svc := range t.observed.Services {
-		add(statusOf(svc)...)
+		if !moved[plan.Key{Namespace: svc.Namespace, Name: svc.Name}] {
+			add(statusOf(svc)...)
+		}
 		add(additionalOf(svc)...)
 	}
 	for _, n := range t.observed.Nodes {

@@ -285,7 +285,7 @@ func (o *order) privateLinks() {
 			st.Action, w.Delete, w.Document = plan.Delete, true, nil
 			st.Why, st.Needs = nil, o.beforeUnlink(l)
 			for _, c := range l.doc.Properties.Connections {
-				w.First = append(w.First, c.ID)
+				w.First, w.Refresh = append(w.First, c.ID), true
 				st.Why = append(st.Why, plan.Diff{Field: "connection", Have: names.Last(c.ID)})
 			}
 		case !l.exists:
@@ -308,7 +308,7 @@ func (o *order) beforeLink(l *privateLink) []plan.ID {
 		out = append(out, o.openSubnet(s, l))
 	}
 	for id, b := range o.balancers {
-		if strings.HasPrefix(names.Key(l.frontendID()), names.Key(b.ID)+"/") {
+		if l.isOf(b) {
 			out = append(out, id)
 		}
 	}
@@ -316,7 +316,8 @@ func (o *order) beforeLink(l *privateLink) []plan.ID {
 }
 
 // openSubnet is the step that lets private link services take addresses from
-// the subnet; one for all that want to.
+// the subnet; one for all that want to. It comes after the load balancers, which
+// take addresses from the subnet as well and so move its etag.
 func (o *order) openSubnet(s *subnetState, l *privateLink) plan.ID {
 	id := plan.ID{Kind: kindSubnet, Name: s.doc.Name}
 	for i := range o.result.Steps {
@@ -326,8 +327,8 @@ func (o *order) openSubnet(s *subnetState, l *privateLink) plan.ID {
 		}
 	}
 	why := []plan.Diff{{Field: keyLinkPolicy, Have: "Enabled", Want: "Disabled"}}
-	o.add(plan.Step{Action: plan.Update, Target: id, Serves: l.keys(), Why: why},
-		Write{ID: s.doc.ID, Etag: s.etag, Document: s.raw})
+	o.add(plan.Step{Action: plan.Update, Target: id, Serves: l.keys(), Why: why, Needs: slices.SortedFunc(maps.Keys(o.balancers), compareIDs)},
+		Write{ID: s.doc.ID, Etag: s.etag, Document: s.raw, Refresh: len(o.balancers) > 0})
 	return id
 }
 
@@ -335,11 +336,16 @@ func (o *order) openSubnet(s *subnetState, l *privateLink) plan.ID {
 // that its load balancer waits for, when another one takes over.
 func (o *order) beforeUnlink(l *privateLink) []plan.ID {
 	for _, b := range o.balancers {
-		if strings.HasPrefix(names.Key(l.frontendID()), names.Key(b.ID)+"/") && o.flips(b) {
+		if l.isOf(b) && o.flips(b) {
 			return slices.DeleteFunc(o.needsOf(b), func(id plan.ID) bool { return id.Kind == kindPrivateLink })
 		}
 	}
 	return nil
+}
+
+// isOf reports whether the private link service leads to the load balancer.
+func (l *privateLink) isOf(b *balancer) bool {
+	return strings.HasPrefix(names.Key(l.frontendID()), names.Key(b.ID)+"/")
 }
 
 func (l *privateLink) frontendID() string {

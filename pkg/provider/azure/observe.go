@@ -47,7 +47,9 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 }
 
 func (p *Provider) observe(ctx context.Context, s *Settings, items []provider.Item) (*Observed, error) {
-	o := &Observed{PublicIPs: map[string][]json.RawMessage{}, Subnets: map[string]json.RawMessage{}}
+	o := &Observed{
+		PublicIPs: map[string][]json.RawMessage{}, PrivateLinks: map[string][]json.RawMessage{}, Subnets: map[string]json.RawMessage{},
+	}
 	var err error
 	if o.Services, err = p.wanting(); err != nil {
 		return nil, err
@@ -69,6 +71,15 @@ func (p *Provider) observe(ctx context.Context, s *Settings, items []provider.It
 			mu.Lock()
 			defer mu.Unlock()
 			o.PublicIPs[names.Key(rg)] = docs
+			return err
+		})
+	}
+	for _, rg := range reads.PrivateLinkGroups {
+		g.Go(func() error {
+			docs, err := p.list(ctx, names.Collection(s.NodeSubscription, rg, names.PrivateLinks))
+			mu.Lock()
+			defer mu.Unlock()
+			o.PrivateLinks[names.Key(rg)] = docs
 			return err
 		})
 	}

@@ -5,6 +5,7 @@ package azure
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -46,6 +47,11 @@ type Observed struct {
 	Namespaces    map[string]map[string]string
 	NodeSets      map[string]string
 	EndpointNodes map[plan.Key][]string
+}
+
+// cloneMaps lets what is learned from now on stay here.
+func (o *Observed) cloneMaps() {
+	o.PublicIPs, o.PrivateLinks, o.Subnets = maps.Clone(o.PublicIPs), maps.Clone(o.PrivateLinks), maps.Clone(o.Subnets)
 }
 
 // Learn replaces what is known of the resource by what a write answered; an

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 
@@ -34,7 +33,7 @@ type pass struct {
 
 func newPass(p *Provider, in Input, r *Result, m *machines.Membership) *pass {
 	x := &pass{provider: p, in: in, result: r, membership: m, items: map[plan.Key]*provider.Item{}, observed: *in.Observed}
-	x.observed.PublicIPs = maps.Clone(in.Observed.PublicIPs)
+	x.observed.cloneMaps()
 	x.addresses.LearnAll(in.Observed)
 	for i := range in.Batch.Items {
 		x.items[in.Batch.Items[i].Key] = &in.Batch.Items[i]
@@ -89,17 +88,27 @@ func (p *pass) Execute(ctx context.Context, st plan.Step, without map[plan.Key]b
 	if !ok {
 		return &plan.Error{Kind: plan.Invalid, Reason: "UnknownStep", Err: fmt.Errorf("%s is no step of this pass; plan again", st.Target)}
 	}
-	if st.Shared || (len(st.Needs) > 0 && !w.Delete) {
-		var err error
-		if w, ok, err = p.again(ctx, st, without); err != nil || !ok {
+	if w.Delete && st.Target.Kind == kindPublicIP {
+		return p.removePublicIP(ctx, w)
+	}
+	for _, id := range w.First {
+		if err := p.provider.client.Delete(ctx, id, ""); err != nil {
 			return err
 		}
 	}
-	if w.Incomplete {
-		return &plan.Error{Kind: plan.Transient, Reason: "AddressNotKnown", Err: fmt.Errorf("%s: an address is not known yet", st.Target)}
+	if w.Refresh || p.moves(st) {
+		if err := p.refresh(ctx, w.ID); err != nil {
+			return err
+		}
+	}
+	if st.Shared || w.Refresh {
+		var err error
+		if w, ok, err = p.again(st, without); err != nil || !ok {
+			return err
+		}
 	}
 	if w.Delete {
-		return p.remove(ctx, st, w)
+		return p.remove(ctx, w)
 	}
 	doc, err := p.provider.client.Put(ctx, w.ID, w.Document, w.Etag)
 	if err != nil {
@@ -109,51 +118,52 @@ func (p *pass) Execute(ctx context.Context, st plan.Step, without map[plan.Key]b
 	return nil
 }
 
-// again is what the step writes by what is known now; false when that is
-// nothing any more. A resource whose etag an earlier step moved is read first:
-// a public IP that its frontend took or left, a load balancer whose pools
-// machines left.
-func (p *pass) again(ctx context.Context, st plan.Step, without map[plan.Key]bool) (Write, bool, error) {
-	moved := !st.Shared || slices.ContainsFunc(st.Needs, func(id plan.ID) bool { return p.membership.Writes[id] != nil })
-	if moved {
-		id := p.result.Writes[st.Target].ID
-		doc, err := p.provider.get(ctx, id)
-		if err != nil {
-			return Write{}, false, err
-		}
-		p.learn(id, doc)
-	}
-	p.mu.Lock()
-	in := p.in
-	observed := p.observed
-	observed.PublicIPs = maps.Clone(p.observed.PublicIPs)
-	p.mu.Unlock()
-	in.Observed, in.Without = &observed, without
-	r, err := Compute(in)
-	if err != nil {
-		return Write{}, false, err
-	}
-	w, ok := r.Writes[st.Target]
-	return w, ok, nil
+// moves reports whether a step before moves the etag of the step's resource
+// that the cloud's answers do not tell: machines leave a load balancer's pools.
+func (p *pass) moves(st plan.Step) bool {
+	return slices.ContainsFunc(st.Needs, func(id plan.ID) bool { return p.membership.Writes[id] != nil })
 }
 
-// remove deletes a resource. A public IP is read first: its etag moved when its
+// refresh learns the resource as it is now.
+func (p *pass) refresh(ctx context.Context, id string) error {
+	doc, err := p.provider.get(ctx, id)
+	if err != nil {
+		return err
+	}
+	p.learn(id, doc)
+	return nil
+}
+
+// again is what the step writes by what is known now; false when that is
+// nothing any more.
+func (p *pass) again(st plan.Step, without map[plan.Key]bool) (Write, bool, error) {
+	p.mu.Lock()
+	in, observed := p.in, p.observed
+	observed.cloneMaps()
+	p.mu.Unlock()
+	in.Observed, in.Without = &observed, without
+	return p.result.Rewrite(in, st.Target)
+}
+
+// removePublicIP deletes a public IP. It is read first: its etag moved when its
 // frontend went, and what somebody has taken into use, or claimed, since it was
 // observed stays.
-func (p *pass) remove(ctx context.Context, st plan.Step, w Write) error {
-	if st.Target.Kind == kindPublicIP {
-		doc, err := p.provider.get(ctx, w.ID)
-		if err != nil {
-			return err
-		}
-		if len(doc) == 0 {
-			p.learn(w.ID, nil)
-			return nil
-		}
-		if w.Etag, err = p.removable(doc, w.ID); err != nil {
-			return err
-		}
+func (p *pass) removePublicIP(ctx context.Context, w Write) error {
+	doc, err := p.provider.get(ctx, w.ID)
+	if err != nil {
+		return err
 	}
+	if len(doc) == 0 {
+		p.learn(w.ID, nil)
+		return nil
+	}
+	if w.Etag, err = p.removable(doc, w.ID); err != nil {
+		return err
+	}
+	return p.remove(ctx, w)
+}
+
+func (p *pass) remove(ctx context.Context, w Write) error {
 	if err := p.provider.client.Delete(ctx, w.ID, w.Etag); err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
@@ -24,6 +23,9 @@ type Write struct {
 	// First are the ids of what is deleted before: a private link service's
 	// connections.
 	First []string
+	// Refresh: steps before move the resource's etag, since Azure changes it for
+	// fields that it derives. Learn the resource as it is then, and Rewrite.
+	Refresh bool
 	// Incomplete: an address in it is not known before earlier steps are done,
 	// so it is for the plan alone. Compute again then.
 	Incomplete bool
@@ -131,7 +133,7 @@ func (o *order) writePublicIP(p *publicIP) {
 	if !p.exists {
 		st.Action = plan.Create
 	}
-	o.add(st, Write{ID: p.ID, Etag: p.Etag, Document: p.raw})
+	o.add(st, Write{ID: p.ID, Etag: p.Etag, Document: p.raw, Refresh: p.late && len(o.shared()) > 0})
 }
 
 func (o *order) loadBalancers() {
@@ -194,7 +196,7 @@ func (o *order) tails() {
 		case p.remove:
 			why := []plan.Diff{{Field: "address", Have: p.doc.Properties.IPAddress}}
 			o.add(plan.Step{Action: plan.Delete, Target: p.target(o.turn.settings), Serves: p.keys(), Why: why},
-				Write{ID: p.ID, Etag: p.Etag, Delete: true})
+				Write{ID: p.ID, Etag: p.Etag, Delete: true, Refresh: len(o.shared()) > 0})
 		}
 	}
 }
@@ -271,7 +273,7 @@ func (o *order) needsOf(b *balancer) []plan.ID {
 		}
 	}
 	for _, l := range o.turn.sortedLinks() {
-		if l.remove && strings.HasPrefix(names.Key(l.frontendID()), names.Key(b.ID)+"/") {
+		if l.remove && l.isOf(b) {
 			needs[l.target(o.turn.settings)] = true
 		}
 	}

@@ -303,7 +303,7 @@ func (t *turn) release(a *ask, p *publicIP) {
 		return
 	}
 	// The peer leaves its name on an address that others use, until it goes.
-	if a.serve() && !a.edited() {
+	if a.serve() && !a.edited() && !t.moved(a) {
 		return
 	}
 	p.late = true
