@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rig_test
+
+import (
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
+)
+
+// A controller that was killed sends nothing that reaches the cloud, though it
+// tries, and writes nothing to the cluster: the same as no process at all.
+func TestKilledControllerIsGone(t *testing.T) {
+	w := begun(t, "nodeIPConfiguration")
+	first := w.now()
+	var atDeath atomic.Int32
+	w.sim.SetHook(func(m azuresim.Moment, call azuresim.Call) azuresim.Verdict {
+		if call.Type != azuresim.LoadBalancers || m != azuresim.AfterCommit || !atDeath.CompareAndSwap(0, int32(call.Seq)) {
+			return azuresim.Proceed
+		}
+		first.Kill(first.line)
+		return azuresim.HangUp
+	})
+	svc := newService("web", 1, "TCP:80")
+	if err := w.cluster.Services.Add(svc); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Ensure(t.Context(), svc); err == nil {
+		t.Error("the Service was served by a dead controller")
+	}
+	first.Close() // waits until it has given up
+	if n := len(w.sim.Calls()); n != int(atDeath.Load()) {
+		t.Errorf("%d calls came after its death", n-int(atDeath.Load()))
+	}
+	if tried := first.line.Tried(); tried == 0 {
+		t.Error("it tried no call after its death, so this shows nothing")
+	}
+	if now := w.service("web"); len(now.Status.LoadBalancer.Ingress) > 0 {
+		t.Errorf("the status was written: %v", now.Status)
+	}
+}
+
+// Whatever changes while no controller is there is found at the next start.
+func TestChangesWhileTheControllerIsDown(t *testing.T) {
+	for _, pools := range variants() {
+		t.Run(pools, func(t *testing.T) {
+			there, away := begun(t, pools), begun(t, pools)
+			for _, s := range scenario() {
+				there.do(t, s)
+				l := away.now()
+				l.Kill(l.line)
+				away.do(t, s)
+				want, got := pictureOf(t, there), pictureOf(t, away)
+				if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")); diff != "" {
+					t.Fatalf("%s: -there +away:\n%s", s.name, diff)
+				}
+			}
+		})
+	}
+}
+
+// once is a hook that acts at the first write of that method and type.
+func once(method, kind string, at azuresim.Moment, act func()) func(azuresim.Moment, azuresim.Call) azuresim.Verdict {
+	var done atomic.Bool
+	return func(m azuresim.Moment, call azuresim.Call) azuresim.Verdict {
+		if m == at && call.Method == method && call.Type == kind && done.CompareAndSwap(false, true) {
+			act()
+		}
+		return azuresim.Proceed
+	}
+}
+
+// What another writer changes between our look and our write is not undone.
+func TestForeignChangeBetweenLookAndWriteSurvives(t *testing.T) {
+	for _, tt := range []struct{ kind, name string }{
+		{azuresim.LoadBalancers, "kubernetes"},
+		{azuresim.SecurityGroups, "rig-nsg"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := begun(t, "nodeIP")
+			w.do(t, create(newService("web", 1, "TCP:80")))
+			id := w.sim.ID("rig", tt.kind, tt.name)
+			w.sim.SetHook(once("PUT", tt.kind, azuresim.BeforeCommit, func() {
+				if err := w.sim.Edit(id, func(doc map[string]any) {
+					doc["tags"] = map[string]any{"owner": "somebody", "late": "yes"}
+				}); err != nil {
+					t.Error(err)
+				}
+			}))
+			before := len(w.sim.Calls())
+			w.do(t, create(newService("dns", 2, "UDP:53")))
+			doc, _ := w.sim.Get(id)
+			if !strings.Contains(string(doc), `"late":"yes"`) {
+				t.Errorf("the other writer's tag is lost: %s", doc)
+			}
+			refused := 0
+			for _, call := range w.sim.Calls()[before:] {
+				if call.Status == 412 {
+					refused++
+				}
+			}
+			if refused != 1 {
+				t.Errorf("%d writes were refused for their etag, want 1", refused)
+			}
+			if len(w.service("dns").Status.LoadBalancer.Ingress) != 1 {
+				t.Error("the Service is not served")
+			}
+		})
+	}
+}
+
+// A public IP that was made for a Service, and that somebody has taken into use
+// since, is not deleted with the Service.
+func TestPublicIPInForeignUseIsKept(t *testing.T) {
+	const name = "kubernetes-a0000000100004000800000000000000"
+	for what, moment := range map[string]struct {
+		method, kind string
+		at           azuresim.Moment
+	}{
+		"when its load balancer let it go":  {"PUT", azuresim.LoadBalancers, azuresim.AfterCommit},
+		"when its deletion is under way":    {"DELETE", azuresim.PublicIPs, azuresim.BeforeCommit},
+		"when the security group is closed": {"PUT", azuresim.SecurityGroups, azuresim.AfterCommit},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := begun(t, "nodeIP")
+			w.do(t, create(newService("web", 1, "TCP:80"), newService("dns", 2, "TCP:53")))
+			ip := w.sim.ID("rig", azuresim.PublicIPs, name)
+			var took atomic.Bool
+			w.sim.SetHook(once(moment.method, moment.kind, moment.at, func() {
+				_, err := w.sim.Make(w.sim.ID("rig", azuresim.LoadBalancers, "theirs"), map[string]any{
+					"location": azuresim.DefaultLocation, "sku": map[string]any{"name": "Standard"},
+					"properties": map[string]any{"frontendIPConfigurations": []any{map[string]any{
+						"name": "front", "properties": map[string]any{"publicIPAddress": map[string]any{"id": ip}},
+					}}},
+				})
+				took.Store(err == nil)
+			}))
+			w.do(t, remove("web"))
+			if _, there := w.sim.Get(ip); took.Load() && !there {
+				t.Error("the public IP was deleted")
+			} else if !took.Load() && there {
+				t.Error("the public IP was not in use, but is still there")
+			}
+			if w.service("web") != nil {
+				t.Error("the Service is still there")
+			}
+			if len(w.service("dns").Status.LoadBalancer.Ingress) != 1 {
+				t.Error("the other Service is not served")
+			}
+		})
+	}
+}
