@@ -24,6 +24,11 @@ func parse(raw json.RawMessage) ([]member, error) {
 	if !json.Valid(raw) {
 		return nil, fmt.Errorf("not JSON: %.40q", raw)
 	}
+	return membersOf(raw)
+}
+
+// membersOf is parse for what is known to be JSON: part of a text that was.
+func membersOf(raw json.RawMessage) ([]member, error) {
 	raw = bytes.TrimSpace(raw)
 	if raw[0] != '{' {
 		return nil, fmt.Errorf("not a JSON object: %.40q", raw)
@@ -34,11 +39,11 @@ func parse(raw json.RawMessage) ([]member, error) {
 		key := s.value()
 		s.next() // the colon
 		s.at++
-		m := member{key: key, value: s.value()}
-		if err := json.Unmarshal(key, &m.name); err != nil {
+		name, err := textOf(key)
+		if err != nil {
 			return nil, fmt.Errorf("key %.40q: %w", key, err)
 		}
-		out = append(out, m)
+		out = append(out, member{key: key, name: name, value: s.value()})
 		if s.next() == ',' {
 			s.at++
 		}
@@ -46,11 +51,17 @@ func parse(raw json.RawMessage) ([]member, error) {
 	return out, nil
 }
 
-// items are the items of an array, as written.
-func items(raw json.RawMessage) ([]json.RawMessage, error) {
-	if !json.Valid(raw) {
-		return nil, fmt.Errorf("not JSON: %.40q", raw)
+// textOf is the string that stands there as JSON.
+func textOf(raw json.RawMessage) (text string, err error) {
+	if len(raw) > 1 && raw[0] == '"' && !bytes.ContainsRune(raw, '\\') {
+		return string(raw[1 : len(raw)-1]), nil // far cheaper
 	}
+	err = json.Unmarshal(raw, &text)
+	return text, err
+}
+
+// itemsOf are the items of an array that is known to be JSON, as written.
+func itemsOf(raw json.RawMessage) ([]json.RawMessage, error) {
 	raw = bytes.TrimSpace(raw)
 	if raw[0] != '[' {
 		return nil, fmt.Errorf("not a JSON array: %.40q", raw)
@@ -158,8 +169,16 @@ func encode(members []member) json.RawMessage {
 // Get is the value at the path of keys, as written, and false when there is
 // none, or when something on the way is no object.
 func Get(doc json.RawMessage, path ...string) (json.RawMessage, bool) {
+	if !json.Valid(doc) {
+		return nil, false
+	}
+	return get(doc, path...)
+}
+
+// get is Get for what is known to be JSON.
+func get(doc json.RawMessage, path ...string) (json.RawMessage, bool) {
 	for _, name := range path {
-		members, err := parse(doc)
+		members, err := membersOf(doc)
 		if err != nil {
 			return nil, false
 		}
@@ -176,13 +195,21 @@ func Get(doc json.RawMessage, path ...string) (json.RawMessage, bool) {
 // Objects that are missing on the way are made, new keys come last. A value
 // that is there already, byte for byte, changes nothing.
 func Set(doc, value json.RawMessage, path ...string) (json.RawMessage, error) {
+	switch {
+	case !json.Valid(value):
+		return nil, fmt.Errorf("value is not JSON: %.40q", value)
+	case len(path) > 0 && !json.Valid(doc):
+		return nil, fmt.Errorf("not JSON: %.40q", doc)
+	}
+	return set(doc, value, path...)
+}
+
+// set is Set for what is known to be JSON.
+func set(doc, value json.RawMessage, path ...string) (json.RawMessage, error) {
 	if len(path) == 0 {
-		if !json.Valid(value) {
-			return nil, fmt.Errorf("value is not JSON: %.40q", value)
-		}
 		return value, nil
 	}
-	members, err := parse(doc)
+	members, err := membersOf(doc)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +218,7 @@ func Set(doc, value json.RawMessage, path ...string) (json.RawMessage, error) {
 	if i >= 0 && (len(path) == 1 || !isNull(members[i].value)) {
 		old = members[i].value
 	}
-	value, err = Set(old, value, path[1:]...)
+	value, err = set(old, value, path[1:]...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path[0], err)
 	}
@@ -233,7 +260,7 @@ func Remove(doc json.RawMessage, path ...string) (json.RawMessage, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path[0], err)
 		}
-		return Set(doc, value, path[0])
+		return set(doc, value, path[0])
 	}
 	kept := members[:0:0]
 	for _, m := range members {

@@ -29,16 +29,16 @@ func ListAt(doc json.RawMessage, path ...string) (List, error) {
 	if !ok || isNull(raw) {
 		return List{}, nil
 	}
-	parts, err := items(raw)
+	parts, err := itemsOf(raw) // Get has seen that it is JSON
 	if err != nil {
 		return List{}, fmt.Errorf("%s: %w", strings.Join(path, "."), err)
 	}
 	l := List{elements: make([]Element, len(parts))}
 	for i, part := range parts {
 		l.elements[i].Raw = part
-		if name, ok := Get(part, "name"); ok {
-			if json.Unmarshal(name, &l.elements[i].Name) != nil {
-				l.elements[i].Name = ""
+		if name, ok := get(part, "name"); ok {
+			if text, err := textOf(name); err == nil {
+				l.elements[i].Name = text
 			}
 		}
 	}
