@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package names
+
+import (
+	"maps"
+	"strings"
+)
+
+// Keys of tags.
+const (
+	clusterPrefix = "kubernetes.io/cluster/"
+	legacyCluster = "KubernetesCluster"
+	// TagService names the Service as namespace/name.
+	TagService = "kubernetes.io/service-name"
+	// TagRolePublic and TagRoleInternal mark subnets for load balancers,
+	// whatever the value.
+	TagRolePublic   = "kubernetes.io/role/elb"
+	TagRoleInternal = "kubernetes.io/role/internal-elb"
+)
+
+// owned is the value of the cluster's tag on what belongs to it alone.
+const owned = "owned"
+
+// Cluster says which tags prove that something is a cluster's.
+type Cluster struct {
+	ID     string // empty: tags prove nothing
+	Legacy bool   // the cluster's tag is KubernetesCluster too
+}
+
+// tagKey is the key of the cluster's tag.
+func (c Cluster) tagKey() string { return clusterPrefix + c.ID }
+
+// Has reports whether the tags name the cluster, which without an id everything
+// does.
+func (c Cluster) Has(tags map[string]string) bool {
+	if c.ID == "" {
+		return true
+	}
+	_, ok := tags[c.tagKey()]
+	return ok || tags[legacyCluster] == c.ID
+}
+
+// Owns reports whether the tags say that it is this cluster's alone. Without an
+// id nothing is.
+func (c Cluster) Owns(tags map[string]string) bool {
+	if c.ID == "" {
+		return false
+	}
+	return tags[c.tagKey()] == owned || tags[legacyCluster] == c.ID
+}
+
+// Foreign reports whether the tags name other clusters and not this one.
+func (c Cluster) Foreign(tags map[string]string) bool {
+	if c.ID == "" || c.Has(tags) {
+		return false
+	}
+	return Claimed(tags)
+}
+
+// Claimed reports whether the tags name any cluster.
+func Claimed(tags map[string]string) bool {
+	for key := range tags {
+		if strings.HasPrefix(key, clusterPrefix) || key == legacyCluster {
+			return true
+		}
+	}
+	return false
+}
+
+// Tags are those of the cluster.
+func (c Cluster) Tags() map[string]string {
+	if c.ID == "" {
+		return map[string]string{}
+	}
+	out := map[string]string{c.tagKey(): owned}
+	if c.Legacy {
+		out[legacyCluster] = c.ID
+	}
+	return out
+}
+
+// ServiceTags are those of what is made for one Service: the user's, the
+// cluster's and the Service's name.
+func (c Cluster) ServiceTags(more map[string]string, namespace, service string) map[string]string {
+	out := maps.Clone(more)
+	if out == nil {
+		out = map[string]string{}
+	}
+	maps.Copy(out, c.Tags())
+	out[TagService] = namespace + "/" + service
+	return out
+}
+
+// OwnsFor reports whether the tags say that it was made for the Service in this
+// cluster.
+func (c Cluster) OwnsFor(tags map[string]string, namespace, service string) bool {
+	return c.Owns(tags) && tags[TagService] == namespace+"/"+service
+}
