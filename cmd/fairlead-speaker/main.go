@@ -39,6 +39,7 @@ func command() *cobra.Command {
 		Use:          "fairlead-speaker",
 		Short:        "Announce the load-balancer addresses of this node over BGP",
 		Args:         cobra.NoArgs,
+		Version:      opts.Version,
 		SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			logs.InitLogs()

@@ -37,6 +37,8 @@ type Deps struct {
 	// Config is the cloud-config now, Cluster the cluster's name.
 	Config  *cloudconfig.Config
 	Cluster string
+	// Auth says where credentials come from; zero is the cloud-config.
+	Auth arm.Auth
 	// Watch calls apply with the cloud-config at once, and again whenever the
 	// file changes, until the provider's context ends. It returns at once.
 	Watch func(apply func(*cloudconfig.Config))
@@ -83,7 +85,7 @@ func newAzure(ctx context.Context, d Deps) (provider.Provider, error) {
 	if err := d.Config.Azure.CheckCluster(d.Cluster); err != nil {
 		return nil, err
 	}
-	client, err := arm.FromConfig(ctx, d.Config.Azure, arm.Setup{})
+	client, err := arm.FromConfig(ctx, d.Config.Azure, arm.Setup{Auth: d.Auth})
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,7 @@ import (
 	"k8s.io/component-base/logs"
 	logsapi "k8s.io/component-base/logs/api/v1"
 	"k8s.io/component-base/term"
-	"k8s.io/component-base/version/verflag"
+	"k8s.io/component-base/version"
 
 	"github.com/fairlead/fairlead/pkg/engine"
 	"github.com/fairlead/fairlead/pkg/provider/azure/arm"
@@ -34,9 +34,9 @@ func NewCommand(clouds []Cloud) (*cobra.Command, error) {
 		Long: `Fairlead's controller manager gives Services of type LoadBalancer their load
 balancers on a cloud or on bare metal, and tells the cluster what the cloud
 knows of its nodes. It takes the flags of every cloud controller manager.`,
-		Args: cobra.NoArgs,
+		Version: version.Get().GitVersion,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			verflag.PrintAndExitIfRequested()
 			if err := logsapi.ValidateAndApply(logOptions, utilfeature.DefaultFeatureGate); err != nil {
 				return err
 			}
@@ -48,7 +48,7 @@ knows of its nodes. It takes the flags of every cloud controller manager.`,
 	}
 	sets := opts.flags()
 	global := sets.FlagSet("global")
-	verflag.AddFlags(global)
+	global.Bool("version", false, "print the version and quit") // upstream's says Kubernetes
 	logsapi.AddFlags(logOptions, global)
 	globalflag.AddGlobalFlags(global, cmd.Name(), logs.SkipLoggingConfigurationFlags())
 	for _, fs := range sets.FlagSets {

@@ -3,11 +3,13 @@
 package ccm
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/spf13/pflag"
+	"k8s.io/component-base/version"
 )
 
 // parse returns the options that the flags make. Nothing is asked of the API
@@ -99,6 +101,22 @@ func TestWrongFlagsNameTheFlagAndTheCure(t *testing.T) {
 	}
 	if _, err := choose(Clouds(), "nope"); err == nil || !strings.Contains(err.Error(), `--cloud-provider "nope": must be one of azure, metal`) {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestVersionIsOurs(t *testing.T) {
+	cmd, err := NewCommand(Clouds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	cmd.SetOut(&out)
+	cmd.SetArgs([]string{"--version"})
+	if err := cmd.Execute(); err != nil {
+		t.Fatal(err)
+	}
+	if want := "fairlead-controller-manager version " + version.Get().GitVersion + "\n"; out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
 	}
 }
 

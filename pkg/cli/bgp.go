@@ -26,7 +26,10 @@ routes may lag by ten seconds. There is no heartbeat: where the node is not
 Ready, or the speaker's Pod does not run, "last said" stands before what may be
 out of date. Routes and reasons are computed here, by the function that the
 speakers use, from the same objects; the cloud-config is that of the ConfigMap
-or of --cloud-config, and its faults are printed first.`
+or of --cloud-config, and its faults are printed first.
+
+Without SERVICE, all Services of type LoadBalancer are shown, or those of the
+namespace that --namespace names.`
 
 // newBGPCommand returns the command bgp.
 func newBGPCommand(streams genericiooptions.IOStreams, flags *genericclioptions.ConfigFlags) *cobra.Command {
@@ -69,19 +72,23 @@ func connect(flags *genericclioptions.ConfigFlags) (kubernetes.Interface, string
 	return client, namespace, nil
 }
 
-// choose returns the Service named, or all of type LoadBalancer.
-func (s *site) choose(namespace string, args []string) ([]*v1.Service, error) {
+// choose returns the Service named, or all of type LoadBalancer: those of the
+// namespace, or of all namespaces when that is empty.
+func (s *site) choose(namespace, name string) ([]*v1.Service, error) {
 	var out []*v1.Service
 	for _, svc := range s.services {
+		if namespace != "" && svc.Namespace != namespace {
+			continue
+		}
 		switch {
-		case len(args) == 0 && svc.Spec.Type == v1.ServiceTypeLoadBalancer:
-			out = append(out, svc)
-		case len(args) == 1 && svc.Namespace == namespace && svc.Name == args[0]:
+		case name == svc.Name:
 			return []*v1.Service{svc}, nil
+		case name == "" && svc.Spec.Type == v1.ServiceTypeLoadBalancer:
+			out = append(out, svc)
 		}
 	}
-	if len(args) == 1 {
-		return nil, fmt.Errorf("no Service %q in namespace %q; choose another with -n", args[0], namespace)
+	if name != "" {
+		return nil, noService(namespace, name)
 	}
 	return out, nil
 }

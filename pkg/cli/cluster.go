@@ -55,19 +55,46 @@ type site struct {
 // site reads the site that the flags name, and chooses the Service named, or
 // all.
 func (s *source) site(ctx context.Context, flags *genericclioptions.ConfigFlags, args []string) (*site, []*v1.Service, error) {
+	name := ""
+	if len(args) > 0 {
+		var err error
+		if name, err = serviceName(args[0]); err != nil {
+			return nil, nil, err
+		}
+	}
 	client, namespace, err := connect(flags)
 	if err != nil {
 		return nil, nil, err
+	}
+	if name == "" && *flags.Namespace == "" {
+		namespace = "" // all, unless one is asked for
 	}
 	all, err := readSite(ctx, client, *s)
 	if err != nil {
 		return nil, nil, err
 	}
-	services, err := all.choose(namespace, args)
+	services, err := all.choose(namespace, name)
 	if err != nil {
 		return nil, nil, err
 	}
 	return all, services, nil
+}
+
+// serviceName reads a Service's name as kubectl takes it: NAME or svc/NAME.
+func serviceName(arg string) (string, error) {
+	kind, name, typed := strings.Cut(arg, "/")
+	if !typed {
+		kind, name = "service", arg
+	}
+	if !slices.Contains([]string{"svc", "service", "services"}, kind) || name == "" {
+		return "", fmt.Errorf("%q: must be the name of a Service, such as web or svc/web", arg)
+	}
+	return name, nil
+}
+
+// noService is the error for a Service that is not there.
+func noService(namespace, name string) error {
+	return fmt.Errorf("no Service %q in namespace %q; choose another with -n", name, namespace)
 }
 
 // readSite reads the site.

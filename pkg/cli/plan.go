@@ -10,10 +10,12 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+	v1 "k8s.io/api/core/v1"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
+	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/component-base/metrics"
 	"k8s.io/utils/clock"
@@ -23,16 +25,32 @@ import (
 	"github.com/fairlead/fairlead/pkg/engine"
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider/azure/arm"
 )
 
-// ErrPlanned says that a plan is not empty: the plugin then exits with 2.
-var ErrPlanned = errors.New("there is something to do")
+// What a plan came to besides nothing: the plugin then exits with 2 and with 3.
+var (
+	ErrPlanned = errors.New("there is something to do")
+	ErrRefused = errors.New("nothing would be written, and a Service is refused")
+)
 
 const planLong = `Print what the controller would write, and why, field by field. Nothing is
 written: the plan is made here, from the cloud-config and the cluster, with no
 controller to ask. Run it before you swap controllers.
 
-Exits with 0 when there is nothing to do, with 2 when there is something.`
+Services whose objects are shared are planned together, as a group: on bare
+metal all that take addresses from the pools, on Azure all of the cluster. + is
+what would be created, ~ updated, - deleted, ± deleted and made anew; ! is a
+Service that is refused, and why; i is what its owner should know.
+
+On Azure, --auth=cli reads with the account that the Azure CLI is signed in
+with, where the credentials of the cloud-config work in the cluster alone.
+
+Exits with
+  0  when nothing would be written, and no Service is refused
+  1  for an error: no plan could be made, or the Service named is not ours
+  2  when something would be written, whether or not a Service is refused
+  3  when nothing would be written, and a Service is refused`
 
 // defaultCluster is what upstream calls a cluster that --cluster-name does not
 // name.
@@ -44,6 +62,7 @@ type planner struct {
 	from      source
 	clouds    []ccm.Cloud
 	cluster   string
+	auth      arm.Auth
 	output    string
 	unclassed bool
 }
@@ -51,7 +70,7 @@ type planner struct {
 // newPlanCommand returns the command plan.
 func newPlanCommand(streams genericiooptions.IOStreams, flags *genericclioptions.ConfigFlags, clouds []ccm.Cloud) *cobra.Command {
 	p := planner{IOStreams: streams, clouds: clouds}
-	var all bool
+	all, auth := false, arm.AuthConfig.String()
 	cmd := &cobra.Command{
 		Use:     "plan [SERVICE | --all]",
 		Short:   "Print what the controller would write, and write nothing",
@@ -62,19 +81,28 @@ func newPlanCommand(streams genericiooptions.IOStreams, flags *genericclioptions
 			if all == (len(args) == 1) {
 				return errors.New("name one Service, or give --all")
 			}
+			var err error
+			if p.auth, err = arm.ParseAuth(auth); err != nil {
+				return err
+			}
 			client, namespace, err := connect(flags)
 			if err != nil {
 				return err
 			}
 			var keys []plan.Key
-			for _, name := range args {
+			for _, arg := range args {
+				name, err := serviceName(arg)
+				if err != nil {
+					return err
+				}
 				keys = append(keys, plan.Key{Namespace: namespace, Name: name})
 			}
 			return p.run(cmd.Context(), client, keys)
 		},
 	}
 	p.from.addFlags(cmd.Flags())
-	cmd.Flags().BoolVar(&all, "all", false, "plan for all Services")
+	cmd.Flags().BoolVar(&all, "all", all, "plan for all Services")
+	cmd.Flags().StringVar(&auth, "auth", auth, "where credentials for Azure come from: config (the cloud-config and the environment), or cli (the Azure CLI)")
 	cmd.Flags().StringVarP(&p.output, "output", "o", "text", "text or json")
 	cmd.Flags().StringVar(&p.cluster, "cluster-name", defaultCluster, "as the controller's flag of this name")
 	cmd.Flags().BoolVar(&p.unclassed, "serve-unclassed", true, "as the controller's flag of this name")
@@ -82,38 +110,54 @@ func newPlanCommand(streams genericiooptions.IOStreams, flags *genericclioptions
 }
 
 func (p *planner) run(ctx context.Context, client kubernetes.Interface, keys []plan.Key) error {
-	groups, err := p.report(ctx, client, keys)
+	groups, classes, err := p.report(ctx, client, keys)
 	if err != nil {
 		return err
 	}
-	if err := printPlans(p.Out, p.output, groups); err != nil {
+	if err := printPlans(p.Out, p.output, groups, classes); err != nil {
 		return err
 	}
+	refused := false
 	for _, g := range groups {
-		if !g.Plan.Empty() || len(g.Refused) > 0 {
+		if !g.Plan.Empty() {
 			return ErrPlanned
 		}
+		refused = refused || len(g.Refused) > 0
+	}
+	if refused {
+		return ErrRefused
 	}
 	return nil
 }
 
-// report makes the provider as the controller does, and asks the engine.
-func (p *planner) report(ctx context.Context, client kubernetes.Interface, keys []plan.Key) ([]engine.GroupPlan, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+// config is the cloud-config, which must be usable in part at least, and its
+// cloud.
+func (p *planner) config(ctx context.Context, client kubernetes.Interface) (*cloudconfig.Config, ccm.Cloud, error) {
 	file, err := p.from.config(ctx, client)
 	if err != nil {
-		return nil, err
+		return nil, ccm.Cloud{}, err
 	}
 	if err := file.warn(p.ErrOut); err != nil {
-		return nil, err
+		return nil, ccm.Cloud{}, err
 	}
 	if file.config == nil {
-		return nil, fmt.Errorf("nothing can be planned: %w", file.broken)
+		return nil, ccm.Cloud{}, fmt.Errorf("nothing can be planned: %w", file.broken)
 	}
 	cloud, err := cloudFor(p.clouds, file.config)
+	return file.config, cloud, err
+}
+
+// report makes the provider as the controller does, and asks the engine.
+func (p *planner) report(ctx context.Context, client kubernetes.Interface, keys []plan.Key) ([]engine.GroupPlan, ccm.Classes, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cfg, cloud, err := p.config(ctx, client)
 	if err != nil {
-		return nil, err
+		return nil, ccm.Classes{}, err
+	}
+	classes := ccm.Classes{Provider: cloud.Name, Unclassed: ccm.ServeUnclassed}
+	if !p.unclassed {
+		classes.Unclassed = ccm.IgnoreUnclassed
 	}
 	factory := informers.NewSharedInformerFactory(client, 0)
 	core := factory.Core().V1()
@@ -126,27 +170,43 @@ func (p *planner) report(ctx context.Context, client kubernetes.Interface, keys 
 	defer cancel() // before Shutdown, which waits for the informers
 	for kind, ok := range factory.WaitForCacheSync(ctx.Done()) {
 		if !ok {
-			return nil, fmt.Errorf("list %s: %w", kind, ctx.Err())
+			return nil, classes, fmt.Errorf("list %s: %w", kind, ctx.Err())
 		}
 	}
 	prov, err := cloud.New(ctx, ccm.Deps{
-		Config: file.config, Cluster: p.cluster, Informers: factory, Client: client,
+		Config: cfg, Cluster: p.cluster, Auth: p.auth, Informers: factory, Client: client,
 		Watch:   func(func(*cloudconfig.Config)) {},                 // one plan, one configuration
 		Metrics: func(metrics.StableCollector) error { return nil }, // nobody could read them
 	})
 	if err != nil {
-		return nil, fmt.Errorf("make provider %s: %w", cloud.Name, err)
+		return nil, classes, fmt.Errorf("make provider %s: %w", cloud.Name, err)
 	}
-	classes := ccm.Classes{Provider: cloud.Name, Unclassed: ccm.ServeUnclassed}
-	if !p.unclassed {
-		classes.Unclassed = ccm.IgnoreUnclassed
-	}
-	return engine.New(engine.Options{
+	groups, err := engine.New(engine.Options{
 		Provider: prov, Registry: intent.Annotations(),
 		Services: services.Lister(), Nodes: nodes.Lister(),
 		Recorder: &record.FakeRecorder{}, Owns: classes.Owns,
 		Refresh: func(...plan.Key) {}, Clock: clock.RealClock{},
 	}).Report(ctx, keys...)
+	if err == nil && len(groups) == 0 && len(keys) > 0 {
+		err = notOurs(services.Lister(), keys[0], classes)
+	}
+	return groups, classes, err
+}
+
+// notOurs says why there is no plan for a Service that was named.
+func notOurs(services corelisters.ServiceLister, key plan.Key, classes ccm.Classes) error {
+	svc, err := services.Services(key.Namespace).Get(key.Name)
+	if err != nil {
+		return noService(key.Namespace, key.Name)
+	}
+	class := svc.Spec.LoadBalancerClass
+	switch {
+	case svc.Spec.Type != v1.ServiceTypeLoadBalancer:
+		return fmt.Errorf("plan %s: the Service is of type %s, and has no load balancer to plan; give it type LoadBalancer, or name another", key, svc.Spec.Type)
+	case class == nil:
+		return fmt.Errorf("plan %s: the Service has no loadBalancerClass, and --serve-unclassed=false leaves it to others; plan with --serve-unclassed, or name one of class %s", key, classes.Class())
+	}
+	return fmt.Errorf("plan %s: the Service has loadBalancerClass %q, which is another controller's; ours is %s", key, *class, classes.Class())
 }
 
 // cloudFor returns the cloud whose section the cloud-config has.
@@ -160,12 +220,12 @@ func cloudFor(clouds []ccm.Cloud, cfg *cloudconfig.Config) (ccm.Cloud, error) {
 	return ccm.Cloud{}, fmt.Errorf("the cloud-config is for %q, which this plugin does not know", name)
 }
 
-func printPlans(out io.Writer, format string, groups []engine.GroupPlan) error {
+func printPlans(out io.Writer, format string, groups []engine.GroupPlan, classes ccm.Classes) error {
 	switch format {
 	case "json":
 		enc := json.NewEncoder(out)
 		enc.SetIndent("", "  ")
-		return enc.Encode(groups)
+		return enc.Encode(append([]engine.GroupPlan{}, groups...)) // never null
 	case "text":
 		for _, g := range groups {
 			if _, err := fmt.Fprint(out, g); err != nil {
@@ -173,9 +233,17 @@ func printPlans(out io.Writer, format string, groups []engine.GroupPlan) error {
 			}
 		}
 		if len(groups) == 0 {
-			fmt.Fprintln(out, "No Service is ours.")
+			fmt.Fprintln(out, noneText(classes))
 		}
 		return nil
 	}
 	return fmt.Errorf("--output %q: must be text or json", format)
+}
+
+// noneText says why --all finds no Service.
+func noneText(c ccm.Classes) string {
+	if c.Unclassed == ccm.IgnoreUnclassed {
+		return "No Service is ours: --serve-unclassed=false leaves out those without a loadBalancerClass, and none of type LoadBalancer has " + c.Class() + "."
+	}
+	return "No Service is ours: none of type LoadBalancer is without a loadBalancerClass or has " + c.Class() + "."
 }

@@ -5,9 +5,13 @@
 package cli
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/component-base/version"
 
 	"github.com/fairlead/fairlead/pkg/ccm"
 )
@@ -21,10 +25,13 @@ func NewRootCommand(streams genericiooptions.IOStreams, clouds []ccm.Cloud) *cob
 		Annotations: map[string]string{
 			cobra.CommandDisplayNameAnnotation: "kubectl fairlead",
 		},
+		Version:       version.Get().GitVersion,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	flags.AddFlags(root.PersistentFlags())
+	root.Flags().Bool("version", false, "print the version and quit")
+	root.SetUsageTemplate(usage(root.UsageTemplate()))
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
 	root.AddCommand(
@@ -33,6 +40,27 @@ func NewRootCommand(streams genericiooptions.IOStreams, clouds []ccm.Cloud) *cob
 		newBGPCommand(streams, flags),
 		newExplainCommand(streams, flags),
 		newPlanCommand(streams, flags, clouds),
+		newVersionCommand(),
 	)
 	return root
+}
+
+// newVersionCommand says what --version says.
+func newVersionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version of this plugin",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s version %s\n", cmd.Root().DisplayName(), cmd.Root().Version)
+			return err
+		},
+	}
+}
+
+// usage shortens cobra's template: the flags of kubectl are many, and known.
+func usage(template string) string {
+	const all = "{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}"
+	return strings.Replace(template, all,
+		"  those of kubectl, such as --context, --kubeconfig and --namespace: see kubectl options", 1)
 }

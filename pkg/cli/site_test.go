@@ -4,7 +4,6 @@ package cli
 
 import (
 	"bytes"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -20,12 +19,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/kubernetes/fake"
 
-	"github.com/fairlead/fairlead/pkg/ccm"
 	"github.com/fairlead/fairlead/pkg/engine"
-	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/speaker"
 )
 
@@ -193,7 +189,7 @@ func with(t *testing.T, objects ...runtime.Object) *fake.Clientset {
 
 func bgpText(t *testing.T, s *site) string {
 	t.Helper()
-	services, err := s.choose("", nil)
+	services, err := s.choose("", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +202,7 @@ func bgpText(t *testing.T, s *site) string {
 
 func explainText(t *testing.T, s *site, name string) string {
 	t.Helper()
-	services, err := s.choose("shop", []string{name})
+	services, err := s.choose("shop", name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,43 +227,8 @@ func TestExplainDrawsTheTreeOfAService(t *testing.T) {
 }
 
 func TestUnknownServiceIsNamed(t *testing.T) {
-	_, err := exampleSite(t).choose("shop", []string{"wbe"})
+	_, err := exampleSite(t).choose("shop", "wbe")
 	if want := `no Service "wbe" in namespace "shop"; choose another with -n`; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
-	}
-}
-
-func TestPlanPrintsWhatWouldBeDone(t *testing.T) {
-	for _, tt := range []struct {
-		file, format string
-		keys         []plan.Key
-		want         error
-	}{
-		{"plan-all.txt", "text", nil, ErrPlanned},
-		{"plan-all.json", "json", nil, ErrPlanned},
-		{"plan-web.txt", "text", []plan.Key{{Namespace: "shop", Name: "web"}}, nil},
-	} {
-		t.Run(tt.file, func(t *testing.T) {
-			client := exampleCluster(t)
-			svc := balancer("new", func(*v1.Service) {})
-			if err := client.Tracker().Add(svc); err != nil {
-				t.Fatal(err)
-			}
-			client.ClearActions()
-			var out bytes.Buffer
-			p := planner{
-				IOStreams: genericiooptions.IOStreams{Out: &out, ErrOut: &out},
-				from:      source{namespace: systemNamespace}, clouds: ccm.Clouds(), output: tt.format, unclassed: true,
-			}
-			if err := p.run(t.Context(), client, tt.keys); !errors.Is(err, tt.want) {
-				t.Errorf("got %v, want %v", err, tt.want)
-			}
-			goldenSite(t, tt.file, out.String())
-			for _, a := range client.Actions() {
-				if v := a.GetVerb(); v != "get" && v != "list" && v != "watch" {
-					t.Errorf("the plan wrote: %s %s", v, a.GetResource().Resource)
-				}
-			}
-		})
 	}
 }

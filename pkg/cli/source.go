@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
@@ -35,8 +36,11 @@ func (s *source) config(ctx context.Context, client kubernetes.Interface) (confi
 	}
 	where := fmt.Sprintf("ConfigMap %s/%s", s.namespace, configObject)
 	cm, err := client.CoreV1().ConfigMaps(s.namespace).Get(ctx, configObject, metav1.GetOptions{})
-	if err != nil {
+	switch {
+	case apierrors.IsNotFound(err), apierrors.IsForbidden(err):
 		return configFile{}, fmt.Errorf("read %s: %w; give the file with --cloud-config", where, err)
+	case err != nil:
+		return configFile{}, fmt.Errorf("read %s: %w", where, err)
 	}
 	if len(cm.Data) != 1 {
 		return configFile{}, fmt.Errorf("%s has %d keys, and the cloud-config is the only one; give the file with --cloud-config", where, len(cm.Data))

@@ -103,9 +103,13 @@ func (e *Engine) reportGroup(ctx context.Context, name provider.Group, entries [
 // and what users should know.
 func (g GroupPlan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Group %s, Services: %d\n%s", g.Group, g.Services, g.Plan)
+	steps := g.Plan.String()
+	if g.Plan.Empty() && len(g.Refused) > 0 {
+		steps = "Nothing would be written.\n" // there is something to do, for users
+	}
+	fmt.Fprintf(&b, "Group %s, Services: %d\n%s", g.Group, g.Services, steps)
 	for _, key := range slices.SortedFunc(maps.Keys(g.Refused), plan.CompareKeys) {
-		fmt.Fprintf(&b, "! %s: %v\n", key, g.Refused[key])
+		fmt.Fprintf(&b, "! %s: refused: %v\n", key, g.Refused[key])
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(g.Notices), plan.CompareKeys) {
 		for _, n := range g.Notices[key] {
