@@ -111,8 +111,12 @@ fuzz: ## Fuzz every fuzz test for FUZZTIME (10s) each.
 bench: controlplane build ## Measure what docs/benchmarks.md holds. Needs root and FRR.
 	$(GO) run ./test/bench $(BENCHFLAGS)
 
+.PHONY: soak-azure
+soak-azure: ## Kill the controller at every write to a simulated Azure, and spoil every write (10 min).
+	FAIRLEAD_SOAK=1 $(GO) test -count=1 -v -timeout 1h $(TESTFLAGS) ./test/cloud/azure/rig -run '^Test(Killed|Fault)AtEveryWrite$$'
+
 .PHONY: soak
-soak: controlplane build ## Run under churn and restarts for SOAKTIME (10m). Needs root and FRR.
+soak: controlplane build soak-azure ## Run under churn and restarts for SOAKTIME (10m). Needs root and FRR.
 	$(GO) run ./test/bench soak -duration '$(SOAKTIME)' $(BENCHFLAGS)
 
 ##@ Write

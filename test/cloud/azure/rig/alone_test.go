@@ -39,7 +39,7 @@ func (w *world) ensureEach(t *testing.T, services []*v1.Service) map[string]erro
 	}
 	for _, svc := range services {
 		wg.Go(func() {
-			if err := w.now().Ensure(t.Context(), svc); err != nil {
+			if err := w.within(t).Ensure(t.Context(), svc); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				errs[svc.Name] = err

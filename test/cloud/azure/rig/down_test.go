@@ -12,38 +12,6 @@ import (
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
 )
 
-// A controller that was killed sends nothing that reaches the cloud, though it
-// tries, and writes nothing to the cluster: the same as no process at all.
-func TestKilledControllerIsGone(t *testing.T) {
-	w := begun(t, "nodeIPConfiguration")
-	first := w.now()
-	var atDeath atomic.Int32
-	w.sim.SetHook(func(m azuresim.Moment, call azuresim.Call) azuresim.Verdict {
-		if call.Type != azuresim.LoadBalancers || m != azuresim.AfterCommit || !atDeath.CompareAndSwap(0, int32(call.Seq)) {
-			return azuresim.Proceed
-		}
-		first.Kill(first.line)
-		return azuresim.HangUp
-	})
-	svc := newService("web", 1, "TCP:80")
-	if err := w.cluster.Services.Add(svc); err != nil {
-		t.Fatal(err)
-	}
-	if err := first.Ensure(t.Context(), svc); err == nil {
-		t.Error("the Service was served by a dead controller")
-	}
-	first.Close() // waits until it has given up
-	if n := len(w.sim.Calls()); n != int(atDeath.Load()) {
-		t.Errorf("%d calls came after its death", n-int(atDeath.Load()))
-	}
-	if tried := first.line.Tried(); tried == 0 {
-		t.Error("it tried no call after its death, so this shows nothing")
-	}
-	if now := w.service("web"); len(now.Status.LoadBalancer.Ingress) > 0 {
-		t.Errorf("the status was written: %v", now.Status)
-	}
-}
-
 // Whatever changes while no controller is there is found at the next start.
 func TestChangesWhileTheControllerIsDown(t *testing.T) {
 	for _, pools := range variants() {
@@ -51,9 +19,17 @@ func TestChangesWhileTheControllerIsDown(t *testing.T) {
 			there, away := begun(t, pools), begun(t, pools)
 			for _, s := range scenario() {
 				there.do(t, s)
-				l := away.now()
-				l.Kill(l.line)
-				away.do(t, s)
+				away.now().close()
+				services, err := s.change(away)
+				if err == nil {
+					err = away.start(quiet(t))
+				}
+				if err == nil { // it looks at all of them, as at each start
+					err = away.settle(quiet(t), append(away.names(), services...), false)
+				}
+				if err != nil {
+					t.Fatalf("%s: %v", s.name, err)
+				}
 				want, got := pictureOf(t, there), pictureOf(t, away)
 				if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")); diff != "" {
 					t.Fatalf("%s: -there +away:\n%s", s.name, diff)

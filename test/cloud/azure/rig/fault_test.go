@@ -42,6 +42,6 @@ func faults() []disturbance {
 // Every single write fails once, or only its answer is lost.
 func TestFaultAtEveryWrite(t *testing.T) {
 	for _, pools := range variants() {
-		t.Run(pools, func(t *testing.T) { everyWrite(t, pools, faults()) })
+		t.Run(pools, func(t *testing.T) { everyWrite(t, pools, faults(), 80) })
 	}
 }

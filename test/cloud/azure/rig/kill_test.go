@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/klog/v2"
@@ -27,21 +26,23 @@ func variants() []string { return []string{"nodeIPConfiguration", "nodeIP"} }
 // disturbance spoils one write of a run.
 type disturbance struct {
 	name string
+	// process: the controller is a process of its own.
+	process bool
 	// arm makes the cloud strike at the nth write, and returns whether it did.
 	arm func(w *world, write int) (struck func() bool)
 }
 
-// killing ends the controller at a moment of the write.
+// killing ends the controller by SIGKILL at a moment of the write.
 func killing(name string, at azuresim.Moment) disturbance {
-	return disturbance{name: name, arm: func(w *world, write int) func() bool {
+	return disturbance{name: name, process: true, arm: func(w *world, write int) func() bool {
 		var struck atomic.Bool
-		l := w.now()
+		doomed, is := w.now().(*process)
 		w.sim.SetHook(func(m azuresim.Moment, call azuresim.Call) azuresim.Verdict {
-			if call.Write != write || m != at {
+			if !is || call.Write != write || m != at {
 				return azuresim.Proceed
 			}
+			doomed.kill()
 			struck.Store(true)
-			l.Kill(l.line)
 			return azuresim.HangUp
 		})
 		return struck.Load
@@ -63,6 +64,9 @@ func run(ctx context.Context, pools string, d *disturbance, write int) (r result
 		return r, err
 	}
 	defer w.close()
+	if d != nil && d.process {
+		w.start = w.startProcess
+	}
 	if err := w.start(ctx); err != nil {
 		return r, err
 	}
@@ -105,13 +109,10 @@ func quiet(t *testing.T) context.Context {
 // atOnce is how many trials run side by side: most of their time they wait.
 const atOnce = 8
 
-// shortTime bounds the trials of one test where not all are asked for.
-const shortTime = 6 * time.Second
-
 // everyWrite disturbs the scenario at every write in turn, in every way, and
-// compares its end with that of an undisturbed run. The short form leaves
-// writes out.
-func everyWrite(t *testing.T, pools string, ways []disturbance) {
+// compares its end with that of an undisturbed run. The short form takes every
+// nth write only, other ones for each way.
+func everyWrite(t *testing.T, pools string, ways []disturbance, nth int) {
 	t.Helper()
 	ctx := quiet(t)
 	want, err := run(ctx, pools, nil, 0)
@@ -121,15 +122,14 @@ func everyWrite(t *testing.T, pools string, ways []disturbance) {
 	if want.writes < 30 {
 		t.Fatalf("the scenario has %d writes only", want.writes)
 	}
-	every, end := 1, time.Now().Add(time.Hour)
-	if os.Getenv(soak) == "" {
-		every, end = 7, time.Now().Add(shortTime)
+	if os.Getenv(soak) != "" {
+		nth = 1
 	}
 	var wg sync.WaitGroup
 	var trials, struck atomic.Int32
 	slots := make(chan struct{}, atOnce)
 	for i, d := range ways {
-		for write := 1 + i%every; write <= want.writes && time.Now().Before(end); write += every {
+		for write := 1 + i*nth/len(ways); write <= want.writes; write += nth {
 			slots <- struct{}{}
 			wg.Go(func() {
 				defer func() { <-slots }()
@@ -157,6 +157,6 @@ func everyWrite(t *testing.T, pools string, ways []disturbance) {
 // goes on.
 func TestKilledAtEveryWrite(t *testing.T) {
 	for _, pools := range variants() {
-		t.Run(pools, func(t *testing.T) { everyWrite(t, pools, kills()) })
+		t.Run(pools, func(t *testing.T) { everyWrite(t, pools, kills(), 16) })
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -34,8 +33,6 @@ type Cluster struct {
 	Nodes    cache.Indexer
 	// Recorder takes the events. One that holds none drops them.
 	Recorder record.EventRecorder
-
-	mu sync.Mutex // of what controllers write
 }
 
 // NewCluster makes an empty cluster.
@@ -54,7 +51,6 @@ type Controller struct {
 	cluster  *Cluster
 	stop     context.CancelFunc
 	ended    chan struct{}
-	dead     bool // guarded by the cluster
 }
 
 // fixedToken is a credential that needs nobody.
@@ -65,16 +61,10 @@ func (fixedToken) GetToken(context.Context, policy.TokenRequestOptions) (azcore.
 }
 
 // Client is the provider's client for a cloud that listens there.
-func Client(url string) (*arm.Client, error) { return client(url, nil) }
-
-// Client is the client of the controller whose line it is.
-func (l *Line) Client() (*arm.Client, error) { return client(l.exchange.URL, l) }
-
-func client(url string, transport policy.Transporter) (*arm.Client, error) {
+func Client(url string) (*arm.Client, error) {
 	return arm.New(arm.Options{
-		Cloud:     arm.Cloud{Endpoint: url, Audience: "https://management.azure.com", Authority: "https://login.microsoftonline.com/"},
-		Identity:  arm.Identity{Credential: fixedToken{}},
-		Transport: transport,
+		Cloud:    arm.Cloud{Endpoint: url, Audience: "https://management.azure.com", Authority: "https://login.microsoftonline.com/"},
+		Identity: arm.Identity{Credential: fixedToken{}},
 	})
 }
 
@@ -133,19 +123,17 @@ func (x *Controller) Ensure(ctx context.Context, svc *v1.Service) error {
 	if err != nil {
 		return err
 	}
-	return x.write(func(c *Cluster) error {
-		obj, exists, err := c.Services.Get(svc)
-		if err != nil || !exists {
-			return errors.Join(err, fmt.Errorf("Service %s/%s is not in the cluster", svc.Namespace, svc.Name))
-		}
-		now, ok := obj.(*v1.Service)
-		if !ok {
-			return fmt.Errorf("Service %s/%s is %T", svc.Namespace, svc.Name, obj)
-		}
-		now = now.DeepCopy()
-		now.Status.LoadBalancer = *status
-		return c.Services.Update(now)
-	})
+	obj, exists, err := x.cluster.Services.Get(svc)
+	if err != nil || !exists {
+		return errors.Join(err, fmt.Errorf("Service %s/%s is not in the cluster", svc.Namespace, svc.Name))
+	}
+	now, ok := obj.(*v1.Service)
+	if !ok {
+		return fmt.Errorf("Service %s/%s is %T", svc.Namespace, svc.Name, obj)
+	}
+	now = now.DeepCopy()
+	now.Status.LoadBalancer = *status
+	return x.cluster.Services.Update(now)
 }
 
 // Delete does what the upstream controller does for a Service that is being
@@ -154,36 +142,5 @@ func (x *Controller) Delete(ctx context.Context, svc *v1.Service) error {
 	if err := x.EnsureLoadBalancerDeleted(ctx, "kubernetes", svc); err != nil {
 		return err
 	}
-	return x.write(func(c *Cluster) error { return c.Services.Delete(svc) })
-}
-
-// ErrDead is what is answered for a controller that was killed.
-var ErrDead = errors.New("the controller is dead")
-
-// write lets the controller write to the cluster while it lives.
-func (x *Controller) write(do func(*Cluster) error) error {
-	x.cluster.mu.Lock()
-	defer x.cluster.mu.Unlock()
-	if x.dead {
-		return ErrDead
-	}
-	return do(x.cluster)
-}
-
-// Kill ends the controller as SIGKILL does, as far as the cluster and the cloud
-// can tell: from now on it writes nothing to the cluster, and what it still
-// calls goes nowhere. Line is that of its client. It does not wait; Close does.
-func (x *Controller) Kill(line *Line) {
-	x.cluster.mu.Lock()
-	x.dead = true
-	x.cluster.mu.Unlock()
-	line.Cut()
-	x.stop()
-}
-
-// Dead reports whether the controller was killed.
-func (x *Controller) Dead() bool {
-	x.cluster.mu.Lock()
-	defer x.cluster.mu.Unlock()
-	return x.dead
+	return x.cluster.Services.Delete(svc)
 }

@@ -147,7 +147,10 @@ func scenario() []step {
 			return w.addNode("pool1", 2)
 		}),
 		remove("both"),
-		annotate("gate", "azure-pls-create", "false"),
+		edit("let gate be public", "gate", func(svc *v1.Service) {
+			delete(svc.Annotations, prefix+"azure-pls-create")
+			delete(svc.Annotations, prefix+"azure-load-balancer-internal")
+		}),
 		outside("somebody connects to door", func(w *world) error { return w.connect("pls-a0000001100004000800000000000000") }),
 		remove("door"),
 		edit("take a port from web", "web", func(svc *v1.Service) { svc.Spec.Ports = svc.Spec.Ports[1:] }),

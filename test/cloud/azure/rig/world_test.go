@@ -11,6 +11,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"sync"
@@ -21,8 +22,8 @@ import (
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
 
-	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
 	"github.com/fairlead/fairlead/test/cloud/azure/rig"
 )
@@ -31,23 +32,38 @@ const prefix = "service.beta.kubernetes.io/"
 
 // world is a cloud with a cluster, and the controller that lives now.
 type world struct {
-	sim      *azuresim.Cloud
-	site     *azuresim.Site
-	exchange *rig.Exchange
-	cluster  *rig.Cluster
-	conf     *cloudconfig.Azure
-	sets     map[string]string // scale sets' ids by name
-	lives    []life
+	sim     *azuresim.Cloud
+	site    *azuresim.Site
+	server  *httptest.Server
+	cluster *rig.Cluster
+	config  string            // more keys of the cloud-config
+	sets    map[string]string // scale sets' ids by name
+	lives   []life
+	// start lets a new controller live.
+	start func(context.Context) error
 
 	// refuses is asked about the body of each write; what it refuses is
 	// answered as invalid. Nil refuses nothing.
 	refuses atomic.Pointer[func(path, body string) bool]
 }
 
-type life struct {
-	*rig.Controller
-	line *rig.Line
+// life is one life of a controller.
+type life interface {
+	// reconcile does once what the upstream controller does for each of the
+	// Services, side by side, and returns those that failed.
+	reconcile(ctx context.Context, services []string, nodes bool) (failed []string, err error)
+	dead() bool
+	close()
 }
+
+// within is a controller in this process.
+type within struct {
+	*rig.Controller
+	cluster *rig.Cluster
+}
+
+func (*within) dead() bool { return false }
+func (l *within) close()   { l.Close() }
 
 // newWorld makes a cloud with two scale sets, of which the first one's machines
 // are nodes, and with what others made in it.
@@ -70,9 +86,10 @@ func newWorld(pools string) (*world, error) {
 	if err := w.addForeign(); err != nil {
 		return nil, err
 	}
-	w.exchange = rig.NewExchange(http.HandlerFunc(w.serve))
-	w.conf, err = rig.Config(w.site, `, "loadBalancerBackendPoolConfigurationType": "`+pools+`"`)
-	return w, err
+	w.server = httptest.NewServer(http.HandlerFunc(w.serve))
+	w.config = `, "loadBalancerBackendPoolConfigurationType": "` + pools + `"`
+	w.start = w.startWithin
+	return w, nil
 }
 
 // serve answers for the cloud.
@@ -93,31 +110,36 @@ func (w *world) serve(out http.ResponseWriter, r *http.Request) {
 	w.sim.ServeHTTP(out, r)
 }
 
-// start lets a new controller live.
-func (w *world) start(ctx context.Context) error {
-	line := w.exchange.Line()
-	client, err := line.Client()
+func (w *world) startWithin(ctx context.Context) error {
+	conf, err := rig.Config(w.site, w.config)
 	if err != nil {
 		return err
 	}
-	w.lives = append(w.lives, life{rig.Start(ctx, w.cluster, client, w.conf), line})
+	client, err := rig.Client(w.server.URL)
+	if err != nil {
+		return err
+	}
+	w.lives = append(w.lives, &within{Controller: rig.Start(ctx, w.cluster, client, conf), cluster: w.cluster})
 	return nil
+}
+
+// startProcess starts a controller in a process of its own.
+func (w *world) startProcess(ctx context.Context) error {
+	p, err := startProcess(ctx, w.cluster, w.server.URL, rig.ConfigText(w.site, w.config))
+	if err == nil {
+		w.lives = append(w.lives, p)
+	}
+	return err
 }
 
 func (w *world) now() life { return w.lives[len(w.lives)-1] }
 
-// kill ends the controller that lives now.
-func (w *world) kill() {
-	l := w.now()
-	l.Kill(l.line)
-}
-
 // close ends all.
 func (w *world) close() {
 	for _, l := range w.lives {
-		l.Close()
+		l.close()
 	}
-	w.exchange.Close()
+	w.server.Close()
 }
 
 // node is one of a scale set's machines.
@@ -140,8 +162,10 @@ func (w *world) addNode(set string, i int) error { return w.cluster.Nodes.Add(w.
 
 // service is a Service of the cluster as it is now, for changes; nil when it is
 // not there.
-func (w *world) service(name string) *v1.Service {
-	obj, ok, _ := w.cluster.Services.GetByKey("shop/" + name)
+func (w *world) service(name string) *v1.Service { return serviceOf(w.cluster, name) }
+
+func serviceOf(c *rig.Cluster, name string) *v1.Service {
+	obj, ok, _ := c.Services.GetByKey("shop/" + name)
 	svc, is := obj.(*v1.Service)
 	if !ok || !is {
 		return nil
@@ -159,33 +183,49 @@ func (w *world) names() []string {
 	return out
 }
 
-// reconcile does once what the upstream controller does for each of the
-// Services, side by side, and returns those that failed.
-func (w *world) reconcile(ctx context.Context, services []string, nodes bool) (failed []string, err error) {
-	c := w.now()
-	results := make([]error, len(services))
+func (l *within) reconcile(ctx context.Context, services []string, nodes bool) (failed []string, err error) {
+	var mu sync.Mutex
+	var errs []error
+	l.each(ctx, services, nodes, func(name string, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil {
+			failed, errs = append(failed, name), append(errs, err)
+		}
+	})
+	slices.Sort(failed)
+	return failed, errors.Join(errs...)
+}
+
+// each reconciles the Services and tells how each one ended.
+func (l *within) each(ctx context.Context, services []string, nodes bool, ended func(name string, err error)) {
 	var wg sync.WaitGroup
-	for i, name := range services {
-		svc := w.service(name)
+	for _, name := range services {
+		svc := serviceOf(l.cluster, name)
 		wg.Go(func() {
+			var err error
 			switch {
 			case svc == nil:
 			case svc.DeletionTimestamp != nil:
-				results[i] = c.Delete(ctx, svc)
+				err = l.Delete(ctx, svc)
 			case nodes:
-				results[i] = c.UpdateLoadBalancer(ctx, "kubernetes", svc, nil)
+				err = l.UpdateLoadBalancer(ctx, "kubernetes", svc, nil)
 			default:
-				results[i] = c.Ensure(ctx, svc)
+				err = l.Ensure(ctx, svc)
 			}
+			ended(name, err)
 		})
 	}
 	wg.Wait()
-	for i, err := range results {
-		if err != nil {
-			failed = append(failed, services[i])
-		}
+}
+
+// replace lets an indexer hold these objects alone.
+func replace[T any](to cache.Indexer, objects []T) error {
+	list := make([]any, len(objects))
+	for i := range objects {
+		list[i] = objects[i]
 	}
-	return failed, errors.Join(results...)
+	return to.Replace(list, "")
 }
 
 // longestSettle bounds what one change may take, with all back-off.
@@ -198,16 +238,15 @@ func (w *world) settle(ctx context.Context, services []string, nodes bool) error
 	defer cancel()
 	var last error
 	for ctx.Err() == nil {
-		if l := w.now(); l.Dead() {
-			l.line.Drain()
+		if w.now().dead() {
 			services, nodes = w.names(), false
 			if err := w.start(context.WithoutCancel(ctx)); err != nil {
 				return err
 			}
 		}
-		failed, err := w.reconcile(ctx, services, nodes)
+		failed, err := w.now().reconcile(ctx, services, nodes)
 		switch {
-		case w.now().Dead():
+		case w.now().dead():
 			continue
 		case err == nil:
 			return nil
@@ -348,4 +387,14 @@ func pictureOf(t *testing.T, w *world) string {
 		t.Fatal(err)
 	}
 	return text
+}
+
+// within is the controller that lives in this process now.
+func (w *world) within(t *testing.T) *within {
+	t.Helper()
+	l, is := w.now().(*within)
+	if !is {
+		t.Fatal("the controller lives in another process")
+	}
+	return l
 }
