@@ -111,6 +111,8 @@ type Intent struct {
 	// SharingKey lets Services with the same key have one address; empty: no
 	// sharing.
 	SharingKey string
+	// AWS is the form of load balancer asked of AWS; zero for other providers.
+	AWS AWSForm
 	// Options are the values of all annotations that the provider honours.
 	Options Options
 }

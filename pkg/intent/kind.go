@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,13 +38,21 @@ type Kind interface {
 type (
 	// Bool is true or false, in any case.
 	Bool struct{}
+	// ExactBool is true or false in lower case, without white space.
+	ExactBool struct{}
+	// LooseBool is what Go's strconv.ParseBool takes: true, false, t, f, 1 or
+	// 0; in any case.
+	LooseBool struct{}
 	// Int is a whole number between Min and Max, both inclusive.
 	Int struct {
 		Min, Max int
 		Unit     string // such as "seconds"; empty: a plain number
 	}
 	// Enum is one of Values, in any case; parsed as in Values.
-	Enum struct{ Values []string }
+	Enum struct {
+		Values []string
+		Exact  bool // as in Values alone, and without white space
+	}
 	// Name is a DNS label (RFC 1123).
 	Name struct{}
 	// Text is any text of at most Max characters.
@@ -68,7 +77,10 @@ type (
 	}
 	// Pairs are 1 to Max times key=value, separated by commas; of two with one
 	// key the last counts.
-	Pairs struct{ Max int }
+	Pairs struct {
+		Max  int
+		Bare bool // a key may stand alone, with an empty value
+	}
 	// Written is what controllers write for people to read: all is allowed,
 	// and nothing is read.
 	Written struct{}
@@ -106,6 +118,34 @@ func (Bool) parse(raw string) (value, bool) {
 
 func (Bool) cel(v string) string {
 	return v + ".trim().lowerAscii() in ['true', 'false']"
+}
+
+func (ExactBool) name() string    { return "boolean" }
+func (ExactBool) allowed() string { return "true or false, in lower case" }
+func (ExactBool) example() string { return "true" }
+
+func (ExactBool) parse(raw string) (value, bool) {
+	return boolValue(raw == "true"), raw == "true" || raw == "false"
+}
+
+func (ExactBool) cel(v string) string { return v + " in ['true', 'false']" }
+
+func (LooseBool) name() string    { return "boolean" }
+func (LooseBool) allowed() string { return "true or false, or t, f, 1 or 0" }
+func (LooseBool) example() string { return "true" }
+
+func (LooseBool) parse(raw string) (value, bool) {
+	switch lowerASCII(strings.TrimSpace(raw)) {
+	case "true", "t", "1":
+		return boolValue(true), true
+	case "false", "f", "0":
+		return boolValue(false), true
+	}
+	return nil, false
+}
+
+func (LooseBool) cel(v string) string {
+	return v + ".trim().lowerAscii() in ['true', 't', '1', 'false', 'f', '0']"
 }
 
 func (k Int) name() string {
@@ -147,10 +187,22 @@ func (k Int) cel(v string) string {
 }
 
 func (Enum) name() string      { return "choice" }
-func (k Enum) allowed() string { return "one of " + strings.Join(k.Values, ", ") }
 func (k Enum) example() string { return k.Values[0] }
 
+func (k Enum) allowed() string {
+	if !k.Exact {
+		return "one of " + strings.Join(k.Values, ", ")
+	}
+	if len(k.Values) == 1 {
+		return "exactly " + k.Values[0]
+	}
+	return "exactly one of " + strings.Join(k.Values, ", ")
+}
+
 func (k Enum) parse(raw string) (value, bool) {
+	if k.Exact {
+		return textValue(raw), slices.Contains(k.Values, raw)
+	}
 	text := lowerASCII(strings.TrimSpace(raw))
 	for _, v := range k.Values {
 		if lowerASCII(v) == text {
@@ -161,6 +213,9 @@ func (k Enum) parse(raw string) (value, bool) {
 }
 
 func (k Enum) cel(v string) string {
+	if k.Exact {
+		return v + " in " + celList(k.Values)
+	}
 	quoted := make([]string, len(k.Values))
 	for i, text := range k.Values {
 		quoted[i] = celString(lowerASCII(text))

@@ -116,9 +116,21 @@ func (k List) cel(v string) string {
 		list, k.Max, k.Item.cel("i"))
 }
 
-func (Pairs) name() string      { return "key=value list" }
-func (k Pairs) allowed() string { return fmt.Sprintf("1 to %d key=value, separated by commas", k.Max) }
-func (Pairs) example() string   { return "team=web,env=prod" }
+func (Pairs) name() string    { return "key=value list" }
+func (Pairs) example() string { return "team=web,env=prod" }
+
+func (k Pairs) allowed() string {
+	if k.Bare {
+		return fmt.Sprintf("1 to %d key=value or key, separated by commas", k.Max)
+	}
+	return fmt.Sprintf("1 to %d key=value, separated by commas", k.Max)
+}
+
+// cut is one item, and false when it is not allowed.
+func (k Pairs) cut(part string) (key, val string, ok bool) {
+	key, val, ok = strings.Cut(strings.TrimSpace(part), "=")
+	return strings.TrimSpace(key), strings.TrimSpace(val), (ok || k.Bare) && key != ""
+}
 
 func (k Pairs) parse(raw string) (value, bool) {
 	parts := strings.Split(raw, ",")
@@ -127,11 +139,11 @@ func (k Pairs) parse(raw string) (value, bool) {
 	}
 	pairs := make(pairsValue, len(parts))
 	for _, part := range parts {
-		key, val, ok := strings.Cut(strings.TrimSpace(part), "=")
-		if !ok || key == "" {
+		key, val, ok := k.cut(part)
+		if !ok {
 			return nil, false
 		}
-		pairs[strings.TrimSpace(key)] = strings.TrimSpace(val)
+		pairs[key] = val
 	}
 	return pairs, true
 }
@@ -139,15 +151,18 @@ func (k Pairs) parse(raw string) (value, bool) {
 func (k Pairs) parts(raw string) value {
 	pairs := pairsValue{}
 	for part := range strings.SplitSeq(raw, ",") {
-		key, val, ok := strings.Cut(part, "=")
-		if key = strings.TrimSpace(key); ok && key != "" && len(pairs) < k.Max {
-			pairs[key] = strings.TrimSpace(val)
+		if key, val, ok := k.cut(part); ok && len(pairs) < k.Max {
+			pairs[key] = val
 		}
 	}
 	return pairs
 }
 
 func (k Pairs) cel(v string) string {
+	if k.Bare {
+		return fmt.Sprintf("size(%[1]s.split(',')) <= %[2]d && %[1]s.split(',').all(p, p.trim() != '' && p.trim().indexOf('=') != 0)",
+			v, k.Max)
+	}
 	return fmt.Sprintf("size(%[1]s.split(',')) <= %[2]d && %[1]s.split(',').all(p, p.trim().indexOf('=') > 0)",
 		v, k.Max)
 }

@@ -41,7 +41,12 @@ func Wants(svc *v1.Service, classes ...string) bool {
 // problem refuses the Service, see [Refusal]. New never changes svc; the
 // intent shares its maps.
 func New(svc *v1.Service, provider string, reg *Registry) (Intent, []Problem) {
-	options, problems := reg.read(svc.Annotations, provider)
+	annotations, form := svc.Annotations, AWSForm(0)
+	if provider == AWS {
+		form = AWSFormOf(svc)
+		annotations = awsRead(annotations, form)
+	}
+	options, problems := reg.read(annotations, dialect(svc, provider))
 	in := Intent{
 		Key:          plan.Key{Namespace: svc.Namespace, Name: svc.Name},
 		UID:          svc.UID,
@@ -50,6 +55,7 @@ func New(svc *v1.Service, provider string, reg *Registry) (Intent, []Problem) {
 		Families:     families(svc),
 		FamilyPolicy: familyPolicy(svc),
 		Traffic:      Cluster,
+		AWS:          form,
 		Options:      options,
 	}
 	if svc.Spec.ExternalTrafficPolicy == v1.ServiceExternalTrafficPolicyLocal {
@@ -65,9 +71,12 @@ func New(svc *v1.Service, provider string, reg *Registry) (Intent, []Problem) {
 	problems = append(problems, found...)
 	in.SourceRanges, found = sourceRanges(svc, options)
 	problems = append(problems, found...)
-	if provider == Azure {
+	switch provider {
+	case Azure:
 		problems = append(problems, azureAddresses(svc, &in)...)
-	} else {
+	case AWS:
+		problems = append(problems, awsProblems(svc, &in)...)
+	default:
 		in.Addresses, in.AddressSource, found = addresses(svc, options)
 		problems = append(problems, found...)
 		problems = append(problems, checkFamilies(in)...)

@@ -40,6 +40,9 @@ func (r *Registry) Page() string {
 	b.WriteString(pageIntro)
 	for _, t := range r.tables {
 		fmt.Fprintf(&b, "\n## %s\n\n", t.Title)
+		if t.Note != "" {
+			b.WriteString(t.Note + "\n")
+		}
 		b.WriteString("| Annotation | Other keys | Type | Allowed | Default | Honoured by | A value not allowed | Meaning |\n")
 		b.WriteString("|---|---|---|---|---|---|---|---|\n")
 		for i := range t.Annotations {
@@ -52,6 +55,9 @@ func (r *Registry) Page() string {
 		what := "refused"
 		if p.Unknown == Warn {
 			what = "Warning event; refused by the admission policy when it is new"
+		}
+		if p.Admit {
+			what = "Warning event"
 		}
 		if len(p.Providers) > 0 {
 			what += " (provider " + strings.Join(p.Providers, ", ") + ")"
@@ -75,8 +81,12 @@ func (a *Annotation) row() string {
 		code(a.Key), strings.Join(others, ", "), a.Kind.name(), a.allowedCell(), orNone(a.Default),
 		a.honouredCell(), a.invalidCell(), a.Doc,
 	}
+	where := map[string][]string{} // by reason
 	for _, provider := range slices.Sorted(maps.Keys(a.Elsewhere)) {
-		cells[len(cells)-1] += fmt.Sprintf(" Not with provider %s: %s.", provider, a.Elsewhere[provider])
+		where[a.Elsewhere[provider]] = append(where[a.Elsewhere[provider]], provider)
+	}
+	for _, why := range slices.Sorted(maps.Keys(where)) {
+		cells[len(cells)-1] += fmt.Sprintf(" Not with provider %s: %s.", strings.Join(where[why], ", "), why)
 	}
 	for i, cell := range cells {
 		cells[i] = strings.ReplaceAll(cell, "|", `\|`)
@@ -114,7 +124,11 @@ func (a *Annotation) invalidCell() string {
 	case isWritten(a.Kind):
 		return ""
 	case a.invalid() == Refuse && len(a.TolerantFor) > 0:
-		return fmt.Sprintf("refused; with %s a Warning event, and the items count that are allowed", strings.Join(a.TolerantFor, ", "))
+		counts := "it does not count"
+		if _, ok := a.Kind.(divisible); ok {
+			counts = "the items count that are allowed"
+		}
+		return fmt.Sprintf("refused; with %s a Warning event, and %s", strings.Join(a.TolerantFor, ", "), counts)
 	case a.invalid() == Refuse:
 		return "refused"
 	}

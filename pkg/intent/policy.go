@@ -46,6 +46,9 @@ func (r *Registry) Policy() *admissionregistrationv1.ValidatingAdmissionPolicy {
 		}
 	}
 	for _, prefix := range r.prefixes {
+		if prefix.Admit {
+			continue
+		}
 		add("unknown_"+identifier(prefix.Name), r.unknownCEL(prefix))
 	}
 	variables = append(variables, admissionregistrationv1.Variable{

@@ -140,6 +140,11 @@ func everyKind(tb testing.TB) *intent.Registry {
 			{Key: "test.io/ranges", Kind: intent.List{Item: intent.CIDR{}, Items: "IP ranges", Sep: intent.Comma, Max: 3}},
 			{Key: "test.io/names", Kind: intent.List{Item: intent.Name{}, Items: "names", Sep: intent.Comma, Max: 3}},
 			{Key: "test.io/pairs", Kind: intent.Pairs{Max: 3}},
+			{Key: "test.io/bare-pairs", Kind: intent.Pairs{Max: 3, Bare: true}},
+			{Key: "test.io/exact-bool", Kind: intent.ExactBool{}},
+			{Key: "test.io/loose-bool", Kind: intent.LooseBool{}},
+			{Key: "test.io/exact-enum", Kind: intent.Enum{Values: []string{"web", "it's"}, Exact: true}},
+			{Key: "test.io/only", Kind: intent.Enum{Values: []string{"*"}, Exact: true}},
 			{Key: "test.io/port-*-off", Kind: intent.Bool{}},
 			{Key: "test.io/seen", Kind: intent.Written{}},
 		}})
@@ -152,7 +157,7 @@ func everyKind(tb testing.TB) *intent.Registry {
 // values are what people, and those who wish us ill, write.
 func values() []string {
 	return []string{
-		"", " ", "true", " True\n", "falſe", "yes", "0", "4", " 100 ", "101", "-5", "+5", "4.0", "0x10", "99999999999999999999",
+		"", " ", "*", "true", "T", "1", " false", " True\n", "falſe", "yes", "0", "4", " 100 ", "101", "-5", "+5", "4.0", "0x10", "99999999999999999999",
 		"http", "HTTPS", "IT'S", "ftp", "web", "-web", "Web", strings.Repeat("a", 63), strings.Repeat("a", 64), "a\nb", `"quoted"`, `back\slash`,
 		"ünïcö", "ünïcöd", "1s", "90m", "1h30m", "90m1s", "30m1h", "1.5s", "h", "s", "999999h", "1m 30s", "\u00a01s\u00a0",
 		"192.0.2.1", "192.0.2.1,2001:db8::1", "2001:db8::1 , 192.0.2.1", "192.0.2.1,192.0.2.2", "192.0.2.1,", ",", "192.0.2.01", "::ffff:192.0.2.1", "fe80::1%eth0", "192.0.2.1,2001:db8::1,2001:db8::2",
@@ -168,7 +173,7 @@ func TestPolicyAndParserGiveTheSameSentences(t *testing.T) {
 	j := newJudge(t, reg.Policy())
 	keys := []string{
 		"bool", "lenient-bool", "int", "negative", "enum", "name", "text", "clearable", "duration", "address", "v6", "range", "one-each",
-		"v4s", "ranges", "names", "pairs", "port-80-off", "port--off", "port-8.0-off", "seen", "sean", "Boolean", "int-", "inte", "nit", "nu", "x", "clear_able",
+		"bare-pairs", "exact-bool", "loose-bool", "exact-enum", "only", "v4s", "ranges", "names", "pairs", "port-80-off", "port--off", "port-8.0-off", "seen", "sean", "Boolean", "int-", "inte", "nit", "nu", "x", "clear_able",
 	}
 	for _, value := range values() {
 		t.Run(fmt.Sprintf("%.40q", value), func(t *testing.T) {

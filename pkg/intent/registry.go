@@ -41,8 +41,8 @@ type Annotation struct {
 	InvalidMeans string
 	// Parts: of a tolerated list, those of its items count that are allowed.
 	Parts bool
-	// TolerantFor are providers that tolerate what others refuse: the value
-	// counts in parts.
+	// TolerantFor are providers that tolerate what others refuse: a list counts
+	// in parts, another value not at all.
 	TolerantFor []string
 	// Empty says what an empty value means. The zero value is EmptyUnset.
 	Empty Empty
@@ -69,16 +69,20 @@ const (
 // Table is the annotations of one provider, or those common to several.
 type Table struct {
 	Title       string // heading on the reference page
+	Note        string // what its reader should know first; empty: nothing
 	Annotations []Annotation
 }
 
 // Prefix is a prefix of annotation keys under which the registry knows all
 // keys: others are misspelt.
 type Prefix struct {
-	Name string // ends in a slash
+	Name string
 	// Unknown is what a misspelt key leads to: Refuse, or Warn where a peer
 	// tolerates it.
 	Unknown Severity
+	// Admit: the admission policy lets misspelt keys pass, since others than we
+	// may know them.
+	Admit bool
 	// Providers honour keys of this prefix; for others they are none of our
 	// business. All do when the list is empty.
 	Providers []string
@@ -125,7 +129,7 @@ func NewRegistry(prefixes []Prefix, tables ...Table) (*Registry, error) {
 // Annotations is the registry of all annotations that Fairlead knows. Make it
 // once.
 func Annotations() *Registry {
-	r, err := NewRegistry(prefixes(), neutralAnnotations(), metalAnnotations(), azureAnnotations())
+	r, err := NewRegistry(prefixes(), neutralAnnotations(), metalAnnotations(), azureAnnotations(), awsAnnotations())
 	if err != nil {
 		panic(err) // a fault of the tables, found by any test
 	}
@@ -155,7 +159,8 @@ func (a *Annotation) as(provider string) *Annotation {
 		return a
 	}
 	b := *a
-	b.Invalid, b.Parts = Warn, true
+	_, b.Parts = a.Kind.(divisible)
+	b.Invalid = Warn
 	return &b
 }
 

@@ -102,10 +102,10 @@ func (r *Registry) ignored(a *Annotation, annotations map[string]string, provide
 	why, told := a.Elsewhere[provider]
 	for _, key := range append(a.found(annotations), a.keys()[1:]...) {
 		raw, ok := annotations[key]
-		if !ok || (!told && !strings.HasPrefix(key, ownPrefix)) {
+		if !ok || (!told && !isMeant(key, provider)) {
 			continue
 		}
-		sentence := fmt.Sprintf("%s is %s, but has no effect with provider %s", annotationName(key), quote(raw), provider)
+		sentence := fmt.Sprintf("%s is %s, but has no effect %s", annotationName(key), quote(raw), whereNoEffect(provider))
 		if told {
 			sentence += ": " + why
 		} else {

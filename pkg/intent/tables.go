@@ -42,6 +42,7 @@ func prefixes() []Prefix {
 		{Name: ownPrefix, Unknown: Refuse},
 		{Name: metalLBPrefix, Unknown: Warn, Providers: []string{Metal}},
 		{Name: oldMetalLBPrefix, Unknown: Warn, Providers: []string{Metal}},
+		{Name: awsPrefix, Unknown: Warn, Admit: true, Providers: awsForms()},
 	}
 }
 
