@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/fairlead/fairlead/pkg/intent"
+	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
@@ -153,26 +155,44 @@ func (t *turn) poolName(a *ask, f intent.Family) string {
 }
 
 // fillLocalPools lets the pools of single Services list the nodes that have
-// their endpoints. Where those are not known the pool stays as it is.
+// their endpoints, of refused ones too. Where those are not known the pool stays
+// as it is.
 func (t *turn) fillLocalPools() {
+	if !t.settings.several() {
+		return
+	}
 	for _, a := range t.asks {
-		if !a.serve() || !t.settings.several() || a.item.Intent.Traffic != intent.Local {
-			continue
+		if a.serve() && a.item.Intent.Traffic == intent.Local {
+			t.fillLocalPool(a.key, a.balancer)
 		}
-		hosts, known := t.observed.EndpointNodes[a.key]
-		if !known {
-			continue
-		}
-		var nodes []node
-		for _, n := range t.nodes {
-			if containsFold(hosts, n.name) {
-				nodes = append(nodes, n)
+	}
+	for _, it := range t.kept {
+		if it.Want == provider.Keep || it.Want == provider.Serve {
+			for _, b := range t.sortedBalancers() {
+				t.fillLocalPool(it.Key, b)
 			}
 		}
-		for _, f := range a.families {
-			if p, has := a.balancer.pools.get(t.poolName(a, f)); has {
-				t.setMembers(a.balancer, p, f, nodes)
-			}
+	}
+}
+
+func (t *turn) fillLocalPool(key plan.Key, b *balancer) {
+	hosts, known := t.observed.EndpointNodes[key]
+	if !known {
+		return
+	}
+	var nodes []node
+	for _, n := range t.nodes {
+		if containsFold(hosts, n.name) {
+			nodes = append(nodes, n)
+		}
+	}
+	for _, f := range []intent.Family{intent.V4, intent.V6} {
+		p, has := b.pools.get(names.LocalPool(key.Namespace, key.Name, f))
+		if !has || !b.exists && b.frontends.list.Len() == 0 {
+			continue
+		}
+		if t.setMembers(b, p, f, nodes) {
+			b.serves[key] = true
 		}
 	}
 }

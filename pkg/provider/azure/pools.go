@@ -83,8 +83,9 @@ func (t *turn) fillPool(b *balancer, p *pool, f intent.Family) {
 	}
 }
 
-// setMembers lets the pool list the addresses of these nodes.
-func (t *turn) setMembers(b *balancer, p *pool, f intent.Family, nodes []node) {
+// setMembers lets the pool list the addresses of these nodes, and reports
+// whether that changes it.
+func (t *turn) setMembers(b *balancer, p *pool, f intent.Family, nodes []node) bool {
 	want := map[netip.Addr]string{}
 	var order []netip.Addr
 	for i := range nodes {
@@ -114,7 +115,7 @@ func (t *turn) setMembers(b *balancer, p *pool, f intent.Family, nodes []node) {
 		}
 	}
 	if len(added) == 0 && len(removed) == 0 {
-		return
+		return false
 	}
 	raw := b.pools.raw(p.Name)
 	raw = set(raw, members(raw, want, order, have), "properties", "loadBalancerBackendAddresses")
@@ -127,6 +128,7 @@ func (t *turn) setMembers(b *balancer, p *pool, f intent.Family, nodes []node) {
 	b.pools.put(p.Name, raw)
 	b.members = true
 	b.change(plan.Key{}, plan.Diff{Field: "pool " + p.Name + " members", Have: countOf(removed, "removed"), Want: countOf(added, "added")})
+	return true
 }
 
 // emptyPool takes the addresses out of a pool that interfaces are to join:

@@ -243,3 +243,22 @@ func TestAnAddressKeepsItsLoadBalancer(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+// A Service whose new form is refused has endpoints that move all the same.
+func TestPoolOfARefusedServiceFollowsItsEndpoints(t *testing.T) {
+	s := several(t)
+	svc := local(newService("web", "TCP:80"))
+	key := plan.Key{Namespace: "shop", Name: "web"}
+	s.observed.EndpointNodes = map[plan.Key][]string{key: {"node1"}}
+	s.apply(t, s.batch(item(svc, provider.Serve, provider.Edit)), nil)
+	s.publish(t, svc)
+	refused := with(svc, "azure-pip-name", "gone")
+	s.observed.EndpointNodes[key] = []string{"node5"}
+	r := s.apply(t, s.batch(item(refused, provider.Serve, provider.Edit)), nil)
+	if r.Refused[key] == nil {
+		t.Error("it is not refused")
+	}
+	if got := s.members(t, "kubernetes", "shop-web"); got != "node5" {
+		t.Errorf("got %q", got)
+	}
+}

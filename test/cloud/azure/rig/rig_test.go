@@ -20,62 +20,78 @@ import (
 	"github.com/fairlead/fairlead/test/cloud/azure/rig"
 )
 
-// What cloud-provider-azure made is adopted without a write, over the wire.
-func TestGoldenStatesAreAdopted(t *testing.T) {
+// left is a cluster and a cloud as cloud-provider-azure left them.
+type left struct {
+	sim      *azuresim.Cloud
+	cluster  *rig.Cluster
+	services []*v1.Service
+	*rig.Controller
+}
+
+// goldenFiles are states that cloud-provider-azure left.
+func goldenFiles(t *testing.T) []string {
+	t.Helper()
 	files, err := filepath.Glob("../testdata/*.json")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no golden states: %v", err)
 	}
-	for _, file := range files {
+	return files
+}
+
+// takeOver lets our controller run where cloud-provider-azure ran.
+func takeOver(t *testing.T, file string) *left {
+	t.Helper()
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var g struct {
+		CloudConfig json.RawMessage
+		Nodes       []*v1.Node
+		Services    []*v1.Service
+		State       struct{ Resources []json.RawMessage }
+	}
+	if err := json.Unmarshal(raw, &g); err != nil {
+		t.Fatal(err)
+	}
+	l := &left{sim: azuresim.New(azuresim.Options{}), cluster: rig.NewCluster(), services: g.Services}
+	if err := l.sim.Seed(g.State.Resources); err != nil {
+		t.Fatal(err)
+	}
+	server := l.sim.Start()
+	t.Cleanup(server.Close)
+	conf, err := cloudconfig.Parse(g.CloudConfig)
+	if err != nil || conf.Azure == nil {
+		t.Fatalf("cloud-config: %v %v", err, conf)
+	}
+	client, err := rig.Client(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := replace(l.cluster.Nodes, g.Nodes); err != nil {
+		t.Fatal(err)
+	}
+	if err := replace(l.cluster.Services, g.Services); err != nil {
+		t.Fatal(err)
+	}
+	l.Controller = rig.Start(quiet(t), l.cluster, client, conf.Azure)
+	t.Cleanup(l.Close)
+	return l
+}
+
+// What cloud-provider-azure made is adopted without a write, over the wire.
+func TestGoldenStatesAreAdopted(t *testing.T) {
+	for _, file := range goldenFiles(t) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			raw, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var g struct {
-				CloudConfig json.RawMessage
-				Nodes       []*v1.Node
-				Services    []*v1.Service
-				State       struct{ Resources []json.RawMessage }
-			}
-			if err := json.Unmarshal(raw, &g); err != nil {
-				t.Fatal(err)
-			}
-			sim := azuresim.New(azuresim.Options{})
-			if err := sim.Seed(g.State.Resources); err != nil {
-				t.Fatal(err)
-			}
-			server := sim.Start()
-			defer server.Close()
-			conf, err := cloudconfig.Parse(g.CloudConfig)
-			if err != nil || conf.Azure == nil {
-				t.Fatalf("cloud-config: %v %v", err, conf)
-			}
-			client, err := rig.Client(server.URL)
-			if err != nil {
-				t.Fatal(err)
-			}
-			cluster := rig.NewCluster()
-			for _, n := range g.Nodes {
-				if err := cluster.Nodes.Add(n); err != nil {
-					t.Fatal(err)
-				}
-			}
-			for _, svc := range g.Services {
-				if err := cluster.Services.Add(svc); err != nil {
-					t.Fatal(err)
-				}
-			}
-			c := rig.Start(t.Context(), cluster, client, conf.Azure)
-			defer c.Close()
+			l := takeOver(t, file)
 			for range 2 { // at the start, and at a resync
-				ensureAll(t, c, g.Services)
+				ensureAll(t, l.Controller, l.services)
 			}
-			if counts := sim.Counts(); azuresim.Total(counts.Writes) != 0 {
+			if counts := l.sim.Counts(); azuresim.Total(counts.Writes) != 0 {
 				t.Errorf("writes: %v", counts.Writes)
 			}
-			for _, svc := range g.Services {
-				obj, _, _ := cluster.Services.Get(svc)
+			for _, svc := range l.services {
+				obj, _, _ := l.cluster.Services.Get(svc)
 				now, _ := obj.(*v1.Service)
 				if got, want := ips(now), ips(svc); got != want {
 					t.Errorf("%s has %s, want %s", svc.Name, got, want)
@@ -197,7 +213,12 @@ func TestFiftyServicesComeAndGo(t *testing.T) {
 
 func normalised(t *testing.T, sim *azuresim.Cloud) string {
 	t.Helper()
-	text, err := azuresim.Normalise(sim.State())
+	return normalisedText(t, sim.State())
+}
+
+func normalisedText(t *testing.T, state []json.RawMessage) string {
+	t.Helper()
+	text, err := azuresim.Normalise(state)
 	if err != nil {
 		t.Fatal(err)
 	}
