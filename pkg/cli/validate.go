@@ -32,8 +32,11 @@ func NewValidateCommand(streams genericiooptions.IOStreams) *cobra.Command {
 		Long: `Check cloud-config files, without a cluster.
 
 FILE is our own format, MetalLB's ConfigMap, what that ConfigMap holds under
-config, or cloud-provider-azure's azure.json; - is the standard input. Each fault is printed as FILE:LINE: sentence.
-The exit code is 0 when all files are good, warnings included.`,
+config, or cloud-provider-azure's azure.json; - is the standard input. Each
+fault is printed as FILE:LINE: sentence. A controller or speaker that starts
+with the file uses what has no fault.
+
+Exits with 0 when no file has a fault but warnings, else with 1.`,
 		Example: `  kubectl fairlead validate cloud-config.yaml
   kubectl get configmap -n metallb-system config -o yaml | kubectl fairlead validate -`,
 		Args:              cobra.MinimumNArgs(1),
@@ -71,7 +74,11 @@ func validate(streams genericiooptions.IOStreams, host fs.FS, files []string, ou
 		return fmt.Errorf("print the result: %w", err)
 	}
 	if bad > 0 {
-		return fmt.Errorf("%d of %s cannot be used as written", bad, count(len(files), "file"))
+		have := "have"
+		if bad == 1 {
+			have = "has"
+		}
+		return fmt.Errorf("%d of %s %s faults; correct them", bad, count(len(files), "file"), have)
 	}
 	return nil
 }
@@ -86,7 +93,8 @@ type verdict struct {
 	Zones          int     `json:"zones"`
 	Faults         []fault `json:"faults"`
 
-	azure bool // a section of Azure, which has no objects
+	azure   bool // a section of Azure, which has no objects
+	implied bool // the advertisement is the one that a file without any has
 }
 
 // fault is a cloudconfig.Fault as -o json prints it.
@@ -114,7 +122,7 @@ func judge(in io.Reader, host fs.FS, file string) verdict {
 		v.add(cloudconfig.Faults{{Reason: err.Error()}})
 		return v
 	}
-	all := append(slices.Clone(c.Faults), c.CheckFiles(host)...)
+	all := slices.Concat(c.Faults, c.Doubts(), c.CheckFiles(host))
 	slices.SortStableFunc(all, func(a, b cloudconfig.Fault) int { return a.Line - b.Line })
 	v.add(all)
 	v.OK = len(all.Errors()) == 0
@@ -122,6 +130,7 @@ func judge(in io.Reader, host fs.FS, file string) verdict {
 	if m := c.Metal; m != nil {
 		v.Pools, v.Peers = len(m.Pools), len(m.Peers)
 		v.Advertisements, v.Zones = len(m.Advertisements), len(m.Zones)
+		v.implied = v.Advertisements == 1 && m.Advertisements[0].IsDefault()
 	}
 	return v
 }
@@ -195,7 +204,10 @@ func (v *verdict) summary() string {
 		n    int
 		name string
 	}{{v.Pools, "pool"}, {v.Peers, "peer"}, {v.Advertisements, "advertisement"}, {v.Zones, "zone"}} {
-		if kind.n > 0 {
+		switch {
+		case kind.n == v.Advertisements && kind.name == "advertisement" && v.implied:
+			usable = append(usable, "the default advertisement")
+		case kind.n > 0:
 			usable = append(usable, count(kind.n, kind.name))
 		}
 	}

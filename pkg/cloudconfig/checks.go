@@ -215,17 +215,3 @@ func reachesOut(p Pool, b Block, bits int) (netip.Prefix, bool) {
 	}
 	return netip.Prefix{}, false
 }
-
-// warnUnannounced names pools that no advertisement covers.
-func (d *draft) warnUnannounced() {
-	for _, p := range d.pools.good {
-		covered := false
-		for _, a := range d.ads.good {
-			covered = covered || a.it.Covers(p.name)
-		}
-		if !covered {
-			p.at.child("name").warn("no advertisement covers the pool, so its addresses are given to Services but never announced",
-				"name it under pools of an advertisement")
-		}
-	}
-}

@@ -32,6 +32,7 @@ type Config struct {
 
 	// passwordFiles says for each peer where its passwordFile stands.
 	passwordFiles map[string]Fault
+	doubts        Faults
 }
 
 // Provider is the name of the provider that the file configures, as in

@@ -56,6 +56,7 @@ func parseMetalLB(root value) (*Config, error) {
 	}
 	c := newConfig()
 	c.Metal = d.metal()
+	c.doubts = d.doubts(root, "peer-address")
 	c.Faults = root.r.sorted()
 	return c, nil
 }

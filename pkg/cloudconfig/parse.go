@@ -64,6 +64,9 @@ func parse(root value, where nesting) (*Config, error) {
 		return parseOurs(root)
 	case kind == "ConfigMap" && version == "v1" && where == inFile:
 		return parseConfigMap(root)
+	case strings.HasPrefix(version, "metallb.io/"):
+		return nil, root.child("kind").fatal("is a custom resource of MetalLB, which is not read",
+			"write pools, peers and advertisements into a cloud-config by hand: docs/metal.md says how, under From MetalLB to Fairlead")
 	case kind == "" && version == "" && looksLikeMetalLB(root):
 		return parseMetalLB(root)
 	case kind == "" && version == "" && looksLikeAzure(root):
@@ -86,7 +89,7 @@ func document(data []byte) (*yaml.Node, error) {
 			break
 		}
 		if err != nil {
-			return nil, notYAML(err)
+			return nil, notYAML(data, err)
 		}
 		if len(doc.Content) == 0 || (doc.Content[0].Tag == "!!null" && doc.Content[0].Value == "") {
 			continue
@@ -108,7 +111,7 @@ func document(data []byte) (*yaml.Node, error) {
 // notYAML makes a fault of the YAML library's error, which has the line in its
 // text only, and counts from 0 there when the parser and not the scanner
 // complains; from the first line it names none.
-func notYAML(err error) error {
+func notYAML(data []byte, err error) error {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	line := 1
 	if m := regexp.MustCompile(`^line (\d+): (.*)$`).FindStringSubmatch(text); m != nil {
@@ -118,7 +121,26 @@ func notYAML(err error) error {
 			line++
 		}
 	}
-	return &FileError{Faults{{Line: line, Reason: "this is not YAML: " + text, Cure: "correct the syntax"}}}
+	f := Fault{Line: line, Reason: "this is not YAML: " + text, Cure: "correct the syntax"}
+	switch {
+	case indentedByTab(data, line):
+		f.Reason, f.Cure = "this is not YAML: a tab stands before the first word of the line", "indent with spaces"
+	case bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")):
+		f.Reason = "this is neither JSON nor YAML: " + text
+	}
+	return &FileError{Faults{f}}
+}
+
+// indentedByTab reports whether a tab stands in the indentation of the line,
+// counted from 1.
+func indentedByTab(data []byte, line int) bool {
+	lines := bytes.Split(data, []byte("\n"))
+	if line > len(lines) {
+		return false
+	}
+	text := lines[line-1]
+	indent := text[:len(text)-len(bytes.TrimLeft(text, " \t"))]
+	return bytes.ContainsRune(indent, '\t')
 }
 
 // fatal is the error that nothing can be read because of v.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -31,35 +32,45 @@ const (
 	maxCommunities = 63
 )
 
+// metalParts are the keys of bare metal, as they were found.
+type metalParts struct {
+	pools, peers, ads, communities, zones, speaker value
+}
+
+func (m *metalParts) fields() fields {
+	return fields{
+		"pools": hold(&m.pools), "peers": hold(&m.peers), "advertisements": hold(&m.ads),
+		"communities": hold(&m.communities), "zones": hold(&m.zones), "speaker": hold(&m.speaker),
+	}
+}
+
 // readMetal reads the section of bare metal.
 func readMetal(v value, c *Config) {
-	var pools, peers, ads, communities, zones, speaker value
-	v.mapping(fields{
-		"pools": hold(&pools), "peers": hold(&peers), "advertisements": hold(&ads),
-		"communities": hold(&communities), "zones": hold(&zones), "speaker": hold(&speaker),
-	})
-	known := communities.aliases()
+	var parts metalParts
+	v.mapping(parts.fields())
+	known := parts.communities.aliases()
 	d := draft{
-		pools: readSection(pools, "pool", value.pool),
-		peers: readSection(peers, "peer", value.peer),
+		pools: readSection(parts.pools, "pool", value.pool),
+		peers: readSection(parts.peers, "peer", value.peer),
 	}
 	d.checkTargets()
-	d.ads = readSection(ads, "advertisement", func(v value) (Advertisement, bool) {
+	d.ads = readSection(parts.ads, "advertisement", func(v value) (Advertisement, bool) {
 		return v.advertisement(&d, known)
 	})
 	d.ads.unique()
-	if ads.node == nil {
+	if parts.ads.node == nil {
 		a := defaultAdvertisement()
 		d.ads.good = append(d.ads.good, entry[Advertisement]{at: v, name: a.Name, it: a})
 	}
 	d.warnUnannounced()
 	m := d.metal()
-	zoned := readSection(zones, "zone", value.zone)
+	zoned := readSection(parts.zones, "zone", value.zone)
 	m.Zones = zoned.objects()
-	if speaker.present() {
-		speaker.speaker(&m.Speaker)
+	if parts.speaker.present() {
+		parts.speaker.speaker(&m.Speaker)
 	}
 	c.Metal = m
+	c.doubts = d.doubts(v, "address")
 	c.passwordFiles = map[string]Fault{}
 	for _, e := range d.peers.good {
 		if e.it.Password.File != "" {
@@ -71,6 +82,10 @@ func readMetal(v value, c *Config) {
 func defaultAdvertisement() Advertisement {
 	return Advertisement{Name: DefaultAdvertisementName, AggregationLength: 32, AggregationLengthV6: 128}
 }
+
+// IsDefault reports whether the advertisement is the one that a file without
+// any has.
+func (a *Advertisement) IsDefault() bool { return reflect.DeepEqual(*a, defaultAdvertisement()) }
 
 func defaultSpeaker() Speaker {
 	return Speaker{DrainTime: DefaultDrainTime, KubeProxyHealthURL: DefaultKubeProxyHealthURL}

@@ -299,11 +299,18 @@ func (v value) block() (Block, bool) {
 	return Block{}, false
 }
 
-// hosts refuses blocks of addresses that no host can have.
+// hosts refuses blocks of addresses that no host can be reached at.
 func (v value) hosts(b Block) (Block, bool) {
-	for _, special := range []string{"0.0.0.0/32", "224.0.0.0/4", "::/128", "ff00::/8"} {
-		if b.Range.Overlaps(netipx.RangeOfPrefix(netip.MustParsePrefix(special))) {
-			v.fault("holds unspecified or multicast addresses", "leave out "+special)
+	for _, special := range []struct{ prefix, what string }{
+		{"0.0.0.0/32", "unspecified"},
+		{"224.0.0.0/4", "multicast"},
+		{"127.0.0.0/8", "loopback"},
+		{"::/128", "unspecified"},
+		{"ff00::/8", "multicast"},
+		{"::1/128", "loopback"},
+	} {
+		if b.Range.Overlaps(netipx.RangeOfPrefix(netip.MustParsePrefix(special.prefix))) {
+			v.fault("holds "+special.what+" addresses", "leave out "+special.prefix)
 			return Block{}, false
 		}
 	}

@@ -291,6 +291,10 @@ func (v value) duplicate(key *yaml.Node, first int) {
 func (v value) unknown(key *yaml.Node, allowed []string) string {
 	c := v.under(key.Value, key)
 	c.secret = true
+	if v.path == "" && v.r.dialect == ours && slices.Contains(new(metalParts).fields().keys(), key.Value) {
+		c.fault("no such key at the top of the file", "did you mean metal."+key.Value+"? indent it below metal:")
+		return ""
+	}
 	if meant := suggest(key.Value, allowed); meant != "" {
 		c.fault("no such key", "did you mean "+meant+"?")
 		return meant
