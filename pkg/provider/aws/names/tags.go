@@ -55,17 +55,24 @@ func (c Cluster) Foreign(tags map[string]string) bool {
 	if c.ID == "" || c.Has(tags) {
 		return false
 	}
-	return Claimed(tags)
+	return claimed(tags)
 }
 
-// Claimed reports whether the tags name any cluster.
-func Claimed(tags map[string]string) bool {
+// ClusterTagged reports whether the tags name a cluster in the way that
+// subnets are marked.
+func ClusterTagged(tags map[string]string) bool {
 	for key := range tags {
-		if strings.HasPrefix(key, clusterPrefix) || key == legacyCluster {
+		if strings.HasPrefix(key, clusterPrefix) {
 			return true
 		}
 	}
 	return false
+}
+
+// claimed reports whether the tags name any cluster.
+func claimed(tags map[string]string) bool {
+	_, legacy := tags[legacyCluster]
+	return legacy || ClusterTagged(tags)
 }
 
 // Tags are those of the cluster.

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws
+
+import (
+	"strings"
+
+	v1 "k8s.io/api/core/v1"
+
+	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/aws/names"
+)
+
+// ask is what one Service of the batch asks of AWS.
+type ask struct {
+	item *provider.Item
+	key  plan.Key
+	// want is the item's, but Keep for what was refused.
+	want provider.Want
+	kind Kind // asked for
+	// elsewhere: it is another controller's, and nothing of it is touched while
+	// it lives.
+	elsewhere bool
+	name      string // of its load balancer, by the peer's rule
+	place     string // name of the load balancer that serves it
+	tags      map[string]string
+	targets   []string // ids of the instances that get its traffic, sorted
+	mappings  []*mapping
+	notices   []provider.Notice
+}
+
+func newAsk(it *provider.Item, t *turn, nodes []node) *ask {
+	svc := it.Service
+	a := &ask{item: it, key: it.Key, want: it.Want, name: names.LoadBalancer(svc.UID)}
+	a.place = a.name
+	a.kind, a.elsewhere = kindOf(svc, t.settings.Claims)
+	a.tags = t.settings.Tags.ServiceTags(a.pairs(keyTags), svc.Namespace, svc.Name)
+	a.targets = targetsOf(nodes, a.pairs(keyNodeLabels))
+	return a
+}
+
+// kindOf is the kind of load balancer that the Service asks for, and whether
+// another controller makes it.
+func kindOf(svc *v1.Service, c Claims) (kind Kind, elsewhere bool) {
+	switch strings.TrimSpace(svc.Annotations[keyType]) {
+	case "nlb":
+		return NetworkKind, false
+	case "nlb-ip", "external":
+		lives := svc.DeletionTimestamp == nil && svc.Spec.Type == v1.ServiceTypeLoadBalancer
+		return NetworkKind, lives && c != AlsoLoadBalancerController
+	}
+	return ClassicKind, false
+}
+
+// edited reports whether the user asked for what the Service says now, so
+// that what differs is set right though the peer would leave it.
+func (a *ask) edited() bool {
+	return a.item.Cause == provider.Edit || a.item.Cause == provider.Repair
+}
+
+func (a *ask) warn(reason, message string) {
+	a.notices = append(a.notices, provider.Notice{Reason: reason, Message: message, Warning: true})
+}
+
+func (a *ask) tell(reason, message string) {
+	a.notices = append(a.notices, provider.Notice{Reason: reason, Message: message})
+}
+
+// hasHostname reports whether the status shows a load balancer.
+func (a *ask) hasHostname() bool { return len(a.item.Service.Status.LoadBalancer.Ingress) > 0 }
+
+// serve reports whether a load balancer is to be as the Service says.
+func (a *ask) serve() bool { return a.want == provider.Serve && !a.elsewhere }

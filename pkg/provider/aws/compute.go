@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
+)
+
+// Kinds of steps' targets.
+const (
+	kindNetwork        = "aws/loadBalancer"           // by name
+	kindAttributes     = "aws/loadBalancerAttributes" // by the load balancer's name
+	kindSubnets        = "aws/loadBalancerSubnets"    // by the load balancer's name
+	kindGroups         = "aws/loadBalancerGroups"     // by the load balancer's name
+	kindTags           = "aws/tags"                   // by the load balancer's name
+	kindTargetGroup    = "aws/targetGroup"            // by name
+	kindHealthCheck    = "aws/healthCheck"            // by the target group's name
+	kindTargetSettings = "aws/targetGroupAttributes"  // by the target group's name
+	kindTargets        = "aws/targets"                // by the target group's name
+	kindListener       = "aws/listener"               // by the load balancer's name and the port
+)
+
+// Input is what a computation depends on.
+type Input struct {
+	Settings *Settings
+	Observed *Observed
+	Batch    provider.Batch
+	// Without are Services of the batch whose parts stay as they are observed.
+	Without map[plan.Key]bool
+}
+
+// Result is what a batch makes of what was observed.
+type Result struct {
+	// Refused and Notices are as in provider.Decision.
+	Refused map[plan.Key]error
+	Notices map[plan.Key][]provider.Notice
+	// Steps are in no order; Finish makes the plan.
+	Steps []plan.Step
+	// Writes are what the steps send, by their targets.
+	Writes map[plan.ID]Write
+	// Places are where the Services of the batch are served.
+	Places map[plan.Key]Place
+}
+
+// Place is the load balancer that serves a Service.
+type Place struct {
+	Kind Kind
+	Name string
+}
+
+// Kind is a kind of load balancer. The zero value is none.
+type Kind uint8
+
+// The kinds.
+const (
+	NetworkKind Kind = iota + 1
+	ClassicKind
+)
+
+// Compute is what shall be done. It is pure, changes nothing of its input, and
+// equal inputs give equal results.
+//
+// A Service that is refused keeps what it has and follows the nodes, and the
+// rest is computed without it.
+func Compute(in Input) *Result {
+	refused := map[plan.Key]error{}
+	for {
+		t := newTurn(&in, refused)
+		t.run()
+		if len(t.refused) == 0 {
+			return t.result(refused)
+		}
+		maps.Copy(refused, t.refused)
+	}
+}
+
+// Rewrite is what the shared step with the target writes, after other steps
+// were done and with the Services of in.Without left out: it is computed again
+// from what is known by now. It is false when nothing is left to write. in is
+// the input of r but for Observed and Without.
+func (r *Result) Rewrite(in Input, target plan.ID) (Write, bool) {
+	in.Without = maps.Clone(in.Without)
+	if in.Without == nil {
+		in.Without = map[plan.Key]bool{}
+	}
+	for key := range r.Refused {
+		in.Without[key] = true
+	}
+	w, ok := Compute(in).Writes[target]
+	return w, ok
+}
+
+// turn is one computation.
+type turn struct {
+	settings *Settings
+	observed *Observed
+	asks     []*ask // oldest Service first
+	without  map[plan.Key]bool
+	refused  map[plan.Key]error
+	steps    []plan.Step
+	writes   map[plan.ID]Write
+}
+
+func newTurn(in *Input, refused map[plan.Key]error) *turn {
+	t := &turn{
+		settings: in.Settings, observed: in.Observed, without: in.Without,
+		refused: map[plan.Key]error{}, writes: map[plan.ID]Write{},
+	}
+	nodes := t.nodesOf(in.Batch.Nodes)
+	for i := range in.Batch.Items {
+		it := &in.Batch.Items[i]
+		if in.Without[it.Key] {
+			continue
+		}
+		a := newAsk(it, t, nodes)
+		if refused[it.Key] != nil {
+			a.want = provider.Keep
+		}
+		t.asks = append(t.asks, a)
+	}
+	return t
+}
+
+func (t *turn) refuse(a *ask, err error) {
+	if t.refused[a.key] == nil {
+		t.refused[a.key] = err
+	}
+}
+
+// run computes the steps. It may stop early when a Service is refused: then all
+// is computed again with what that one has kept as it is.
+func (t *turn) run() {
+	for _, a := range t.asks {
+		if err := t.one(a); err != nil {
+			t.refuse(a, err)
+		}
+	}
+}
+
+// one computes the private steps of one Service.
+func (t *turn) one(a *ask) error {
+	switch {
+	case a.elsewhere:
+		return nil
+	case a.want == provider.Remove:
+		t.removeNetworks(a)
+		return nil
+	case a.want == provider.Keep:
+		t.keepNetwork(a)
+		return nil
+	case a.kind == NetworkKind:
+		return t.serveNetwork(a)
+	default:
+		return nil
+	}
+}
+
+// add records a step for the Service and what it sends. Of what it needs only
+// the steps count that the plan has.
+func (t *turn) add(a *ask, st plan.Step, calls ...Call) {
+	st.Serves = []plan.Key{a.key}
+	t.steps = append(t.steps, st)
+	t.writes[st.Target] = Write{Calls: calls}
+}
+
+func (t *turn) result(refused map[plan.Key]error) *Result {
+	r := &Result{
+		Refused: refused, Notices: map[plan.Key][]provider.Notice{}, Steps: t.steps, Writes: t.writes, Places: map[plan.Key]Place{},
+	}
+	for _, a := range t.asks {
+		if len(a.notices) > 0 {
+			r.Notices[a.key] = a.notices
+		}
+		if a.want == provider.Serve && !a.elsewhere {
+			r.Places[a.key] = Place{Kind: a.kind, Name: a.place}
+		}
+	}
+	for i := range r.Steps {
+		r.Steps[i].Needs = slices.DeleteFunc(r.Steps[i].Needs, func(id plan.ID) bool {
+			_, has := r.Writes[id]
+			return !has
+		})
+	}
+	return r
+}
+
+// Finish orders the steps.
+func (r *Result) Finish() (plan.Plan, error) {
+	p, err := plan.New(r.Steps)
+	if err != nil {
+		return p, fmt.Errorf("aws: %w", err)
+	}
+	return p, nil
+}

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+
+	"github.com/fairlead/fairlead/pkg/plan"
+)
+
+// balancer is a network load balancer that is there or is made.
+type balancer struct {
+	name string
+	ref  Ref
+	have *Network // nil: it is made
+}
+
+func (b *balancer) target() plan.ID { return plan.ID{Kind: kindNetwork, Name: b.name} }
+
+func (b *balancer) needs() []plan.ID {
+	if b.ref.ID != "" {
+		return nil
+	}
+	return []plan.ID{b.target()}
+}
+
+// serveNetwork computes the steps of a Service that a network load balancer
+// serves.
+func (t *turn) serveNetwork(a *ask) error {
+	if err := a.supported(); err != nil {
+		return err
+	}
+	lb, err := t.ownNetwork(a)
+	if err != nil {
+		return err
+	}
+	if err := t.keepsType(a, lb != nil); err != nil {
+		return err
+	}
+	if a.mappings, err = a.mappingsOf(t.settings); err != nil {
+		return err
+	}
+	b := &balancer{name: a.name, have: lb}
+	if lb != nil && t.replaced(a, lb) {
+		b.have = nil
+	}
+	switch {
+	case b.have == nil:
+		if err := t.createNetwork(a, b, lb); err != nil {
+			return err
+		}
+	default:
+		b.ref.ID = awssdk.ToString(lb.LoadBalancerArn)
+		if err := t.updateNetwork(a, b); err != nil {
+			return err
+		}
+	}
+	groups := t.groupsOf(a, lb)
+	chosen := t.chooseGroups(a, b.have, groups)
+	for _, m := range a.mappings {
+		if err := t.putGroup(a, m, chosen[m]); err != nil {
+			return err
+		}
+		t.putListener(a, b, m)
+	}
+	if b.have != nil {
+		t.dropListeners(a, b.have)
+	}
+	t.dropGroups(a, groups, chosen)
+	return nil
+}
+
+// supported refuses what network load balancers do not do.
+func (a *ask) supported() error {
+	in := &a.item.Intent
+	switch {
+	case in.AffinityTimeout != 0:
+		return refuse(ReasonUnsupported, "spec.sessionAffinity is ClientIP, which AWS's load balancers do not follow; set it to None")
+	case len(in.Addresses) > 0:
+		return refuse(ReasonUnsupported, "%s asks for %s, which AWS cannot give; use annotation %s or %s", in.AddressSource, in.Addresses[0], keyElasticIPs, keyPrivateIPs)
+	case a.has(keyExtraGroups):
+		return refuse(ReasonUnsupported, "annotation %s is for classic load balancers; use annotation %s", keyExtraGroups, keyGroups)
+	}
+	return nil
+}
+
+// ownNetwork is the load balancer with the Service's name; nil when there is
+// none.
+func (t *turn) ownNetwork(a *ask) (*Network, error) {
+	for _, lb := range t.sortedNetworks() {
+		if awssdk.ToString(lb.LoadBalancerName) != a.name {
+			continue
+		}
+		if t.settings.Tags.Foreign(lb.Tags) {
+			return nil, refuse(ReasonNotOurs, "load balancer %s has the tags of another cluster; it is left alone", a.name)
+		}
+		return lb, nil
+	}
+	return nil, nil //nolint:nilnil // absence is no error
+}
+
+func (t *turn) sortedNetworks() []*Network {
+	out := make([]*Network, 0, len(t.observed.Networks))
+	for _, arn := range slices.Sorted(maps.Keys(t.observed.Networks)) {
+		out = append(out, t.observed.Networks[arn])
+	}
+	return out
+}
+
+// keepsType refuses another type of load balancer than that whose address
+// clients use. One that no status shows is removed.
+func (t *turn) keepsType(a *ask, exists bool) error {
+	_, classic := t.observed.Classics[a.name]
+	if !classic || exists {
+		return nil
+	}
+	if a.hasHostname() {
+		return refuse(ReasonTypeChanged, "annotation %s asks for a network load balancer, but a classic one serves with an address that would go; take the annotation back, or make a new Service", keyType)
+	}
+	return nil
+}
+
+// replaced reports whether the load balancer must be made anew: its scheme
+// cannot be changed. The peer never does, so it counts when the user edits the
+// Service.
+func (t *turn) replaced(a *ask, lb *Network) bool {
+	want := scheme(a)
+	if lb.Scheme == want {
+		return false
+	}
+	if a.edited() {
+		return true
+	}
+	a.warn(ReasonAdoptedAsIs, fmt.Sprintf("load balancer %s is %s, and annotation %s asks for %s; it stays until the Service is edited, which gives it a new address", a.name, lb.Scheme, keyInternal, want))
+	return false
+}
+
+func scheme(a *ask) elbv2types.LoadBalancerSchemeEnum {
+	if a.internal() {
+		return elbv2types.LoadBalancerSchemeEnumInternal
+	}
+	return elbv2types.LoadBalancerSchemeEnumInternetFacing
+}
+
+// createNetwork makes the load balancer; instead of another one where that is
+// not nil.
+func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
+	subnets, err := t.subnetsFor(a)
+	if err != nil {
+		return err
+	}
+	in := &elbv2.CreateLoadBalancerInput{
+		Name: awssdk.String(b.name), Type: elbv2types.LoadBalancerTypeEnumNetwork, Tags: elbv2Tags(a.tags),
+	}
+	if a.internal() {
+		in.Scheme = elbv2types.LoadBalancerSchemeEnumInternal
+	}
+	if in.SubnetMappings, err = a.subnetMappings(subnets); err != nil {
+		return err
+	}
+	groups, err := t.groupsForNetwork(a)
+	if err != nil {
+		return err
+	}
+	b.ref.Made = b.target()
+	st := plan.Step{Action: plan.Create, Target: b.target(), Why: []plan.Diff{{Field: "scheme", Want: string(scheme(a))}, {Field: "subnets", Want: strings.Join(subnets, ", ")}}}
+	for _, g := range groups {
+		in.SecurityGroups = append(in.SecurityGroups, g.Text())
+		if g.ID == "" {
+			st.Needs = append(st.Needs, g.Made)
+		}
+	}
+	calls := []Call{in}
+	if instead != nil {
+		st.Action = plan.Replace
+		st.Why = []plan.Diff{{Field: "scheme", Have: string(instead.Scheme), Want: string(scheme(a))}}
+		calls = []Call{&elbv2.DeleteLoadBalancerInput{LoadBalancerArn: instead.LoadBalancerArn}, in}
+	}
+	t.add(a, st, calls...)
+	t.putAttributes(a, b, networkDefaults())
+	a.explainHairpin()
+	return nil
+}
+
+// groupsForNetwork are the security groups of a new load balancer.
+func (t *turn) groupsForNetwork(*ask) ([]Ref, error) { return nil, nil }
+
+func (t *turn) updateNetwork(a *ask, b *balancer) error {
+	t.putAttributes(a, b, b.have.Attributes)
+	t.putTags(a, b.have)
+	return t.putSubnets(a, b)
+}
+
+// Attributes of network load balancers.
+const (
+	attrCrossZone  = "load_balancing.cross_zone.enabled"
+	attrLogs       = "access_logs.s3.enabled"
+	attrLogsBucket = "access_logs.s3.bucket"
+	attrLogsPrefix = "access_logs.s3.prefix"
+)
+
+// networkDefaults are the attributes of a new load balancer: AWS, load balancer
+// attributes.
+func networkDefaults() map[string]string {
+	return map[string]string{attrCrossZone: "false", attrLogs: "false", attrLogsBucket: "", attrLogsPrefix: ""}
+}
+
+// putAttributes sets the attributes that the peer has in its hands.
+func (t *turn) putAttributes(a *ask, b *balancer, have map[string]string) {
+	want := map[string]string{attrCrossZone: strconv.FormatBool(a.on(keyCrossZone)), attrLogs: strconv.FormatBool(a.on(keyLogs))}
+	if a.on(keyLogs) {
+		want[attrLogsBucket], want[attrLogsPrefix] = a.text(keyLogsBucket), a.text(keyLogsPrefix)
+	}
+	diffs := changed(want, have)
+	if len(diffs) == 0 {
+		return
+	}
+	in := &elbv2.ModifyLoadBalancerAttributesInput{LoadBalancerArn: awssdk.String(b.ref.Text())}
+	for _, d := range diffs {
+		in.Attributes = append(in.Attributes, elbv2types.LoadBalancerAttribute{Key: awssdk.String(d.Field), Value: awssdk.String(d.Want)})
+	}
+	t.add(a, plan.Step{Action: plan.Update, Target: plan.ID{Kind: kindAttributes, Name: b.name}, Needs: b.needs(), Why: diffs}, in)
+}
+
+// putTags adds the tags that a user's edit asks for to all that the Service
+// has. The peer never does; tags that are there beside stay, as nothing says
+// whose they are.
+func (t *turn) putTags(a *ask, lb *Network) {
+	if !a.edited() || lb.Tags == nil {
+		return
+	}
+	diffs := changed(a.tags, lb.Tags)
+	if len(diffs) == 0 {
+		return
+	}
+	tags := map[string]string{}
+	for _, d := range diffs {
+		tags[d.Field] = d.Want
+	}
+	arns := []string{awssdk.ToString(lb.LoadBalancerArn)}
+	for i := range lb.Listeners {
+		arns = append(arns, awssdk.ToString(lb.Listeners[i].ListenerArn))
+	}
+	var calls []Call
+	for _, arn := range arns {
+		calls = append(calls, &elbv2.AddTagsInput{ResourceArns: []string{arn}, Tags: elbv2Tags(tags)})
+	}
+	t.add(a, plan.Step{Action: plan.Update, Target: plan.ID{Kind: kindTags, Name: awssdk.ToString(lb.LoadBalancerName)}, Why: diffs}, calls...)
+}
+
+// explainHairpin tells what a network load balancer with private addresses
+// cannot do.
+func (a *ask) explainHairpin() {
+	if !a.internal() || a.pairs(keyTargetGroupAttributes)[attrPreserveClientIP] == "false" {
+		return
+	}
+	a.tell("HairpinTraffic", fmt.Sprintf("a pod cannot reach this internal load balancer when it answers from the pod's own node, as client addresses are preserved; set annotation %s: %s=false if that is needed", keyTargetGroupAttributes, attrPreserveClientIP))
+}
+
+// dropGroups deletes the target groups that serve nothing any more, after all
+// listeners that forwarded to them.
+func (t *turn) dropGroups(a *ask, groups []*TargetGroup, chosen map[*mapping]*TargetGroup) {
+	used := map[*TargetGroup]bool{}
+	for _, g := range chosen {
+		used[g] = true
+	}
+	after := t.targetsOfKind(a, kindListener, kindNetwork)
+	for _, g := range groups {
+		if !used[g] {
+			t.deleteGroup(a, g, after)
+		}
+	}
+}
+
+// targetsOfKind are the targets of the Service's steps of some kinds.
+func (t *turn) targetsOfKind(a *ask, kinds ...string) []plan.ID {
+	var out []plan.ID
+	for i := range t.steps {
+		if slices.Contains(kinds, t.steps[i].Target.Kind) && slices.Contains(t.steps[i].Serves, a.key) {
+			out = append(out, t.steps[i].Target)
+		}
+	}
+	return out
+}
+
+// keepNetwork lets the Service's load balancer follow the nodes, and nothing
+// else.
+func (t *turn) keepNetwork(a *ask) {
+	for _, lb := range t.networksOf(a) {
+		for _, g := range t.groupsOf(a, lb) {
+			if g.TargetType == elbv2types.TargetTypeEnumInstance && g.TargetsRead && len(g.LoadBalancerArns) > 0 {
+				ref := groupRef{name: awssdk.ToString(g.TargetGroupName), ref: Ref{ID: awssdk.ToString(g.TargetGroupArn)}}
+				t.putTargets(a, ref, awssdk.ToInt32(g.Port), g.Targets)
+			}
+		}
+	}
+}
+
+// networksOf are all load balancers of the Service: by name, and by tags.
+func (t *turn) networksOf(a *ask) []*Network {
+	var out []*Network
+	for _, lb := range t.sortedNetworks() {
+		named := awssdk.ToString(lb.LoadBalancerName) == a.name && !t.settings.Tags.Foreign(lb.Tags)
+		if named || t.settings.Tags.OwnsFor(lb.Tags, a.key.Namespace, a.key.Name) {
+			out = append(out, lb)
+		}
+	}
+	return out
+}
+
+// removeNetworks deletes the load balancers and target groups of the Service.
+func (t *turn) removeNetworks(a *ask) {
+	var after []plan.ID
+	groups := t.groupsOf(a, nil)
+	for _, lb := range t.networksOf(a) {
+		id := plan.ID{Kind: kindNetwork, Name: awssdk.ToString(lb.LoadBalancerName)}
+		t.add(a, plan.Step{
+			Action: plan.Delete, Target: id, Why: []plan.Diff{{Field: "address", Have: awssdk.ToString(lb.DNSName)}},
+		}, &elbv2.DeleteLoadBalancerInput{LoadBalancerArn: lb.LoadBalancerArn})
+		after = append(after, id)
+		groups = append(groups, t.groupsOf(a, lb)...)
+	}
+	seen := map[string]bool{}
+	for _, g := range groups {
+		if arn := awssdk.ToString(g.TargetGroupArn); !seen[arn] {
+			seen[arn] = true
+			t.deleteGroup(a, g, after)
+		}
+	}
+}

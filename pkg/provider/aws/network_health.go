@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+
+	"github.com/fairlead/fairlead/pkg/intent"
+	"github.com/fairlead/fairlead/pkg/plan"
+)
+
+// trafficPort is the port of a health check that follows the target's.
+const trafficPort = "traffic-port"
+
+// localPath is where kube-proxy answers for a Service with
+// externalTrafficPolicy Local.
+const localPath = "/healthz"
+
+// health is how a target group probes its targets.
+type health struct {
+	protocol           elbv2types.ProtocolEnum
+	port, path         string // path is that of HTTP and HTTPS
+	interval           int32  // seconds
+	timeout            int32  // seconds; 0: AWS's default
+	healthy, unhealthy int32  // probes in a row
+}
+
+// healthOf is how the Service's nodes are probed, as the peer does it.
+func (a *ask) healthOf(s *Settings) health {
+	in := &a.item.Intent
+	local := in.Traffic == intent.Local
+	h := health{protocol: elbv2types.ProtocolEnumTcp, port: trafficPort, path: "/", interval: 30, healthy: 3, unhealthy: 3}
+	if local {
+		h = health{protocol: elbv2types.ProtocolEnumHttp, port: strconv.Itoa(int(in.HealthCheckNodePort)), path: localPath, interval: 10, healthy: 2, unhealthy: 2}
+	}
+	if protocol := strings.ToUpper(a.text(keyHealthProtocol)); protocol != "" {
+		h.protocol = elbv2types.ProtocolEnum(protocol)
+	}
+	if port := a.text(keyHealthPort); port != "" {
+		h.port = port
+	}
+	if path := a.text(keyHealthPath); path != "" {
+		h.path = path
+	}
+	if s.Probes == SharedProbe && !local {
+		h.protocol, h.port, h.path = elbv2types.ProtocolEnumHttp, strconv.Itoa(int(s.SharedProbePort)), s.SharedProbePath
+	}
+	if h.protocol == elbv2types.ProtocolEnumTcp {
+		h.path = ""
+	}
+	h.healthy = a.number(keyHealthyThreshold, h.healthy)
+	h.unhealthy = a.number(keyUnhealthyThreshold, h.unhealthy)
+	h.interval = a.number(keyHealthInterval, h.interval)
+	h.timeout = a.number(keyHealthTimeout, 0)
+	return h
+}
+
+// of is how targets of the protocol are probed: nothing answers TCP on a node
+// port of UDP, so kube-proxy does it on its own.
+func (h health) of(protocol elbv2types.ProtocolEnum, s *Settings) health {
+	if protocol == elbv2types.ProtocolEnumUdp && h.protocol == elbv2types.ProtocolEnumTcp && h.port == trafficPort {
+		h.protocol, h.port, h.path = elbv2types.ProtocolEnumHttp, strconv.Itoa(int(s.SharedProbePort)), s.SharedProbePath
+	}
+	return h
+}
+
+// String is the health check in a plan.
+func (h health) String() string {
+	return fmt.Sprintf("%s %s%s every %d s, %d up, %d down", h.protocol, h.port, h.path, h.interval, h.healthy, h.unhealthy)
+}
+
+// observedHealth is how a target group probes.
+func observedHealth(g *TargetGroup) health {
+	return health{
+		protocol: g.HealthCheckProtocol, port: awssdk.ToString(g.HealthCheckPort), path: awssdk.ToString(g.HealthCheckPath),
+		interval: awssdk.ToInt32(g.HealthCheckIntervalSeconds), timeout: awssdk.ToInt32(g.HealthCheckTimeoutSeconds),
+		healthy: awssdk.ToInt32(g.HealthyThresholdCount), unhealthy: awssdk.ToInt32(g.UnhealthyThresholdCount),
+	}
+}
+
+// isAt reports whether a target group that probes like have needs no change.
+// The peer never brings a change of unhealthy and timeout to AWS: they count
+// when the user edits the Service.
+func (h health) isAt(have health, edited bool) bool {
+	if edited && (h.unhealthy != have.unhealthy || (h.timeout != 0 && h.timeout != have.timeout)) {
+		return false
+	}
+	samePath := h.protocol == elbv2types.ProtocolEnumTcp || h.path == have.path
+	return h.protocol == have.protocol && h.port == have.port && samePath && h.interval == have.interval && h.healthy == have.healthy
+}
+
+// putHealth sets the health check of a target group that is there.
+func (t *turn) putHealth(a *ask, m *mapping, g *TargetGroup) {
+	have := observedHealth(g)
+	if m.health.isAt(have, a.edited()) {
+		return
+	}
+	if !a.edited() && m.before.isAt(have, false) {
+		a.warn(ReasonAdoptedAsIs, fmt.Sprintf("port %d is UDP and its nodes are probed by %s, which nothing answers; it stays so until the Service is edited", m.port, have))
+		m.health = have
+		return
+	}
+	in := &elbv2.ModifyTargetGroupInput{
+		TargetGroupArn: g.TargetGroupArn, HealthCheckProtocol: m.health.protocol, HealthCheckPort: awssdk.String(m.health.port),
+		HealthCheckIntervalSeconds: awssdk.Int32(m.health.interval), HealthyThresholdCount: awssdk.Int32(m.health.healthy),
+		UnhealthyThresholdCount: awssdk.Int32(m.health.unhealthy),
+	}
+	if m.health.path != "" {
+		in.HealthCheckPath = awssdk.String(m.health.path)
+	}
+	if m.health.timeout != 0 {
+		in.HealthCheckTimeoutSeconds = awssdk.Int32(m.health.timeout)
+	}
+	t.add(a, plan.Step{
+		Action: plan.Update, Target: plan.ID{Kind: kindHealthCheck, Name: awssdk.ToString(g.TargetGroupName)},
+		Why: []plan.Diff{{Field: "health check", Have: have.String(), Want: m.health.String()}},
+	}, in)
+}

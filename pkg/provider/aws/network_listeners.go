@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws
+
+import (
+	"fmt"
+	"strings"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+
+	"github.com/fairlead/fairlead/pkg/plan"
+)
+
+// listenerAt is the load balancer's listener on the port; nil when there is
+// none.
+func listenerAt(lb *Network, port uint16) *elbv2types.Listener {
+	if lb == nil {
+		return nil
+	}
+	for i := range lb.Listeners {
+		if awssdk.ToInt32(lb.Listeners[i].Port) == int32(port) {
+			return &lb.Listeners[i]
+		}
+	}
+	return nil
+}
+
+// forwardsTo is the ARN of the target group that the listener sends all to;
+// empty when it does something else.
+func forwardsTo(l *elbv2types.Listener) string {
+	if l == nil || len(l.DefaultActions) != 1 || l.DefaultActions[0].Type != elbv2types.ActionTypeEnumForward {
+		return ""
+	}
+	action := &l.DefaultActions[0]
+	if arn := awssdk.ToString(action.TargetGroupArn); arn != "" {
+		return arn
+	}
+	if f := action.ForwardConfig; f != nil && len(f.TargetGroups) == 1 {
+		return awssdk.ToString(f.TargetGroups[0].TargetGroupArn)
+	}
+	return ""
+}
+
+func forward(g groupRef) []elbv2types.Action {
+	return []elbv2types.Action{{Type: elbv2types.ActionTypeEnumForward, TargetGroupArn: awssdk.String(g.ref.Text())}}
+}
+
+func listenerID(lb string, port int32) plan.ID {
+	return plan.ID{Kind: kindListener, Name: fmt.Sprintf("%s:%d", lb, port)}
+}
+
+// putListener brings the listener of a mapping to what it shall be.
+func (t *turn) putListener(a *ask, b *balancer, m *mapping) {
+	var certificates []elbv2types.Certificate
+	if len(m.certificates) > 0 {
+		certificates = []elbv2types.Certificate{{CertificateArn: awssdk.String(m.certificates[0])}}
+	}
+	st := plan.Step{
+		Action: plan.Create, Target: listenerID(b.name, int32(m.port)),
+		Needs: append(b.needs(), m.group.target(), plan.ID{Kind: kindTargets, Name: m.group.name}),
+	}
+	l := listenerAt(b.have, m.port)
+	if l == nil {
+		in := &elbv2.CreateListenerInput{
+			LoadBalancerArn: awssdk.String(b.ref.Text()), Port: awssdk.Int32(int32(m.port)), Protocol: m.listener,
+			DefaultActions: forward(m.group), Certificates: certificates, Tags: elbv2Tags(a.tags),
+		}
+		if m.policy != "" {
+			in.SslPolicy = awssdk.String(m.policy)
+		}
+		st.Why = []plan.Diff{{Field: "listener", Want: fmt.Sprintf("%s to %s", m.listener, m.group.name)}}
+		t.add(a, st, in)
+		return
+	}
+	if m.plain && !a.edited() && l.Protocol == elbv2types.ProtocolEnumTcp {
+		a.warn(ReasonAdoptedAsIs, fmt.Sprintf("port %d is served without TLS, as annotation %s has a space before it; it stays so until the Service is edited", m.port, keyTLSPorts))
+		m.listener, certificates, m.policy = elbv2types.ProtocolEnumTcp, nil, ""
+	}
+	st.Why = t.listenerDiffs(m, l)
+	if len(st.Why) == 0 {
+		return
+	}
+	in := &elbv2.ModifyListenerInput{ListenerArn: l.ListenerArn, Protocol: m.listener, DefaultActions: forward(m.group), Certificates: certificates}
+	if m.policy != "" {
+		in.SslPolicy = awssdk.String(m.policy)
+	}
+	st.Action = plan.Update
+	t.add(a, st, in)
+}
+
+// listenerDiffs are what differs. A policy counts when it is asked for: else
+// AWS has chosen one.
+func (t *turn) listenerDiffs(m *mapping, l *elbv2types.Listener) []plan.Diff {
+	var out []plan.Diff
+	compare := func(field, have, want string) {
+		if have != want {
+			out = append(out, plan.Diff{Field: field, Have: have, Want: want})
+		}
+	}
+	compare("protocol", string(l.Protocol), string(m.listener))
+	if have := forwardsTo(l); have != m.group.ref.Text() {
+		compare("target group", t.groupName(have), m.group.name)
+	}
+	if m.listener != elbv2types.ProtocolEnumTls {
+		return out
+	}
+	if m.policy != "" {
+		compare("policy", awssdk.ToString(l.SslPolicy), m.policy)
+	}
+	var certificate string
+	if len(l.Certificates) > 0 {
+		certificate = awssdk.ToString(l.Certificates[0].CertificateArn)
+	}
+	if !strings.EqualFold(certificate, m.certificates[0]) {
+		compare("certificate", certificate, m.certificates[0])
+	}
+	return out
+}
+
+// groupName is the name of a target group; its ARN when it is not known.
+func (t *turn) groupName(arn string) string {
+	if g, ok := t.observed.TargetGroups[arn]; ok {
+		return awssdk.ToString(g.TargetGroupName)
+	}
+	return arn
+}
+
+// dropListeners deletes those on ports that the Service does not have.
+func (t *turn) dropListeners(a *ask, lb *Network) {
+	for i := range lb.Listeners {
+		l := &lb.Listeners[i]
+		port := awssdk.ToInt32(l.Port)
+		if at(a.mappings, uint16(port)) != nil { //nolint:gosec // AWS has ports up to 65535
+			continue
+		}
+		t.add(a, plan.Step{
+			Action: plan.Delete, Target: listenerID(awssdk.ToString(lb.LoadBalancerName), port),
+			Why: []plan.Diff{{Field: "listener", Have: fmt.Sprintf("%s to %s", l.Protocol, t.groupName(forwardsTo(l)))}},
+		}, &elbv2.DeleteListenerInput{ListenerArn: l.ListenerArn})
+	}
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+
+	"github.com/fairlead/fairlead/pkg/intent"
+)
+
+// mapping is one listener of a network load balancer and the target group that
+// it forwards to.
+type mapping struct {
+	port, nodePort uint16
+	// listener and target are the protocols before and behind the load balancer.
+	listener, target elbv2types.ProtocolEnum
+	certificates     []string // ARNs; the first is the default one
+	policy           string   // of TLS; empty: AWS's default
+	health           health
+	// before is how the peer would probe; it differs from health where the peer
+	// is wrong.
+	before health
+	// plain: the peer took the port for one without TLS, since the item in the
+	// annotation has a space.
+	plain bool
+	group groupRef // once it is known
+}
+
+// mappings are those of the Service's ports.
+func (a *ask) mappingsOf(s *Settings) ([]*mapping, error) {
+	in := &a.item.Intent
+	var out []*mapping
+	for i := range in.Ports {
+		p := &in.Ports[i]
+		if p.NodePort == 0 {
+			a.warn(ReasonNoNodePort, fmt.Sprintf("port %d has no node port, so the load balancer does not serve it; set spec.allocateLoadBalancerNodePorts", p.Port))
+			continue
+		}
+		m, err := a.mapping(s, p)
+		if err != nil {
+			return nil, err
+		}
+		if other := at(out, p.Port); other != nil {
+			if err := other.join(m); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		out = append(out, m)
+	}
+	if len(out) == 0 {
+		return nil, refuse(ReasonNoNodePort, "no port of the Service has a node port, which targets of a network load balancer are; set spec.allocateLoadBalancerNodePorts to true")
+	}
+	return out, nil
+}
+
+func at(list []*mapping, port uint16) *mapping {
+	for _, m := range list {
+		if m.port == port {
+			return m
+		}
+	}
+	return nil
+}
+
+// join makes one listener of two ports with one number: AWS has TCP_UDP for
+// it, with one node port.
+func (m *mapping) join(other *mapping) error {
+	if m.nodePort != other.nodePort {
+		return refuse(ReasonProtocolMix, "port %d is TCP with node port %d and UDP with node port %d, but one listener serves both with one node port; give both ports of the Service the same nodePort, or different numbers",
+			m.port, m.tcp(other).nodePort, m.udp(other).nodePort)
+	}
+	if m.listener == elbv2types.ProtocolEnumTls || other.listener == elbv2types.ProtocolEnumTls {
+		return refuse(ReasonProtocolMix, "port %d is UDP and TLS, which one listener cannot be; leave it out of annotation %s", m.port, keyTLSPorts)
+	}
+	*m = *m.tcp(other)
+	m.listener, m.target = elbv2types.ProtocolEnumTcpUdp, elbv2types.ProtocolEnumTcpUdp
+	return nil
+}
+
+func (m *mapping) tcp(other *mapping) *mapping {
+	if m.target == elbv2types.ProtocolEnumUdp {
+		return other
+	}
+	return m
+}
+
+func (m *mapping) udp(other *mapping) *mapping {
+	if m.target == elbv2types.ProtocolEnumUdp {
+		return m
+	}
+	return other
+}
+
+func (a *ask) mapping(s *Settings, p *intent.Port) (*mapping, error) {
+	m := &mapping{port: p.Port, nodePort: p.NodePort}
+	switch p.Proto {
+	case intent.TCP:
+		m.listener, m.target = elbv2types.ProtocolEnumTcp, elbv2types.ProtocolEnumTcp
+	case intent.UDP:
+		m.listener, m.target = elbv2types.ProtocolEnumUdp, elbv2types.ProtocolEnumUdp
+	case intent.SCTP:
+		return nil, refuse(ReasonUnsupported, "port %d is SCTP, which AWS's load balancers do not forward; use TCP or UDP", p.Port)
+	}
+	m.before = a.healthOf(s)
+	m.health = m.before.of(m.target, s)
+	if certificates := a.list(keyCertificate); len(certificates) > 0 && p.Proto == intent.TCP && onTLS(p, a.list(keyTLSPorts)) {
+		m.plain = !onTLS(p, a.untrimmed(keyTLSPorts))
+		m.listener, m.certificates, m.policy = elbv2types.ProtocolEnumTls, certificates, a.text(keyTLSPolicy)
+		if a.text(keyBackendProtocol) == "ssl" {
+			m.target = elbv2types.ProtocolEnumTls
+		}
+	}
+	return m, nil
+}
+
+// untrimmed are the values of an annotation as the peer reads them.
+func (a *ask) untrimmed(key string) []string {
+	raw := a.item.Service.Annotations[key]
+	if raw == "" {
+		return nil
+	}
+	return strings.Split(raw, ",")
+}
+
+// onTLS reports whether the port is among those with TLS: numbers, names, or
+// all.
+func onTLS(p *intent.Port, list []string) bool {
+	if len(list) == 0 || slices.Equal(list, []string{"*"}) {
+		return true
+	}
+	return slices.Contains(list, strconv.Itoa(int(p.Port))) || (p.Name != "" && slices.Contains(list, p.Name))
+}

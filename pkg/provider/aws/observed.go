@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws
+
+import (
+	"maps"
+
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing/types"
+	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	v1 "k8s.io/api/core/v1"
+)
+
+// Observed is what is known of AWS: what reads answered, and what calls since
+// then changed. What its maps point to is never changed but replaced, so a
+// clone is cheap.
+type Observed struct {
+	Networks     map[string]*Network                // network load balancers, by ARN
+	TargetGroups map[string]*TargetGroup            // by ARN
+	Classics     map[string]*Classic                // by name
+	Groups       map[string]*ec2types.SecurityGroup // of the VPC, by id
+	Instances    map[string]*Instance               // of the cluster's nodes, by id
+
+	// Subnets and RouteTables are those of the VPC; nil: not read.
+	Subnets     []ec2types.Subnet
+	RouteTables []ec2types.RouteTable
+	// ZoneTypes are the types of availability zones by name, such as
+	// availability-zone and local-zone.
+	ZoneTypes map[string]string
+
+	// Services are all of the cluster that want a load balancer or have one.
+	Services []*v1.Service
+}
+
+// Network is a network load balancer.
+type Network struct {
+	elbv2types.LoadBalancer
+	Tags       map[string]string     // nil: not read
+	Attributes map[string]string     // nil: not read
+	Listeners  []elbv2types.Listener // nil: not read; empty: there are none
+}
+
+// TargetGroup is a target group.
+type TargetGroup struct {
+	elbv2types.TargetGroup
+	Tags       map[string]string // nil: not read
+	Attributes map[string]string // nil: not read
+	Targets    map[Target]elbv2types.TargetHealthStateEnum
+	// TargetsRead tells no targets from targets that were not read.
+	TargetsRead bool
+}
+
+// Target is where a target group sends traffic.
+type Target struct {
+	ID   string // of the instance, or the IP address
+	Port int32
+}
+
+// Classic is a classic load balancer.
+type Classic struct {
+	elbtypes.LoadBalancerDescription
+	Tags       map[string]string                // nil: not read
+	Attributes *elbtypes.LoadBalancerAttributes // nil: not read
+	Policies   []elbtypes.PolicyDescription     // nil: not read
+}
+
+// Instance is the EC2 instance of a node.
+type Instance struct {
+	ID     string
+	Groups []string // ids of the security groups of its primary interface, in AWS's order
+	VPC    string
+	Zone   string
+	State  ec2types.InstanceStateName
+}
+
+// NewObserved knows nothing.
+func NewObserved() *Observed {
+	return &Observed{
+		Networks: map[string]*Network{}, TargetGroups: map[string]*TargetGroup{}, Classics: map[string]*Classic{},
+		Groups: map[string]*ec2types.SecurityGroup{}, Instances: map[string]*Instance{}, ZoneTypes: map[string]string{},
+	}
+}
+
+// Clone can be changed without a change of o.
+func (o *Observed) Clone() *Observed {
+	c := *o
+	c.Networks, c.TargetGroups, c.Classics = maps.Clone(o.Networks), maps.Clone(o.TargetGroups), maps.Clone(o.Classics)
+	c.Groups, c.Instances = maps.Clone(o.Groups), maps.Clone(o.Instances)
+	return &c
+}

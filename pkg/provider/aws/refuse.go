@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws
+
+import (
+	"fmt"
+
+	"github.com/fairlead/fairlead/pkg/plan"
+)
+
+// The reasons of refusals and notices. They are those of events and
+// conditions, and never change.
+const (
+	ReasonNoSubnets         = "NoSubnets"
+	ReasonSubnetNotFound    = "SubnetNotFound"
+	ReasonAddressesMismatch = "AddressesMismatch"
+	ReasonNoNodePort        = "NoNodePort"
+	ReasonProtocolMix       = "ProtocolMix"
+	ReasonUnsupported       = "Unsupported"
+	ReasonTypeChanged       = "LoadBalancerTypeChanged"
+	ReasonNotOurs           = "NotOurs"
+	ReasonConflicting       = "ConflictingAnnotations"
+	ReasonChangedMeanwhile  = "ChangedMeanwhile"
+	ReasonAdoptedAsIs       = "AdoptedAsIs"
+	ReasonNoTargets         = "NoTargets"
+	ReasonLimitReached      = "LimitReached"
+)
+
+// refuse is the refusal of a Service, with the sentence that says why.
+func refuse(reason, format string, args ...any) error {
+	return &plan.Error{Kind: plan.Invalid, Reason: reason, Err: fmt.Errorf(format, args...)}
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package aws serves Services with AWS's network and classic load balancers.
+// Its core is pure: Compute turns what list calls answered and a batch of
+// Services into the calls to make, the plan that explains them, and what is
+// refused. Names, tags and fields are cloud-provider-aws's ("the peer" in
+// comments), and so are the tests of whether something has to change: what it
+// made needs no write.
+package aws
+
+import "github.com/fairlead/fairlead/pkg/provider/aws/names"
+
+// ProbeMode is how nodes are probed for Services with externalTrafficPolicy
+// Cluster. The zero value is none.
+type ProbeMode uint8
+
+// The probe modes.
+const (
+	OwnProbes   ProbeMode = iota + 1 // each port's node port
+	SharedProbe                      // kube-proxy's health port for all
+)
+
+// GroupMode is which security groups a new network load balancer gets. The
+// zero value is none.
+type GroupMode uint8
+
+// The group modes.
+const (
+	NoGroups      GroupMode = iota + 1 // none: its clients are let in at the nodes
+	ManagedGroups                      // one of its own, or those that the annotation names
+)
+
+// Claims says whose Services are served. The zero value is none.
+type Claims uint8
+
+// The claims.
+const (
+	PeerOnly      Claims = iota + 1 // those of cloud-provider-aws
+	AlsoLoadBalancerController       // those of the AWS Load Balancer Controller too
+)
+
+// Settings is what the cloud config says that load balancers depend on.
+type Settings struct {
+	Cluster string // --cluster-name; in the names of network load balancers' groups
+	Tags    names.Cluster
+	Region  string
+	VPC     string
+	Subnet  string // that counts when discovery finds no other; may be empty
+
+	// NodeRules false leaves the nodes' security groups alone.
+	NodeRules bool
+	// ClassicGroup is the group of all classic load balancers, which is not
+	// ours to write; empty: each has its own.
+	ClassicGroup string
+	NetworkGroups GroupMode
+	Claims        Claims
+
+	Probes          ProbeMode
+	SharedProbePort uint16
+	SharedProbePath string
+
+	// RuleLimit is how many rules a security group may have.
+	RuleLimit int
+}

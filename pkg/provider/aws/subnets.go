@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+
+	"github.com/fairlead/fairlead/pkg/provider/aws/names"
+)
+
+// usualZone is the type of zones that load balancers can be in.
+const usualZone = "availability-zone"
+
+// freeAddresses is how many a subnet must have for a new load balancer: Elastic
+// Load Balancing, subnets for your load balancer.
+const freeAddresses = 8
+
+// subnetsFor are the ids of the subnets of a new load balancer: those of the
+// annotation in its order, else one in each zone by the zones' names.
+func (t *turn) subnetsFor(a *ask) ([]string, error) {
+	if a.has(keySubnets) {
+		list, err := t.namedSubnets(a)
+		return idsOf(list), err
+	}
+	list, rejected := t.discover(scheme(a))
+	list = slices.DeleteFunc(list, func(s *ec2types.Subnet) bool {
+		free := awssdk.ToInt32(s.AvailableIpAddressCount)
+		few := s.AvailableIpAddressCount != nil && free < freeAddresses
+		if few {
+			rejected = append(rejected, rejection{s, fmt.Sprintf("%d addresses are free, and %d are needed", free, freeAddresses)})
+		}
+		return few
+	})
+	if len(list) == 0 {
+		return nil, refuse(ReasonNoSubnets, "no subnet of %s can hold the %s load balancer%s; tag subnets with %s or name them in annotation %s",
+			t.settings.VPC, scheme(a), reasons(rejected), roleTag(scheme(a)), keySubnets)
+	}
+	return idsOf(list), nil
+}
+
+func idsOf(list []*ec2types.Subnet) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = awssdk.ToString(s.SubnetId)
+	}
+	return out
+}
+
+// rejection is why a subnet holds no load balancer.
+type rejection struct {
+	subnet *ec2types.Subnet
+	why    string
+}
+
+// reasons are the rejections in a sentence, by the subnets' ids.
+func reasons(list []rejection) string {
+	const most = 12
+	slices.SortStableFunc(list, func(x, y rejection) int {
+		return cmp.Compare(awssdk.ToString(x.subnet.SubnetId), awssdk.ToString(y.subnet.SubnetId))
+	})
+	var parts []string
+	for _, r := range list[:min(len(list), most)] {
+		parts = append(parts, awssdk.ToString(r.subnet.SubnetId)+": "+r.why)
+	}
+	if more := len(list) - most; more > 0 {
+		parts = append(parts, fmt.Sprintf("%d more", more))
+	}
+	if len(parts) == 0 {
+		return " (it has none)"
+	}
+	return " (" + strings.Join(parts, "; ") + ")"
+}
+
+func roleTag(s elbv2types.LoadBalancerSchemeEnum) string {
+	if s == elbv2types.LoadBalancerSchemeEnumInternal {
+		return names.TagRoleInternal
+	}
+	return names.TagRolePublic
+}
+
+// discover finds one subnet in each zone, by the zones' names: those of the
+// cluster or of no cluster at all, with a way to the internet where clients are
+// there. In a zone the one with the role's tag counts first, then one with the
+// cluster's, then the lowest id.
+func (t *turn) discover(s elbv2types.LoadBalancerSchemeEnum) ([]*ec2types.Subnet, []rejection) {
+	candidates, rejected := t.clusterSubnets()
+	public := t.publicSubnets()
+	best := map[string]*ec2types.Subnet{}
+	for _, sub := range candidates {
+		zone := awssdk.ToString(sub.AvailabilityZone)
+		if kind, known := t.observed.ZoneTypes[zone]; known && kind != usualZone {
+			rejected = append(rejected, rejection{sub, fmt.Sprintf("zone %s is a %s", zone, kind)})
+			continue
+		}
+		if s == elbv2types.LoadBalancerSchemeEnumInternetFacing && !public(awssdk.ToString(sub.SubnetId)) {
+			rejected = append(rejected, rejection{sub, "its route table has no route to an internet gateway"})
+			continue
+		}
+		if first := best[zone]; first == nil || t.ranks(sub, s) < t.ranks(first, s) {
+			best[zone] = sub
+		}
+	}
+	var out []*ec2types.Subnet
+	for _, zone := range slices.Sorted(maps.Keys(best)) {
+		out = append(out, best[zone])
+	}
+	return out, rejected
+}
+
+// ranks is lower for subnets that count before others. Candidates come by id.
+func (t *turn) ranks(sub *ec2types.Subnet, s elbv2types.LoadBalancerSchemeEnum) int {
+	tags := ec2Tags(sub.Tags)
+	if _, ok := tags[roleTag(s)]; ok {
+		return 0
+	}
+	if t.settings.Tags.Has(tags) {
+		return 1
+	}
+	return 2
+}
+
+// clusterSubnets are the subnets of the cluster and those of no cluster, by id;
+// the configured one where there are none.
+func (t *turn) clusterSubnets() ([]*ec2types.Subnet, []rejection) {
+	var out []*ec2types.Subnet
+	var rejected []rejection
+	for _, sub := range t.sortedSubnets() {
+		if tags := ec2Tags(sub.Tags); t.settings.Tags.Has(tags) || !names.ClusterTagged(tags) {
+			out = append(out, sub)
+			continue
+		}
+		rejected = append(rejected, rejection{sub, "it has the tag of another cluster"})
+	}
+	if len(out) == 0 {
+		for _, sub := range t.sortedSubnets() {
+			if awssdk.ToString(sub.SubnetId) == t.settings.Subnet {
+				out = append(out, sub)
+			}
+		}
+	}
+	return out, rejected
+}
+
+func (t *turn) sortedSubnets() []*ec2types.Subnet {
+	out := make([]*ec2types.Subnet, len(t.observed.Subnets))
+	for i := range t.observed.Subnets {
+		out[i] = &t.observed.Subnets[i]
+	}
+	slices.SortFunc(out, func(x, y *ec2types.Subnet) int {
+		return cmp.Compare(awssdk.ToString(x.SubnetId), awssdk.ToString(y.SubnetId))
+	})
+	return out
+}
+
+// publicSubnets tells subnets with a route to an internet gateway: by their own
+// route table, or else the main one.
+func (t *turn) publicSubnets() func(id string) bool {
+	own := map[string]bool{}
+	var mainOne bool
+	for i := range t.observed.RouteTables {
+		table := &t.observed.RouteTables[i]
+		public := slices.ContainsFunc(table.Routes, func(r ec2types.Route) bool {
+			return strings.HasPrefix(awssdk.ToString(r.GatewayId), "igw")
+		})
+		for j := range table.Associations {
+			as := &table.Associations[j]
+			if as.SubnetId != nil {
+				own[*as.SubnetId] = public
+			}
+			mainOne = mainOne || (awssdk.ToBool(as.Main) && public)
+		}
+	}
+	return func(id string) bool {
+		if public, explicit := own[id]; explicit {
+			return public
+		}
+		return mainOne
+	}
+}
+
+// namedSubnets are those of the annotation, in its order.
+func (t *turn) namedSubnets(a *ask) ([]*ec2types.Subnet, error) {
+	list := a.list(keySubnets)
+	if len(list) == 0 {
+		return nil, refuse(ReasonSubnetNotFound, "annotation %s is empty; name subnets by id or Name tag, or remove it", keySubnets)
+	}
+	var out []*ec2types.Subnet
+	zones := map[string]string{}
+	for _, item := range list {
+		sub, err := t.namedSubnet(item)
+		if err != nil {
+			return nil, err
+		}
+		zone := awssdk.ToString(sub.AvailabilityZone)
+		if other, taken := zones[zone]; taken {
+			return nil, refuse(ReasonSubnetNotFound, "annotation %s names %s and %s, which are both in zone %s; a load balancer has one subnet in a zone", keySubnets, other, item, zone)
+		}
+		zones[zone] = item
+		out = append(out, sub)
+	}
+	return out, nil
+}
+
+func (t *turn) namedSubnet(item string) (*ec2types.Subnet, error) {
+	var found []*ec2types.Subnet
+	for _, sub := range t.sortedSubnets() {
+		if awssdk.ToString(sub.SubnetId) == item || (!strings.HasPrefix(item, "subnet-") && ec2Tags(sub.Tags)["Name"] == item) {
+			found = append(found, sub)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return nil, refuse(ReasonSubnetNotFound, "annotation %s names %s, which is no id and no Name tag of a subnet of %s", keySubnets, item, t.settings.VPC)
+	}
+	return nil, refuse(ReasonSubnetNotFound, "annotation %s names %s, which is the Name tag of %d subnets of %s; give their ids", keySubnets, item, len(found), t.settings.VPC)
+}
+
+// subnetMappings join subnets with the addresses that the annotations ask for.
+func (a *ask) subnetMappings(subnets []string) ([]elbv2types.SubnetMapping, error) {
+	eips, private := a.list(keyElasticIPs), a.list(keyPrivateIPs)
+	switch {
+	case len(eips) > 0 && len(private) > 0:
+		return nil, refuse(ReasonConflicting, "annotations %s and %s are both there; a load balancer is internet-facing with elastic IPs or internal with private addresses", keyElasticIPs, keyPrivateIPs)
+	case len(eips) > 0 && a.internal():
+		return nil, refuse(ReasonConflicting, "annotation %s asks for elastic IPs, which an internal load balancer cannot have; remove it or annotation %s", keyElasticIPs, keyInternal)
+	case len(private) > 0 && !a.internal():
+		return nil, refuse(ReasonConflicting, "annotation %s asks for private addresses, which an internet-facing load balancer cannot have; set annotation %s or remove it", keyPrivateIPs, keyInternal)
+	}
+	out := make([]elbv2types.SubnetMapping, len(subnets))
+	for key, list := range map[string][]string{keyElasticIPs: eips, keyPrivateIPs: private} {
+		if len(list) > 0 && len(list) != len(subnets) {
+			return nil, refuse(ReasonAddressesMismatch, "annotation %s has %d items for %d subnets (%s); give one for each", key, len(list), len(subnets), strings.Join(subnets, ", "))
+		}
+	}
+	for i, id := range subnets {
+		out[i].SubnetId = awssdk.String(id)
+		if len(eips) > 0 {
+			out[i].AllocationId = awssdk.String(eips[i])
+		}
+		if len(private) > 0 {
+			out[i].PrivateIPv4Address = awssdk.String(private[i])
+		}
+	}
+	return out, nil
+}
+
+// ec2Tags are tags of EC2 as a map.
+func ec2Tags(list []ec2types.Tag) map[string]string {
+	out := make(map[string]string, len(list))
+	for _, t := range list {
+		out[awssdk.ToString(t.Key)] = awssdk.ToString(t.Value)
+	}
+	return out
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	v1 "k8s.io/api/core/v1"
+
+	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider/aws/names"
+)
+
+// targetsPerCall is how many targets one call registers or deregisters.
+const targetsPerCall = 200
+
+// node is a node that may receive traffic.
+type node struct {
+	instance string
+	labels   map[string]string
+}
+
+// nodesOf are the nodes whose instances can be targets. Those that AWS is
+// ending are none.
+func (t *turn) nodesOf(list []*v1.Node) []node {
+	var out []node
+	for _, n := range list {
+		id, ok := names.InstanceID(n.Spec.ProviderID)
+		if !ok || t.ends(id) {
+			continue
+		}
+		out = append(out, node{instance: id, labels: n.Labels})
+	}
+	return out
+}
+
+// ends reports whether the instance is known to be going.
+func (t *turn) ends(id string) bool {
+	i, ok := t.observed.Instances[id]
+	if !ok {
+		return false
+	}
+	switch i.State {
+	case ec2types.InstanceStateNameShuttingDown, ec2types.InstanceStateNameTerminated:
+		return true
+	case ec2types.InstanceStateNamePending, ec2types.InstanceStateNameRunning, ec2types.InstanceStateNameStopping, ec2types.InstanceStateNameStopped:
+	}
+	return false
+}
+
+// targetsOf are the instances of the nodes with the labels, sorted. An empty
+// value stands for any.
+func targetsOf(nodes []node, labels map[string]string) []string {
+	var out []string
+	for _, n := range nodes {
+		ok := true
+		for key, want := range labels {
+			have, has := n.labels[key]
+			ok = ok && has && (want == "" || have == want)
+		}
+		if ok {
+			out = append(out, n.instance)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// putTargets registers what is missing in a target group and deregisters what
+// is too much. It never takes the last target away: a view of no nodes at all
+// is most likely a partial one.
+func (t *turn) putTargets(a *ask, g groupRef, port int32, have map[Target]elbv2types.TargetHealthStateEnum) {
+	missing, surplus := t.targetChanges(a, port, have)
+	var diffs []plan.Diff
+	var calls []Call
+	for chunk := range slices.Chunk(missing, targetsPerCall) {
+		calls = append(calls, &elbv2.RegisterTargetsInput{TargetGroupArn: awssdk.String(g.ref.Text()), Targets: descriptions(chunk)})
+	}
+	for chunk := range slices.Chunk(surplus, targetsPerCall) {
+		calls = append(calls, &elbv2.DeregisterTargetsInput{TargetGroupArn: awssdk.String(g.ref.Text()), Targets: descriptions(chunk)})
+	}
+	if len(calls) == 0 {
+		return
+	}
+	if len(missing) > 0 {
+		diffs = append(diffs, plan.Diff{Field: "targets", Want: targetNames(missing)})
+	}
+	if len(surplus) > 0 {
+		diffs = append(diffs, plan.Diff{Field: "targets", Have: targetNames(surplus)})
+	}
+	t.add(a, plan.Step{Action: plan.Update, Target: plan.ID{Kind: kindTargets, Name: g.name}, Needs: g.needs(), Why: diffs}, calls...)
+}
+
+func (t *turn) targetChanges(a *ask, port int32, have map[Target]elbv2types.TargetHealthStateEnum) (missing, surplus []Target) {
+	want := map[Target]bool{}
+	for _, id := range a.targets {
+		want[Target{ID: id, Port: port}] = true
+	}
+	for _, target := range sortedTargets(want) {
+		if state, ok := have[target]; !ok || state == elbv2types.TargetHealthStateEnumDraining {
+			missing = append(missing, target)
+		}
+	}
+	if len(want) == 0 {
+		return nil, nil
+	}
+	for _, target := range sortedTargets(have) {
+		if !want[target] && have[target] != elbv2types.TargetHealthStateEnumDraining {
+			surplus = append(surplus, target)
+		}
+	}
+	return missing, surplus
+}
+
+func sortedTargets[V any](m map[Target]V) []Target {
+	return slices.SortedFunc(maps.Keys(m), func(x, y Target) int {
+		if c := strings.Compare(x.ID, y.ID); c != 0 {
+			return c
+		}
+		return int(x.Port - y.Port)
+	})
+}
+
+func descriptions(targets []Target) []elbv2types.TargetDescription {
+	out := make([]elbv2types.TargetDescription, len(targets))
+	for i, x := range targets {
+		out[i] = elbv2types.TargetDescription{Id: awssdk.String(x.ID), Port: awssdk.Int32(x.Port)}
+	}
+	return out
+}
+
+// targetNames names a few targets, and counts the others.
+func targetNames(targets []Target) string {
+	const most = 3
+	var list []string
+	for _, x := range targets[:min(len(targets), most)] {
+		list = append(list, fmt.Sprintf("%s:%d", x.ID, x.Port))
+	}
+	if more := len(targets) - most; more > 0 {
+		list = append(list, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(list, ", ")
+}
