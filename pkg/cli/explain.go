@@ -16,6 +16,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/fairlead/fairlead/pkg/ccm"
 	"github.com/fairlead/fairlead/pkg/engine"
 	"github.com/fairlead/fairlead/pkg/ipam"
 	"github.com/fairlead/fairlead/pkg/plan"
@@ -23,18 +24,24 @@ import (
 	"github.com/fairlead/fairlead/pkg/speaker"
 )
 
-const explainLong = `Show what a Service has, what it waits for, and what every node does with its
-addresses. All is computed here, by the functions that the controller and the
-speakers use; whether a speaker lives is told as in bgp, and its cloud-config
-with its faults as there.
+const explainLong = `Show what a Service has and what it waits for. All is computed here, by the
+functions that the controller and the speakers use, and nothing is written.
+
+On bare metal: what every node does with its addresses. Whether a speaker lives
+is told as in bgp, and its cloud-config with its faults as there.
+
+On Azure: its load balancers, frontends, public IPs, rules, probes, pools, nodes
+and security rules, each with its provisioning state and how it differs from what
+is wanted; and what was last told of it in events. Azure is read as plan reads
+it, with the same flags.
 
 Whether a controller leads, and whether the Pods of speakers run, is told to
 those who may read the Lease kube-system/cloud-controller-manager and the Pods
 of the system namespace.`
 
 // newExplainCommand returns the command explain.
-func newExplainCommand(streams genericiooptions.IOStreams, flags *genericclioptions.ConfigFlags) *cobra.Command {
-	var from source
+func newExplainCommand(streams genericiooptions.IOStreams, flags *genericclioptions.ConfigFlags, clouds []ccm.Cloud) *cobra.Command {
+	p := planner{IOStreams: streams, clouds: clouds}
 	cmd := &cobra.Command{
 		Use:     "explain SERVICE",
 		Short:   "Show the tree from a Service to its nodes, and what it waits for",
@@ -42,7 +49,11 @@ func newExplainCommand(streams genericiooptions.IOStreams, flags *genericcliopti
 		Example: "  kubectl fairlead explain -n shop web",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, services, err := from.site(cmd.Context(), flags, args)
+			done, err := p.explainOnAzure(cmd.Context(), flags, args[0])
+			if done || err != nil {
+				return err
+			}
+			s, services, err := p.from.site(cmd.Context(), flags, args)
 			if err != nil {
 				return err
 			}
@@ -55,7 +66,7 @@ func newExplainCommand(streams genericiooptions.IOStreams, flags *genericcliopti
 			return explain(streams.Out, s, services[0], time.Now())
 		},
 	}
-	from.addFlags(cmd.Flags())
+	p.addFlags(cmd.Flags())
 	return cmd
 }
 

@@ -10,6 +10,7 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -70,7 +71,7 @@ type planner struct {
 // newPlanCommand returns the command plan.
 func newPlanCommand(streams genericiooptions.IOStreams, flags *genericclioptions.ConfigFlags, clouds []ccm.Cloud) *cobra.Command {
 	p := planner{IOStreams: streams, clouds: clouds}
-	all, auth := false, arm.AuthConfig.String()
+	all := false
 	cmd := &cobra.Command{
 		Use:     "plan [SERVICE | --all]",
 		Short:   "Print what the controller would write, and write nothing",
@@ -80,10 +81,6 @@ func newPlanCommand(streams genericiooptions.IOStreams, flags *genericclioptions
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if all == (len(args) == 1) {
 				return errors.New("name one Service, or give --all")
-			}
-			var err error
-			if p.auth, err = arm.ParseAuth(auth); err != nil {
-				return err
 			}
 			client, namespace, err := connect(flags)
 			if err != nil {
@@ -100,14 +97,36 @@ func newPlanCommand(streams genericiooptions.IOStreams, flags *genericclioptions
 			return p.run(cmd.Context(), client, keys)
 		},
 	}
-	p.from.addFlags(cmd.Flags())
+	p.addFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&all, "all", all, "plan for all Services")
-	cmd.Flags().StringVar(&auth, "auth", auth, "where credentials for Azure come from: config (the cloud-config and the environment), or cli (the Azure CLI)")
 	cmd.Flags().StringVarP(&p.output, "output", "o", "text", "text or json")
-	cmd.Flags().StringVar(&p.cluster, "cluster-name", defaultCluster, "as the controller's flag of this name")
-	cmd.Flags().BoolVar(&p.unclassed, "serve-unclassed", true, "as the controller's flag of this name")
 	return cmd
 }
+
+// addFlags adds what says how a plan is made.
+func (p *planner) addFlags(fs *pflag.FlagSet) {
+	p.from.addFlags(fs)
+	p.auth = arm.AuthConfig
+	fs.Var((*authValue)(&p.auth), "auth", "where credentials for Azure come from: config (the cloud-config and the environment), or cli (the Azure CLI)")
+	fs.StringVar(&p.cluster, "cluster-name", defaultCluster, "as the controller's flag of this name")
+	fs.BoolVar(&p.unclassed, "serve-unclassed", true, "as the controller's flag of this name")
+}
+
+// authValue is the value of --auth.
+type authValue arm.Auth
+
+// String is the value as the flag takes it.
+func (a *authValue) String() string { return arm.Auth(*a).String() }
+
+// Set reads a value.
+func (a *authValue) Set(text string) error {
+	auth, err := arm.ParseAuth(text)
+	*a = authValue(auth)
+	return err
+}
+
+// Type is what help shows for a value.
+func (a *authValue) Type() string { return "string" }
 
 func (p *planner) run(ctx context.Context, client kubernetes.Interface, keys []plan.Key) error {
 	groups, classes, err := p.report(ctx, client, keys)

@@ -38,7 +38,7 @@ func NewRootCommand(streams genericiooptions.IOStreams, clouds []ccm.Cloud) *cob
 		NewValidateCommand(streams),
 		NewConvertCommand(streams),
 		newBGPCommand(streams, flags),
-		newExplainCommand(streams, flags),
+		newExplainCommand(streams, flags, clouds),
 		newPlanCommand(streams, flags, clouds),
 		newVersionCommand(),
 	)

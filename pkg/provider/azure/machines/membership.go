@@ -53,6 +53,7 @@ type Membership struct {
 	Writes  map[plan.ID]*Write // what each step writes
 	Notices []Notice           // by node
 	leaving map[string][]plan.ID
+	snap    *Snapshot // that it was decided from
 }
 
 // Leaving are the steps that take machines out of the pool: what removes the
@@ -63,7 +64,7 @@ func (m *Membership) Leaving(pool string) []plan.ID { return m.leaving[strings.T
 // shall be in. Machines that are there already cost nothing. It is pure. The
 // error says that a document of the snapshot is not as Azure writes them.
 func (s *Snapshot) Decide(w Wish) (*Membership, error) {
-	d := decision{snap: s, wish: w, out: &Membership{Writes: map[plan.ID]*Write{}, leaving: map[string][]plan.ID{}}, models: map[string]plan.ID{}}
+	d := decision{snap: s, wish: w, out: &Membership{Writes: map[plan.ID]*Write{}, leaving: map[string][]plan.ID{}, snap: s}, models: map[string]plan.ID{}}
 	for _, p := range w.Leave {
 		d.leave = append(d.leave, p.ID)
 	}
