@@ -90,13 +90,27 @@ func newAzure(ctx context.Context, d Deps) (provider.Provider, error) {
 		return nil, err
 	}
 	core := d.Informers.Core().V1()
-	p := azure.New(azure.Options{
+	o := azure.Options{
 		Client: client, Config: d.Config.Azure, Cluster: d.Cluster,
 		Services: core.Services().Lister(), Nodes: core.Nodes().Lister(),
-	})
+	}
+	if len(d.Config.Azure.LoadBalancers) == 0 {
+		return startAzure(ctx, d, azure.New(o)), nil
+	}
+	endpoints := d.Informers.Discovery().V1().EndpointSlices()
+	o.Spread = azure.Spread{Namespaces: core.Namespaces().Lister(), Endpoints: endpoints.Lister()}
+	p := azure.New(o)
+	if _, err := endpoints.Informer().AddEventHandler(p.EndpointHandler()); err != nil {
+		return nil, fmt.Errorf("watch endpoints: %w", err)
+	}
+	return startAzure(ctx, d, p), nil
+}
+
+// startAzure lets the provider run and follow the cloud-config.
+func startAzure(ctx context.Context, d Deps, p *azure.Provider) provider.Provider {
 	go p.Run(ctx)
 	d.Watch(func(c *cloudconfig.Config) { p.Update(ctx, c) })
-	return p, nil
+	return p
 }
 
 // choose returns the cloud of that name.

@@ -36,6 +36,7 @@ func NewSettings(c *cloudconfig.Azure, cluster string) *Settings {
 		Probes:             OwnProbes,
 		SharedProbePort:    c.LoadBalancer.SharedProbePort,
 		SharedProbePath:    c.LoadBalancer.SharedProbePath,
+		Configurations:     newConfigurations(c.LoadBalancers),
 	}
 	if c.LoadBalancer.PoolType == cloudconfig.AzureNodeIP {
 		s.Members = ByAddress

@@ -57,6 +57,9 @@ func (p *Provider) observe(ctx context.Context, s *Settings, items []provider.It
 	if o.Nodes, err = p.nodes.List(labels.Everything()); err != nil {
 		return nil, fmt.Errorf("list nodes: %w", err)
 	}
+	if err := p.observeSpread(ctx, s, o, items); err != nil {
+		return nil, err
+	}
 	reads := ReadsOf(s, items)
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)

@@ -38,6 +38,7 @@ type Options struct {
 	// the first pass.
 	Services corelisters.ServiceLister
 	Nodes    corelisters.NodeLister
+	Spread   Spread
 	Clock    clock.PassiveClock // the real one unless set
 }
 
@@ -48,6 +49,8 @@ type Provider struct {
 	config   atomic.Pointer[cloudconfig.Azure]
 	services corelisters.ServiceLister
 	nodes    corelisters.NodeLister
+	spread   Spread
+	several  bool // load balancer configurations from the start on
 	clock    clock.PassiveClock
 	machines *machines.Reader
 	routes   *routes.Routes // nil: no route table is configured
@@ -64,6 +67,7 @@ func New(o Options) *Provider {
 	}
 	p := &Provider{
 		client: o.Client, cluster: o.Cluster, services: o.Services, nodes: o.Nodes, clock: o.Clock,
+		spread: o.Spread, several: len(o.Config.LoadBalancers) > 0,
 		machines: machines.NewReader(o.Client, o.Clock, machineOptions(o.Config)),
 		changed:  make(chan struct{}, 1),
 	}
@@ -94,6 +98,11 @@ func (p *Provider) Update(ctx context.Context, c *cloudconfig.Config) {
 	if atStart(old) != atStart(c.Azure) {
 		klog.FromContext(ctx).Info("The cloud-config changed in what is read at the start alone: restart the controller")
 	}
+	p.lookAgain()
+}
+
+// lookAgain asks for a pass over all Services.
+func (p *Provider) lookAgain() {
 	select {
 	case p.changed <- struct{}{}:
 	default:
@@ -102,13 +111,20 @@ func (p *Provider) Update(ctx context.Context, c *cloudconfig.Config) {
 
 // atStart is what counts from the start on. Secrets are in it as themselves.
 func atStart(c *cloudconfig.Azure) string {
-	return fmt.Sprintf("%v %v %v %v %v %v %q %q %v %v %v", c.Cloud, c.CloudName, c.ResourceManagerEndpoint, c.TenantID,
+	return fmt.Sprintf("%v %v %v %v %v %v %q %q %v %v %v %v", c.Cloud, c.CloudName, c.ResourceManagerEndpoint, c.TenantID,
 		c.SubscriptionID, c.NetworkResourceSubscriptionID, c.Auth.ClientID+c.Auth.ClientSecret.Reveal(),
-		c.Auth.ClientCertPath, c.VMType, c.RouteTableName, c.NodeGracePeriod)
+		c.Auth.ClientCertPath, c.VMType, c.RouteTableName, c.NodeGracePeriod, len(c.LoadBalancers) > 0)
 }
 
-// settings are those of the configuration now.
-func (p *Provider) settings() *Settings { return NewSettings(p.config.Load(), p.cluster) }
+// settings are those of the configuration now. Several load balancers that were
+// added since the start wait for the next one, which reads what they depend on.
+func (p *Provider) settings() *Settings {
+	s := NewSettings(p.config.Load(), p.cluster)
+	if !p.several {
+		s.Configurations = nil
+	}
+	return s
+}
 
 // Name is azure.
 func (p *Provider) Name() string { return intent.Azure }
@@ -132,7 +148,8 @@ func (p *Provider) NodeFingerprint(n *v1.Node) string {
 	return n.Spec.ProviderID + " " + strings.Join(texts, ",")
 }
 
-// Changed receives when the configuration changed.
+// Changed receives when the configuration changed, or the endpoints of a Service
+// with a pool of its own.
 func (p *Provider) Changed() <-chan struct{} { return p.changed }
 
 // Instances answers for nodes from lists of machines.

@@ -34,6 +34,7 @@ type (
 				Computer string `json:"computerName"`
 			} `json:"osProfile"`
 			ScaleSet    subResource `json:"virtualMachineScaleSet"`
+			Set         subResource `json:"availabilitySet"`
 			FaultDomain *int        `json:"platformFaultDomain"`
 			View        viewDoc     `json:"instanceView"`
 			Network     struct {
@@ -116,7 +117,7 @@ func parseMachine(raw json.RawMessage) (Machine, error) {
 	p := &doc.Properties
 	m := Machine{
 		Kind: Single, ID: doc.ID, Etag: doc.Etag, Name: doc.Name, Computer: p.OS.Computer,
-		Location: doc.Location, Size: p.Hardware.Size, Zones: doc.Zones, ScaleSet: p.ScaleSet.ID,
+		Location: doc.Location, Size: p.Hardware.Size, Zones: doc.Zones, ScaleSet: p.ScaleSet.ID, AvailabilitySet: p.Set.ID,
 		Provisioning: p.Provisioning, Power: p.View.power(), FaultDomain: number(p.FaultDomain, p.View.FaultDomain), Raw: raw,
 	}
 	ref, ok := parseMachineID(doc.ID)

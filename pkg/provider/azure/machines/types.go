@@ -3,6 +3,7 @@
 package machines
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/netip"
 	"slices"
@@ -23,16 +24,18 @@ const (
 
 // Machine is a virtual machine.
 type Machine struct {
-	Kind      Kind
-	ID        string // as Azure writes it
-	Etag      string
-	Name      string // of the resource
-	Computer  string // the host name; empty when it is not known
-	Location  string
-	Size      string // such as Standard_D4s_v5
-	Zones     []string
-	ScaleSet  string // id; empty for none
-	Interface string // id of the primary network interface; empty in a uniform scale set
+	Kind     Kind
+	ID       string // as Azure writes it
+	Etag     string
+	Name     string // of the resource
+	Computer string // the host name; empty when it is not known
+	Location string
+	Size     string // such as Standard_D4s_v5
+	Zones    []string
+	ScaleSet string // id; empty for none
+	// AvailabilitySet is an id; empty for none.
+	AvailabilitySet string
+	Interface       string // id of the primary network interface; empty in a uniform scale set
 	// FaultDomain is a number; empty when it is not known.
 	FaultDomain string
 	// Provisioning is the state of its last change, such as Succeeded.
@@ -42,6 +45,9 @@ type Machine struct {
 	Power string
 	Raw   json.RawMessage // of a uniform scale set's instance; nil for others
 }
+
+// Set is the id of the scale set or availability set; empty for none.
+func (m *Machine) Set() string { return cmp.Or(m.ScaleSet, m.AvailabilitySet) }
 
 // isNode reports whether the machine is that of the node with that name.
 func (m *Machine) isNode(name string) bool {
