@@ -32,9 +32,9 @@ func NewValidateCommand(streams genericiooptions.IOStreams) *cobra.Command {
 		Long: `Check cloud-config files, without a cluster.
 
 FILE is our own format, MetalLB's ConfigMap, what that ConfigMap holds under
-config, or cloud-provider-azure's azure.json; - is the standard input. Each
-fault is printed as FILE:LINE: sentence. A controller or speaker that starts
-with the file uses what has no fault.
+config, cloud-provider-azure's azure.json or cloud-provider-aws' cloud.conf; - is
+the standard input. Each fault is printed as FILE:LINE: sentence. A controller or
+speaker that starts with the file uses what has no fault.
 
 Exits with 0 when no file has a fault but warnings, else with 1.`,
 		Example: `  kubectl fairlead validate cloud-config.yaml
@@ -93,8 +93,8 @@ type verdict struct {
 	Zones          int     `json:"zones"`
 	Faults         []fault `json:"faults"`
 
-	azure   bool // a section of Azure, which has no objects
-	implied bool // the advertisement is the one that a file without any has
+	cloud   string // the provider of a section without objects
+	implied bool   // the advertisement is the one that a file without any has
 }
 
 // fault is a cloudconfig.Fault as -o json prints it.
@@ -126,7 +126,7 @@ func judge(in io.Reader, host fs.FS, file string) verdict {
 	slices.SortStableFunc(all, func(a, b cloudconfig.Fault) int { return a.Line - b.Line })
 	v.add(all)
 	v.OK = len(all.Errors()) == 0
-	v.azure = c.Azure != nil
+	v.cloud = c.Provider()
 	if m := c.Metal; m != nil {
 		v.Pools, v.Peers = len(m.Pools), len(m.Peers)
 		v.Advertisements, v.Zones = len(m.Advertisements), len(m.Zones)
@@ -215,8 +215,8 @@ func (v *verdict) summary() string {
 	switch {
 	case len(usable) > 0:
 		objects = strings.Join(usable, ", ")
-	case v.azure:
-		objects = "azure"
+	case v.cloud != "" && v.cloud != "metal":
+		objects = v.cloud
 	}
 	switch {
 	case !v.OK:

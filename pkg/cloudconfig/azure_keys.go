@@ -255,13 +255,18 @@ func (v value) azureSecretText() (Secret, bool) {
 }
 
 func (v value) endpoint() (string, bool) {
+	return v.url("https://management.local.azurestack.external")
+}
+
+// url is a URL of a server.
+func (v value) url(example string) (string, bool) {
 	s, ok := v.word()
 	if !ok {
 		return "", false
 	}
 	u, err := url.Parse(s)
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.RawQuery != "" {
-		v.fault("is not a URL of https or http", "write such as https://management.local.azurestack.external")
+		v.fault("is not a URL of https or http", "write such as "+example)
 		return "", false
 	}
 	return s, true

@@ -27,6 +27,8 @@ type Config struct {
 	Metal *Metal
 	// Azure is set when the file configures Azure.
 	Azure *Azure
+	// AWS is set when the file configures AWS.
+	AWS *AWS
 	// Faults are the objects and fields that could not be used, in file order.
 	Faults Faults
 
@@ -43,6 +45,8 @@ func (c *Config) Provider() string {
 		return "metal"
 	case c.Azure != nil:
 		return "azure"
+	case c.AWS != nil:
+		return "aws"
 	}
 	return ""
 }

@@ -70,7 +70,7 @@ metal:
 			if !strings.Contains(page, "\n| `"+key+"` |") {
 				t.Errorf("config.md has no row for %s (%s)", key, f.Field)
 			}
-			if key != "password" && key != "azure" && !regexp.MustCompile(`\b`+key+`:`).MatchString(example) {
+			if key != "password" && key != "azure" && key != "aws" && !regexp.MustCompile(`\b`+key+`:`).MatchString(example) {
 				t.Errorf("the example has no %s (%s)", key, f.Field)
 			}
 		}
@@ -132,5 +132,44 @@ azure:
 	}
 	if lists != 2 {
 		t.Errorf("the reader listed the keys of %d mappings, want 2:\n%s", lists, unusable.Faults)
+	}
+}
+
+func TestAWSExamplesAreGood(t *testing.T) {
+	own, peers := good(t, readDoc(t, "examples/aws.yaml")), good(t, readDoc(t, "examples/aws.conf"))
+	if own.AWS == nil || !own.AWS.Controller.Claim || peers.AWS == nil || len(peers.AWS.Overrides) != 1 {
+		t.Errorf("got %+v and %+v", own.AWS, peers.AWS)
+	}
+}
+
+// TestEveryKeyOfAWSIsInTheDocs asks the reader itself for its keys.
+func TestEveryKeyOfAWSIsInTheDocs(t *testing.T) {
+	_, err := cloudconfig.Parse([]byte(header + `
+aws:
+  qqqqq: 1
+  serviceOverrides: [{qqqqq: 1}]
+  endpoints: {qqqqq: 1}
+  loadBalancerController: {qqqqq: 1}
+`))
+	var unusable *cloudconfig.FileError
+	if !errors.As(err, &unusable) {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(readDoc(t, "config.md"), "### aws\n")
+	lists := 0
+	for _, f := range unusable.Faults {
+		allowed, isList := strings.CutPrefix(f.Cure, "allowed are ")
+		if !isList || !strings.HasSuffix(f.Field, "qqqqq") {
+			continue
+		}
+		lists++
+		for _, key := range regexp.MustCompile(`, | and `).Split(allowed, -1) {
+			if !strings.Contains(section, "`"+key+"`") {
+				t.Errorf("config.md has no row for %s (%s)", key, f.Field)
+			}
+		}
+	}
+	if lists != 4 {
+		t.Errorf("the reader listed the keys of %d mappings, want 4:\n%s", lists, unusable.Faults)
 	}
 }

@@ -33,21 +33,28 @@ func golden(t *testing.T, file, got string) {
 	}
 }
 
-// eachFile runs a subtest for every YAML file of a folder in testdata.
+// eachFile runs a subtest for every YAML and INI file of a folder in testdata.
 func eachFile(t *testing.T, folder string, test func(t *testing.T, data []byte, golden string)) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join("testdata", folder, "*.yaml"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no cases in testdata/%s: %v", folder, err)
+	var files []string
+	for _, ext := range []string{"yaml", "conf"} {
+		found, err := filepath.Glob(filepath.Join("testdata", folder, "*."+ext))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
+	}
+	if len(files) == 0 {
+		t.Fatalf("no cases in testdata/%s", folder)
 	}
 	for _, file := range files {
-		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
+		name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 		t.Run(name, func(t *testing.T) {
 			data, err := os.ReadFile(filepath.Clean(file))
 			if err != nil {
 				t.Fatal(err)
 			}
-			test(t, data, strings.TrimSuffix(file, ".yaml")+".txt")
+			test(t, data, strings.TrimSuffix(file, filepath.Ext(file))+".txt")
 		})
 	}
 }

@@ -41,6 +41,13 @@ func marshal(c *Config, show func(Secret) string) ([]byte, error) {
 		}
 		f.Azure = a
 	}
+	if c.AWS != nil {
+		a, err := newAWSYAML(c.AWS)
+		if err != nil {
+			return nil, err
+		}
+		f.AWS = a
+	}
 	var b bytes.Buffer
 	enc := yaml.NewEncoder(&b)
 	enc.SetIndent(2)
@@ -62,6 +69,7 @@ type configYAML struct {
 	Drift      driftYAML  `yaml:"drift"`
 	Metal      *metalYAML `yaml:"metal,omitempty"`
 	Azure      *yaml.Node `yaml:"azure,omitempty"`
+	AWS        *yaml.Node `yaml:"aws,omitempty"`
 }
 
 type driftYAML struct {
@@ -175,16 +183,9 @@ func newAzureYAML(a *Azure, show func(Secret) string) (*yaml.Node, error) {
 		if k.write == nil {
 			continue
 		}
-		held := k.write(a, show)
-		if held == nil {
-			continue
+		if err := addKey(out, k.name, k.write(a, show)); err != nil {
+			return nil, err
 		}
-		var key, val yaml.Node
-		key.SetString(k.name)
-		if err := val.Encode(held); err != nil {
-			return nil, fmt.Errorf("write %s: %w", k.name, err)
-		}
-		out.Content = append(out.Content, &key, &val)
 	}
 	return out, nil
 }

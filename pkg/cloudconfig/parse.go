@@ -31,15 +31,23 @@ type FileError struct {
 func (e *FileError) Error() string { return e.Faults.String() }
 
 // Parse reads a cloud-config: our own format, a ConfigMap that holds it or
-// MetalLB's, MetalLB's alone, or cloud-provider-azure's. Each object is judged
-// alone: what cannot be used is left out and stands in the Faults of the
+// MetalLB's, MetalLB's alone, cloud-provider-azure's or cloud-provider-aws'. Each
+// object is judged alone: what cannot be used is left out and stands in the Faults of the
 // result. The error is a *FileError and means that nothing can be used.
 func Parse(data []byte) (*Config, error) {
+	return read(&reader{}, data, inFile)
+}
+
+// read reads a document, wherever its lines stand.
+func read(r *reader, data []byte, where nesting) (*Config, error) {
+	if looksLikeINI(data) {
+		return parseAWS(r, data)
+	}
 	root, err := document(data)
 	if err != nil {
-		return nil, err
+		return nil, r.moved(err)
 	}
-	return parse(value{r: &reader{}, node: root}, inFile)
+	return parse(value{r: r, node: root}, where)
 }
 
 // nesting is where a document stands.
@@ -51,7 +59,7 @@ const (
 )
 
 const accepted = "accepted are apiVersion " + APIVersion + " with kind " + Kind +
-	", a v1 ConfigMap that holds it or MetalLB's config under data.config, MetalLB's config alone (peers and address-pools at the top), and the azure.json of cloud-provider-azure"
+	", a v1 ConfigMap that holds it or MetalLB's config under data.config, MetalLB's config alone (peers and address-pools at the top), the azure.json of cloud-provider-azure, and the cloud.conf of cloud-provider-aws"
 
 // parse finds out which format the document is of and reads it.
 func parse(root value, where nesting) (*Config, error) {
@@ -168,6 +176,7 @@ func providers() []provider {
 	return []provider{
 		{"metal", readMetal},
 		{"azure", readAzure},
+		{"aws", readAWS},
 	}
 }
 
@@ -265,11 +274,7 @@ func parseConfigMap(root value) (*Config, error) {
 	if held.node.Style&yaml.LiteralStyle == 0 {
 		r = &reader{fixed: held.node.Line}
 	}
-	inner, err := document([]byte(held.node.Value))
-	if err != nil {
-		return nil, r.moved(err)
-	}
-	return parse(value{r: r, node: inner}, inConfigMap)
+	return read(r, []byte(held.node.Value), inConfigMap)
 }
 
 // moved gives the faults of an inner document the lines of the file.

@@ -183,13 +183,14 @@ func (v value) azureSection(d *azureDraft) {
 		case same != "":
 			f[key] = f[same]
 		case v.r.dialect == azure:
-			f[key] = func(v value) { v.unknownToAzure(key, known) }
+			f[key] = func(v value) { v.unknownToPeer(key, known) }
 		}
 	}
 	v.mapping(f)
 }
 
-func (v value) unknownToAzure(key string, known []string) {
+// unknownToPeer tells of a key that the peer passes over.
+func (v value) unknownToPeer(key string, known []string) {
 	v.secret = true
 	cure := "it has no effect; remove it"
 	if meant := suggest(key, known); meant != "" {

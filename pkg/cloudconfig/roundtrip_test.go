@@ -26,7 +26,7 @@ func roundTrip(t *testing.T, c *cloudconfig.Config) {
 	if bad := again.Faults.Errors(); len(bad) > 0 {
 		t.Fatalf("has faults when read again:\n%s\n%s", bad, out)
 	}
-	if c.Drift != again.Drift || !reflect.DeepEqual(c.Metal, again.Metal) || !reflect.DeepEqual(c.Azure, again.Azure) {
+	if c.Drift != again.Drift || !reflect.DeepEqual(c.Metal, again.Metal) || !reflect.DeepEqual(c.Azure, again.Azure) || !reflect.DeepEqual(c.AWS, again.AWS) {
 		t.Fatalf("differs when read again:\n%s\nwant %+v %+v\n got %+v %+v", out, c.Metal, c.Azure, again.Metal, again.Azure)
 	}
 }
@@ -35,7 +35,7 @@ func roundTrip(t *testing.T, c *cloudconfig.Config) {
 func seeds(t testing.TB) [][]byte {
 	t.Helper()
 	var out [][]byte
-	for _, pattern := range []string{"testdata/*/*.yaml", "../../docs/examples/*.yaml"} {
+	for _, pattern := range []string{"testdata/*/*.yaml", "testdata/*/*.conf", "../../docs/examples/*.yaml", "../../docs/examples/*.conf"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatalf("no files %s: %v", pattern, err)

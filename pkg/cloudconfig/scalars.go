@@ -115,7 +115,7 @@ func (v value) asn() (uint32, bool) {
 	return 0, false
 }
 
-// flag is true or false; in MetalLB's file also the other words of YAML 1.1.
+// flag is true or false; in the files of peers also their other words.
 func (v value) flag() (bool, bool) {
 	s, ok := v.text()
 	if !ok {
@@ -126,9 +126,11 @@ func (v value) flag() (bool, bool) {
 		return true, true
 	case lower == "false":
 		return false, true
-	case v.r.dialect == metallb && (lower == "yes" || lower == "on" || lower == "y"):
+	case v.r.dialect == metallb && (lower == "yes" || lower == "on" || lower == "y"),
+		v.r.dialect == awsINI && (lower == "yes" || lower == "on" || lower == "1"):
 		return true, true
-	case v.r.dialect == metallb && (lower == "no" || lower == "off" || lower == "n"):
+	case v.r.dialect == metallb && (lower == "no" || lower == "off" || lower == "n"),
+		v.r.dialect == awsINI && (lower == "no" || lower == "off" || lower == "0"):
 		return false, true
 	}
 	v.fault("is neither true nor false", "write true or false")

@@ -22,6 +22,9 @@ const (
 	// azure is a file of cloud-provider-azure: keys without regard to case, and
 	// unknown ones are no faults.
 	azure
+	// awsINI is a cloud.conf of cloud-provider-aws: keys without regard to case,
+	// more words for true and false, and unknown keys are no faults.
+	awsINI
 )
 
 // reader collects the faults of one document.
