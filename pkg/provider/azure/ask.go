@@ -34,9 +34,9 @@ type ask struct {
 	// hadPools are the ids of the pools that its rules led to, in lower case.
 	hadPools map[string]bool
 	balancer *balancer // that serves it
-	// renews: a public IP of its own is deleted, to be made anew when all is
-	// looked at again.
-	renews  bool
+	// renews is why something of its own is deleted, to be made anew when all is
+	// looked at again; nil when nothing is.
+	renews  error
 	notices []provider.Notice
 }
 
@@ -126,8 +126,8 @@ func (w *world) servesFrom(base string, e names.Exposure) bool {
 }
 
 // serve reports whether the Service is to be served when this is done. One
-// whose public IP must be made anew lets it go first.
-func (a *ask) serve() bool { return a.item.Want == provider.Serve && !a.renews }
+// that has something to be made anew lets it go first.
+func (a *ask) serve() bool { return a.item.Want == provider.Serve && a.renews == nil }
 
 // edited reports whether the user asked for what the Service says now, so
 // that what differs is set right though the peer would leave it.

@@ -18,6 +18,9 @@ func (t *turn) chooseFronts(a *ask) error {
 	if b.exists && names.Same(b.SKU.Name, "Basic") {
 		return refuse(ReasonUnsupported, "load balancer %s has SKU Basic, which Azure has retired; replace it by one with SKU Standard", b.Name)
 	}
+	if err := t.checkFamilies(a, b); err != nil || a.renews != nil {
+		return err
+	}
 	for _, f := range a.families {
 		choose := t.publicFront
 		if a.placed == names.Internal {
@@ -27,7 +30,7 @@ func (t *turn) chooseFronts(a *ask) error {
 		if err != nil {
 			return err
 		}
-		if a.renews {
+		if a.renews != nil {
 			clear(a.fronts)
 			return nil
 		}
@@ -74,17 +77,13 @@ func (t *turn) publicFront(a *ask, b *balancer, f intent.Family) (*front, error)
 
 // checkAlone refuses to change a frontend that rules of other Services use.
 func (t *turn) checkAlone(a *ask, b *balancer, name string) error {
-	if _, has := b.frontends.get(name); !has {
+	_, has := b.frontends.get(name)
+	other := t.sharer(a, b, name)
+	if !has || other == "" {
 		return nil
 	}
-	for _, r := range b.rules.all() {
-		if names.Owns(a.base, r.Name) || !names.Same(r.Properties.FrontendIPConfiguration.id(), b.frontendID(name)) {
-			continue
-		}
-		return refuse(ReasonFrontendShared, "frontend %s of load balancer %s has another address than the Service asks for now, but %s uses it as well; move that Service to another address first",
-			name, b.Name, t.ownerOf(r.Name))
-	}
-	return nil
+	return refuse(ReasonFrontendShared, "frontend %s of load balancer %s has another address than the Service asks for now, but %s uses it as well; move that Service to another address first",
+		name, b.Name, other)
 }
 
 // ownerOf names the Service of a rule for a sentence.

@@ -56,9 +56,9 @@ func (t *turn) result(refused map[plan.Key]error) *Result {
 		if a.serve() {
 			r.Places[a.key] = a.places()
 		}
-		if a.renews {
+		if a.renews != nil {
 			r.renewed[a.key] = true
-			r.Refused[a.key] = &plan.Error{Kind: plan.Conflict, Reason: ReasonPublicIPRenewed, Err: errRenewed}
+			r.Refused[a.key] = &plan.Error{Kind: plan.Conflict, Reason: ReasonPublicIPRenewed, Err: a.renews}
 		}
 	}
 	o := order{turn: t, result: r, balancers: map[plan.ID]*balancer{}}

@@ -46,6 +46,10 @@ func (t *turn) choosePublicIP(a *ask, f intent.Family) (*publicIP, error) {
 	}
 	name := a.names.PublicIP(t.settings.Cluster, prefix, f)
 	if p, ok := t.publicIPs[names.Key(t.settings.PublicIPID(group, name))]; ok {
+		if t.leftOver(a, p, f) {
+			a.renews = errOtherFamily
+			return p, nil
+		}
 		return p, t.useExisting(a, p, f)
 	}
 	return t.createPublicIP(a, f, newPublicIP{group: group, name: name, prefix: prefix})
@@ -86,7 +90,7 @@ func (t *turn) useExisting(a *ask, p *publicIP, f intent.Family) error {
 		return err
 	}
 	if !p.userOwned() {
-		if err := t.checkIPTags(a, p); err != nil || a.renews {
+		if err := t.checkIPTags(a, p); err != nil || a.renews != nil {
 			return err
 		}
 		t.tag(a, p, names.WithService(p.serviceTag(), a.key.String()))
@@ -126,12 +130,17 @@ func (t *turn) checkFree(a *ask, b *balancer, p *publicIP, f intent.Family) erro
 
 // sharedByOthers reports whether rules of other Services use the frontend.
 func (t *turn) sharedByOthers(a *ask, b *balancer, name string) bool {
+	return t.sharer(a, b, name) != ""
+}
+
+// sharer names another Service whose rule uses the frontend; empty for none.
+func (t *turn) sharer(a *ask, b *balancer, name string) string {
 	for _, r := range b.rules.all() {
 		if !names.Owns(a.base, r.Name) && names.Same(r.Properties.FrontendIPConfiguration.id(), b.frontendID(name)) {
-			return true
+			return t.ownerOf(r.Name)
 		}
 	}
-	return false
+	return ""
 }
 
 type newPublicIP struct{ group, name, prefix string }
@@ -223,6 +232,8 @@ func (t *turn) setLabel(a *ask, p *publicIP) {
 		p.edit(a, plan.Diff{Field: "dnsLabel", Have: have}, nil, "properties", "dnsSettings")
 	case label != "" && !names.Same(have, label):
 		p.edit(a, plan.Diff{Field: "dnsLabel", Have: have, Want: label}, label, "properties", "dnsSettings", "domainNameLabel")
+	case !a.edited():
+		return // a label that somebody else has set is as good
 	}
 	if label != "" && !p.userOwned() && p.labelTag() == "" {
 		p.edit(a, plan.Diff{Field: "tag " + names.TagDNSService, Want: a.key.String()}, a.key.String(), "tags", names.TagDNSService)
@@ -249,7 +260,7 @@ func (t *turn) checkIPTags(a *ask, p *publicIP) error {
 		return nil
 	}
 	if a.edited() && names.WithoutService(p.serviceTag(), a.key.String()) == "" {
-		a.renews = true
+		a.renews = errRenewed
 		return nil
 	}
 	return refuse(ReasonIPTagsFixed, "annotation %s asks for IP tags that public IP %s has not, and Azure sets them only when an address is made; edit the Service to let it have a new address when no other uses this one, or set enableIPTagMutationForExistingPublicIP in the cloud config",

@@ -142,6 +142,17 @@ func TestWhatCannotBeIsRefused(t *testing.T) {
 			with(web, "azure-pip-ip-tags", "a=b"), azure.ReasonIPTagsFixed,
 			"annotation service.beta.kubernetes.io/azure-pip-ip-tags asks for IP tags that public IP kubernetes-a1111111122223333444400000000075 has not, and Azure sets them only when an address is made; edit the Service to let it have a new address when no other uses this one, or set enableIPTagMutationForExistingPublicIP in the cloud config",
 		},
+		"other families of an address that others share": {
+			func(t *testing.T, s *site) {
+				t.Helper()
+				s.apply(t, s.batch(item(six(web), provider.Serve, provider.Edit)), nil)
+				second := with(six(newService("old", "TCP:82")), "azure-load-balancer-ipv6", "2603:1030::65")
+				s.apply(t, s.batch(item(second, provider.Serve, provider.Edit)), nil)
+				s.publish(t, six(web), second)
+			},
+			dual(web), azure.ReasonFrontendShared,
+			"frontend a1111111122223333444400000000075 of load balancer kubernetes has an address of the family that the Service changes, but Service shop/old uses it as well; move that Service to another address first",
+		},
 		"no security group": {
 			func(_ *testing.T, s *site) { s.observed.SecurityGroup = nil }, web, azure.ReasonSecurityGroupMissing,
 			`network security group "rig-nsg" of the cloud config is not there, so clients cannot be let in; create it, or name the cluster's in securityGroupName and securityGroupResourceGroup`,
@@ -179,6 +190,25 @@ func TestWhatCannotBeIsRefused(t *testing.T) {
 				t.Errorf("the other Service: %v", r.Refused[beside.Key])
 			}
 		})
+	}
+}
+
+// Without the name of a security group nobody is served, whatever clients the
+// Service lets in; what goes may go.
+func TestWithoutASecurityGroupNobodyIsServed(t *testing.T) {
+	s := empty(t)
+	s.observed.SecurityGroup, s.settings.SecurityGroup = nil, ""
+	web, inner := newService("web", "TCP:80"), with(newService("inner", "TCP:80"), "azure-load-balancer-internal", "true")
+	gone := item(newService("gone", "TCP:80"), provider.Remove, provider.Edit)
+	r := s.compute(t, s.batch(item(web, provider.Serve, provider.Edit), item(inner, provider.Serve, provider.Edit), gone))
+	want := "securityGroupName is not set in the cloud config, and no Service is served without it, as with cloud-provider-azure; set it to the name of the nodes' network security group"
+	for _, name := range []string{"web", "inner"} {
+		if err := r.Refused[plan.Key{Namespace: "shop", Name: name}]; err == nil || err.Error() != want {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if r.Refused[gone.Key] != nil || len(r.Steps) > 0 {
+		t.Errorf("got\n%s", text(t, r))
 	}
 }
 

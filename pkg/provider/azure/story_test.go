@@ -86,6 +86,12 @@ func dual(svc *v1.Service) *v1.Service {
 	return svc
 }
 
+func six(svc *v1.Service) *v1.Service {
+	svc = svc.DeepCopy()
+	svc.Spec.IPFamilies = []v1.IPFamily{v1.IPv6Protocol}
+	return svc
+}
+
 func local(svc *v1.Service) *v1.Service {
 	svc = svc.DeepCopy()
 	svc.Spec.ExternalTrafficPolicy, svc.Spec.HealthCheckNodePort = v1.ServiceExternalTrafficPolicyLocal, 32000
