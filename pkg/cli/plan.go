@@ -184,13 +184,10 @@ func (p *planner) report(ctx context.Context, client kubernetes.Interface, keys 
 	services.Informer()
 	nodes.Informer()
 	namespaces.Informer()
-	factory.Start(ctx.Done())
 	defer factory.Shutdown()
 	defer cancel() // before Shutdown, which waits for the informers
-	for kind, ok := range factory.WaitForCacheSync(ctx.Done()) {
-		if !ok {
-			return nil, classes, fmt.Errorf("list %s: %w", kind, ctx.Err())
-		}
+	if err := listAll(ctx, factory); err != nil {
+		return nil, classes, err
 	}
 	prov, err := cloud.New(ctx, ccm.Deps{
 		Config: cfg, Cluster: p.cluster, Auth: p.auth, Informers: factory, Client: client,
@@ -199,6 +196,9 @@ func (p *planner) report(ctx context.Context, client kubernetes.Interface, keys 
 	})
 	if err != nil {
 		return nil, classes, fmt.Errorf("make provider %s: %w", cloud.Name, err)
+	}
+	if err := listAll(ctx, factory); err != nil { // what the provider asked for
+		return nil, classes, err
 	}
 	groups, err := engine.New(engine.Options{
 		Provider: prov, Registry: intent.Annotations(),
@@ -210,6 +210,17 @@ func (p *planner) report(ctx context.Context, client kubernetes.Interface, keys 
 		err = notOurs(services.Lister(), keys[0], classes)
 	}
 	return groups, classes, err
+}
+
+// listAll starts the informers that were asked for, and waits for their lists.
+func listAll(ctx context.Context, factory informers.SharedInformerFactory) error {
+	factory.Start(ctx.Done())
+	for kind, ok := range factory.WaitForCacheSync(ctx.Done()) {
+		if !ok {
+			return fmt.Errorf("list %s: %w", kind, ctx.Err())
+		}
+	}
+	return nil
 }
 
 // notOurs says why there is no plan for a Service that was named.
