@@ -3,10 +3,9 @@
 package aws
 
 import (
-	"strings"
-
 	v1 "k8s.io/api/core/v1"
 
+	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
@@ -35,20 +34,21 @@ func newAsk(it *provider.Item, t *turn, nodes []node) *ask {
 	a := &ask{item: it, key: it.Key, want: it.Want, name: names.LoadBalancer(svc.UID)}
 	a.place = a.name
 	a.kind, a.elsewhere = kindOf(svc, t.settings.Claims)
-	a.tags = t.settings.Tags.ServiceTags(a.pairs(keyTags), svc.Namespace, svc.Name)
-	a.targets = targetsOf(nodes, a.pairs(keyNodeLabels))
+	a.tags = t.settings.Tags.ServiceTags(a.pairs(intent.KeyAWSTags), svc.Namespace, svc.Name)
+	a.targets = targetsOf(nodes, a.nodeLabels())
 	return a
 }
 
 // kindOf is the kind of load balancer that the Service asks for, and whether
 // another controller makes it.
 func kindOf(svc *v1.Service, c Claims) (kind Kind, elsewhere bool) {
-	switch strings.TrimSpace(svc.Annotations[keyType]) {
-	case "nlb":
+	switch intent.AWSFormOf(svc) {
+	case intent.AWSNetwork:
 		return NetworkKind, false
-	case "nlb-ip", "external":
+	case intent.AWSExternal:
 		lives := svc.DeletionTimestamp == nil && svc.Spec.Type == v1.ServiceTypeLoadBalancer
 		return NetworkKind, lives && c != AlsoLoadBalancerController
+	case intent.AWSClassic:
 	}
 	return ClassicKind, false
 }

@@ -198,7 +198,7 @@ func (s *site) learn(t testing.TB, file string) {
 }
 
 func item(svc *v1.Service, want provider.Want, cause provider.Cause) provider.Item {
-	in, problems := intent.New(svc, "aws", intent.Annotations())
+	in, problems := intent.New(svc, intent.AWS, intent.Annotations())
 	it := provider.Item{Key: in.Key, Service: svc, Want: want, Cause: cause, Intent: in}
 	if want == provider.Serve && intent.Refusal(problems) != nil {
 		it.Want = provider.Keep

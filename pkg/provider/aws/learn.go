@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 )
@@ -22,7 +23,10 @@ func (o *Observed) Learn(in Call, out any) (made string) {
 		return o.learnGroup(in, out)
 	case *elbv2.CreateListenerInput:
 		return o.learnListener(in, out)
+	case *ec2.CreateSecurityGroupInput:
+		return o.learnSecurityGroup(in, out)
 	default:
+		o.learnSecurity(in)
 		o.learnNetworkChange(in, out)
 		o.learnGroupChange(in, out)
 	}

@@ -13,6 +13,7 @@ import (
 	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
+	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
 )
 
@@ -35,9 +36,6 @@ func (b *balancer) needs() []plan.ID {
 // serveNetwork computes the steps of a Service that a network load balancer
 // serves.
 func (t *turn) serveNetwork(a *ask) error {
-	if err := a.supported(); err != nil {
-		return err
-	}
 	lb, err := t.ownNetwork(a)
 	if err != nil {
 		return err
@@ -66,29 +64,13 @@ func (t *turn) serveNetwork(a *ask) error {
 	groups := t.groupsOf(a, lb)
 	chosen := t.chooseGroups(a, b.have, groups)
 	for _, m := range a.mappings {
-		if err := t.putGroup(a, m, chosen[m]); err != nil {
-			return err
-		}
+		t.putGroup(a, m, chosen[m])
 		t.putListener(a, b, m)
 	}
 	if b.have != nil {
 		t.dropListeners(a, b.have)
 	}
 	t.dropGroups(a, groups, chosen)
-	return nil
-}
-
-// supported refuses what network load balancers do not do.
-func (a *ask) supported() error {
-	in := &a.item.Intent
-	switch {
-	case in.AffinityTimeout != 0:
-		return refuse(ReasonUnsupported, "spec.sessionAffinity is ClientIP, which AWS's load balancers do not follow; set it to None")
-	case len(in.Addresses) > 0:
-		return refuse(ReasonUnsupported, "%s asks for %s, which AWS cannot give; use annotation %s or %s", in.AddressSource, in.Addresses[0], keyElasticIPs, keyPrivateIPs)
-	case a.has(keyExtraGroups):
-		return refuse(ReasonUnsupported, "annotation %s is for classic load balancers; use annotation %s", keyExtraGroups, keyGroups)
-	}
 	return nil
 }
 
@@ -123,7 +105,7 @@ func (t *turn) keepsType(a *ask, exists bool) error {
 		return nil
 	}
 	if a.hasHostname() {
-		return refuse(ReasonTypeChanged, "annotation %s asks for a network load balancer, but a classic one serves with an address that would go; take the annotation back, or make a new Service", keyType)
+		return refuse(ReasonTypeChanged, "annotation %s asks for a network load balancer, but a classic one serves with an address that would go; take the annotation back, or make a new Service", intent.KeyAWSType)
 	}
 	return nil
 }
@@ -139,7 +121,7 @@ func (t *turn) replaced(a *ask, lb *Network) bool {
 	if a.edited() {
 		return true
 	}
-	a.warn(ReasonAdoptedAsIs, fmt.Sprintf("load balancer %s is %s, and annotation %s asks for %s; it stays until the Service is edited, which gives it a new address", a.name, lb.Scheme, keyInternal, want))
+	a.warn(ReasonAdoptedAsIs, fmt.Sprintf("load balancer %s is %s, and annotation %s asks for %s; it stays until the Service is edited, which gives it a new address", a.name, lb.Scheme, intent.KeyAWSInternal, want))
 	return false
 }
 
@@ -171,7 +153,7 @@ func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 		return err
 	}
 	b.ref.Made = b.target()
-	st := plan.Step{Action: plan.Create, Target: b.target(), Why: []plan.Diff{{Field: "scheme", Want: string(scheme(a))}, {Field: "subnets", Want: strings.Join(subnets, ", ")}}}
+	st := plan.Step{Action: plan.Create, Target: b.target(), Why: []plan.Diff{{Field: "scheme", Want: string(scheme(a))}, {Field: "subnets", Want: strings.Join(mappingTexts(in.SubnetMappings), ", ")}}}
 	for _, g := range groups {
 		in.SecurityGroups = append(in.SecurityGroups, g.Text())
 		if g.ID == "" {
@@ -215,9 +197,9 @@ func networkDefaults() map[string]string {
 
 // putAttributes sets the attributes that the peer has in its hands.
 func (t *turn) putAttributes(a *ask, b *balancer, have map[string]string) {
-	want := map[string]string{attrCrossZone: strconv.FormatBool(a.on(keyCrossZone)), attrLogs: strconv.FormatBool(a.on(keyLogs))}
-	if a.on(keyLogs) {
-		want[attrLogsBucket], want[attrLogsPrefix] = a.text(keyLogsBucket), a.text(keyLogsPrefix)
+	want := map[string]string{attrCrossZone: strconv.FormatBool(a.on(intent.KeyAWSCrossZone)), attrLogs: strconv.FormatBool(a.on(intent.KeyAWSAccessLog))}
+	if a.on(intent.KeyAWSAccessLog) {
+		want[attrLogsBucket], want[attrLogsPrefix] = a.text(intent.KeyAWSAccessLogBucket), a.text(intent.KeyAWSAccessLogPrefix)
 	}
 	diffs := changed(want, have)
 	if len(diffs) == 0 {
@@ -259,10 +241,10 @@ func (t *turn) putTags(a *ask, lb *Network) {
 // explainHairpin tells what a network load balancer with private addresses
 // cannot do.
 func (a *ask) explainHairpin() {
-	if !a.internal() || a.pairs(keyTargetGroupAttributes)[attrPreserveClientIP] == "false" {
+	if !a.internal() || a.pairs(intent.KeyAWSTargetGroupAttributes)[attrPreserveClientIP] == "false" {
 		return
 	}
-	a.tell("HairpinTraffic", fmt.Sprintf("a pod cannot reach this internal load balancer when it answers from the pod's own node, as client addresses are preserved; set annotation %s: %s=false if that is needed", keyTargetGroupAttributes, attrPreserveClientIP))
+	a.tell("HairpinTraffic", fmt.Sprintf("a pod cannot reach this internal load balancer when it answers from the pod's own node, as client addresses are preserved; set annotation %s: %s=false if that is needed", intent.KeyAWSTargetGroupAttributes, attrPreserveClientIP))
 }
 
 // dropGroups deletes the target groups that serve nothing any more, after all

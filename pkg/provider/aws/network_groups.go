@@ -12,6 +12,7 @@ import (
 	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
+	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
@@ -87,20 +88,16 @@ func (m *mapping) fits(g *TargetGroup) bool {
 
 // putGroup brings the target group of a mapping to what it shall be; it makes
 // one when there is none.
-func (t *turn) putGroup(a *ask, m *mapping, g *TargetGroup) error {
-	wanted, err := a.groupAttributes(m)
-	if err != nil {
-		return err
-	}
+func (t *turn) putGroup(a *ask, m *mapping, g *TargetGroup) {
+	wanted := a.pairs(intent.KeyAWSTargetGroupAttributes)
 	if g == nil {
 		t.createGroup(a, m, wanted)
-		return nil
+		return
 	}
 	m.group = groupRef{name: awssdk.ToString(g.TargetGroupName), ref: Ref{ID: awssdk.ToString(g.TargetGroupArn)}}
 	t.putHealth(a, m, g)
 	t.putGroupAttributes(a, m, wanted, g.Attributes)
 	t.putTargets(a, m.group, int32(m.nodePort), g.Targets)
-	return nil
 }
 
 func (t *turn) createGroup(a *ask, m *mapping, attributes map[string]string) {
@@ -157,23 +154,6 @@ const (
 // target group attributes of network load balancers.
 func groupDefaults() map[string]string {
 	return map[string]string{attrPreserveClientIP: "true", attrProxyProtocol: "false"}
-}
-
-// groupAttributes are those that the annotation asks for.
-func (a *ask) groupAttributes(m *mapping) (map[string]string, error) {
-	out := a.pairs(keyTargetGroupAttributes)
-	for key, value := range out {
-		if (key != attrPreserveClientIP && key != attrProxyProtocol) || (value != "true" && value != "false") {
-			return nil, refuse(ReasonUnsupported, "annotation %s has %s=%s; allowed are %s and %s, each true or false",
-				keyTargetGroupAttributes, key, value, attrPreserveClientIP, attrProxyProtocol)
-		}
-	}
-	udp := m.target == elbv2types.ProtocolEnumUdp || m.target == elbv2types.ProtocolEnumTcpUdp
-	if udp && out[attrPreserveClientIP] == "false" {
-		return nil, refuse(ReasonUnsupported, "annotation %s sets %s=false, but port %d is UDP, for which AWS always keeps client addresses; remove it",
-			keyTargetGroupAttributes, attrPreserveClientIP, m.port)
-	}
-	return out, nil
 }
 
 func (t *turn) putGroupAttributes(a *ask, m *mapping, want, have map[string]string) {

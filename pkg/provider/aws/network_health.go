@@ -39,13 +39,13 @@ func (a *ask) healthOf(s *Settings) health {
 	if local {
 		h = health{protocol: elbv2types.ProtocolEnumHttp, port: strconv.Itoa(int(in.HealthCheckNodePort)), path: localPath, interval: 10, healthy: 2, unhealthy: 2}
 	}
-	if protocol := strings.ToUpper(a.text(keyHealthProtocol)); protocol != "" {
+	if protocol := strings.ToUpper(a.text(intent.KeyAWSHealthProtocol)); protocol != "" {
 		h.protocol = elbv2types.ProtocolEnum(protocol)
 	}
-	if port := a.text(keyHealthPort); port != "" {
+	if port := a.text(intent.KeyAWSHealthPort); port != "" {
 		h.port = port
 	}
-	if path := a.text(keyHealthPath); path != "" {
+	if path := a.text(intent.KeyAWSHealthPath); path != "" {
 		h.path = path
 	}
 	if s.Probes == SharedProbe && !local {
@@ -54,10 +54,10 @@ func (a *ask) healthOf(s *Settings) health {
 	if h.protocol == elbv2types.ProtocolEnumTcp {
 		h.path = ""
 	}
-	h.healthy = a.number(keyHealthyThreshold, h.healthy)
-	h.unhealthy = a.number(keyUnhealthyThreshold, h.unhealthy)
-	h.interval = a.number(keyHealthInterval, h.interval)
-	h.timeout = a.number(keyHealthTimeout, 0)
+	h.healthy = a.number(intent.KeyAWSHealthyThreshold, h.healthy)
+	h.unhealthy = a.number(intent.KeyAWSUnhealthyThreshold, h.unhealthy)
+	h.interval = a.number(intent.KeyAWSHealthInterval, h.interval)
+	h.timeout = a.number(intent.KeyAWSHealthTimeout, 0)
 	return h
 }
 

@@ -10,6 +10,7 @@ import (
 	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
+	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
 )
 
@@ -75,7 +76,7 @@ func (t *turn) putListener(a *ask, b *balancer, m *mapping) {
 		return
 	}
 	if m.plain && !a.edited() && l.Protocol == elbv2types.ProtocolEnumTcp {
-		a.warn(ReasonAdoptedAsIs, fmt.Sprintf("port %d is served without TLS, as annotation %s has a space before it; it stays so until the Service is edited", m.port, keyTLSPorts))
+		a.warn(ReasonAdoptedAsIs, fmt.Sprintf("port %d is served without TLS, as annotation %s has a space before it; it stays so until the Service is edited", m.port, intent.KeyAWSTLSPorts))
 		m.listener, certificates, m.policy = elbv2types.ProtocolEnumTcp, nil, ""
 	}
 	st.Why = t.listenerDiffs(m, l)

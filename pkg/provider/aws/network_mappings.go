@@ -4,8 +4,6 @@ package aws
 
 import (
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
@@ -76,7 +74,7 @@ func (m *mapping) join(other *mapping) error {
 			m.port, m.tcp(other).nodePort, m.udp(other).nodePort)
 	}
 	if m.listener == elbv2types.ProtocolEnumTls || other.listener == elbv2types.ProtocolEnumTls {
-		return refuse(ReasonProtocolMix, "port %d is UDP and TLS, which one listener cannot be; leave it out of annotation %s", m.port, keyTLSPorts)
+		return refuse(ReasonProtocolMix, "port %d is UDP and TLS, which one listener cannot be; leave it out of annotation %s", m.port, intent.KeyAWSTLSPorts)
 	}
 	*m = *m.tcp(other)
 	m.listener, m.target = elbv2types.ProtocolEnumTcpUdp, elbv2types.ProtocolEnumTcpUdp
@@ -109,30 +107,22 @@ func (a *ask) mapping(s *Settings, p *intent.Port) (*mapping, error) {
 	}
 	m.before = a.healthOf(s)
 	m.health = m.before.of(m.target, s)
-	if certificates := a.list(keyCertificate); len(certificates) > 0 && p.Proto == intent.TCP && onTLS(p, a.list(keyTLSPorts)) {
-		m.plain = !onTLS(p, a.untrimmed(keyTLSPorts))
-		m.listener, m.certificates, m.policy = elbv2types.ProtocolEnumTls, certificates, a.text(keyTLSPolicy)
-		if a.text(keyBackendProtocol) == "ssl" {
+	if p.Proto == intent.TCP && intent.AWSTerminatesTLS(a.item.Intent, *p) {
+		m.plain = !a.onTLSForPeer(p)
+		m.listener, m.certificates, m.policy = elbv2types.ProtocolEnumTls, a.list(intent.KeyAWSCertificates), a.text(intent.KeyAWSTLSPolicy)
+		if a.text(intent.KeyAWSBackendProtocol) == "ssl" {
 			m.target = elbv2types.ProtocolEnumTls
 		}
 	}
 	return m, nil
 }
 
-// untrimmed are the values of an annotation as the peer reads them.
-func (a *ask) untrimmed(key string) []string {
-	raw := a.item.Service.Annotations[key]
-	if raw == "" {
-		return nil
-	}
-	return strings.Split(raw, ",")
-}
-
-// onTLS reports whether the port is among those with TLS: numbers, names, or
-// all.
-func onTLS(p *intent.Port, list []string) bool {
-	if len(list) == 0 || slices.Equal(list, []string{"*"}) {
+// onTLSForPeer reports whether the peer takes the port for one with TLS: it
+// does not trim the items of the annotation.
+func (a *ask) onTLSForPeer(p *intent.Port) bool {
+	raw := a.item.Service.Annotations[intent.KeyAWSTLSPorts]
+	if raw == "" || raw == "*" {
 		return true
 	}
-	return slices.Contains(list, strconv.Itoa(int(p.Port))) || (p.Name != "" && slices.Contains(list, p.Name))
+	return intent.AWSNames(strings.Split(raw, ","), a.item.Intent.AWS, *p)
 }

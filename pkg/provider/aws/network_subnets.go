@@ -8,7 +8,9 @@ import (
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
+	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
 )
 
@@ -16,7 +18,7 @@ import (
 // Without the annotation it stays where it is: discovery may find others every
 // day.
 func (t *turn) putSubnets(a *ask, b *balancer) error {
-	if !a.edited() || !a.has(keySubnets) {
+	if !a.edited() || !a.has(intent.KeyAWSSubnets) {
 		return nil
 	}
 	list, err := t.namedSubnets(a)
@@ -27,15 +29,8 @@ func (t *turn) putSubnets(a *ask, b *balancer) error {
 	if err != nil {
 		return err
 	}
-	have, want := subnetsOf(b.have), make([]string, 0, len(mappings))
-	for i := range mappings {
-		m := &mappings[i]
-		want = append(want, strings.Join([]string{awssdk.ToString(m.SubnetId), awssdk.ToString(m.AllocationId), awssdk.ToString(m.PrivateIPv4Address)}, " "))
-	}
+	have, want := subnetsOf(b.have), mappingTexts(mappings)
 	slices.Sort(want)
-	for i := range want {
-		want[i] = strings.TrimSpace(want[i])
-	}
 	if sameSubnets(have, want) {
 		return nil
 	}
@@ -46,21 +41,37 @@ func (t *turn) putSubnets(a *ask, b *balancer) error {
 	return nil
 }
 
+// mappingTexts are subnets, each with the address that it asks for.
+func mappingTexts(list []elbv2types.SubnetMapping) []string {
+	out := make([]string, len(list))
+	for i := range list {
+		m := &list[i]
+		out[i] = withAddresses(m.SubnetId, m.AllocationId, m.PrivateIPv4Address)
+	}
+	return out
+}
+
+func withAddresses(texts ...*string) string {
+	var out []string
+	for _, s := range texts {
+		if awssdk.ToString(s) != "" {
+			out = append(out, *s)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
 // subnetsOf are the load balancer's subnets, each with its elastic IP or fixed
 // private address if it has one, sorted.
 func subnetsOf(lb *Network) []string {
 	var out []string
 	for i := range lb.AvailabilityZones {
 		z := &lb.AvailabilityZones[i]
-		text := []string{awssdk.ToString(z.SubnetId)}
+		texts := []*string{z.SubnetId}
 		for _, addr := range z.LoadBalancerAddresses {
-			for _, s := range []*string{addr.AllocationId, addr.PrivateIPv4Address} {
-				if awssdk.ToString(s) != "" {
-					text = append(text, *s)
-				}
-			}
+			texts = append(texts, addr.AllocationId, addr.PrivateIPv4Address)
 		}
-		out = append(out, strings.Join(text, " "))
+		out = append(out, withAddresses(texts...))
 	}
 	slices.Sort(out)
 	return out

@@ -3,44 +3,16 @@
 package aws
 
 import (
-	"strconv"
 	"strings"
-)
 
-// prefix is that of the peer's annotations.
-const prefix = "service.beta.kubernetes.io/aws-load-balancer-"
-
-// The annotations.
-const (
-	keyType                  = prefix + "type"
-	keyInternal              = prefix + "internal"
-	keyTags                  = prefix + "additional-resource-tags"
-	keyNodeLabels            = prefix + "target-node-labels"
-	keyCrossZone             = prefix + "cross-zone-load-balancing-enabled"
-	keyLogs                  = prefix + "access-log-enabled"
-	keyLogsBucket            = prefix + "access-log-s3-bucket-name"
-	keyLogsPrefix            = prefix + "access-log-s3-bucket-prefix"
-	keyCertificate           = prefix + "ssl-cert"
-	keyTLSPorts              = prefix + "ssl-ports"
-	keyTLSPolicy             = prefix + "ssl-negotiation-policy"
-	keyBackendProtocol       = prefix + "backend-protocol"
-	keyHealthProtocol        = prefix + "healthcheck-protocol"
-	keyHealthPort            = prefix + "healthcheck-port"
-	keyHealthPath            = prefix + "healthcheck-path"
-	keyHealthyThreshold      = prefix + "healthcheck-healthy-threshold"
-	keyUnhealthyThreshold    = prefix + "healthcheck-unhealthy-threshold"
-	keyHealthTimeout         = prefix + "healthcheck-timeout"
-	keyHealthInterval        = prefix + "healthcheck-interval"
-	keyTargetGroupAttributes = prefix + "target-group-attributes"
-	keyElasticIPs            = prefix + "eip-allocations"
-	keyPrivateIPs            = prefix + "private-ipv4-addresses"
-	keySubnets               = prefix + "subnets"
-	keyGroups                = prefix + "security-groups"
-	keyExtraGroups           = prefix + "extra-security-groups"
+	"github.com/fairlead/fairlead/pkg/intent"
 )
 
 // text is the value of an annotation; empty when it is not there.
-func (a *ask) text(key string) string { return strings.TrimSpace(a.item.Service.Annotations[key]) }
+func (a *ask) text(key string) string {
+	v, _ := a.item.Intent.Options.Text(key)
+	return v
+}
 
 // has reports whether the annotation is there, though it be empty.
 func (a *ask) has(key string) bool {
@@ -48,47 +20,57 @@ func (a *ask) has(key string) bool {
 	return ok
 }
 
-// list are the values of an annotation, separated by commas.
+// list are the values of an annotation of several.
 func (a *ask) list(key string) []string {
-	var out []string
-	for item := range strings.SplitSeq(a.text(key), ",") {
-		if item = strings.TrimSpace(item); item != "" {
-			out = append(out, item)
-		}
-	}
-	return out
+	v, _ := a.item.Intent.Options.Texts(key)
+	return v
 }
 
-// pairs are the key=value pairs of an annotation.
+// pairs are the key=value pairs of an annotation, never nil.
 func (a *ask) pairs(key string) map[string]string {
-	out := map[string]string{}
-	for _, item := range a.list(key) {
-		k, v, _ := strings.Cut(item, "=")
-		if k = strings.TrimSpace(k); k != "" {
-			out[k] = strings.TrimSpace(v)
-		}
+	v, ok := a.item.Intent.Options.Pairs(key)
+	if !ok {
+		return map[string]string{}
 	}
-	return out
+	return v
 }
 
 // on reports whether a switch is true.
 func (a *ask) on(key string) bool {
-	on, err := strconv.ParseBool(a.text(key))
-	return err == nil && on
+	v, _ := a.item.Intent.Options.Bool(key)
+	return v
 }
 
 // number is the value of an annotation; otherwise when there is none.
 func (a *ask) number(key string, otherwise int32) int32 {
-	n, err := strconv.ParseInt(a.text(key), 10, 32)
-	if err != nil {
+	v, ok := a.item.Intent.Options.Int(key)
+	if !ok {
 		return otherwise
 	}
-	return int32(n)
+	return int32(v) //nolint:gosec // the registry has limits far below
 }
 
-// internal reports whether the load balancer has private addresses alone: by
-// anything but "false", as in the peer.
-func (a *ask) internal() bool {
-	raw := a.item.Service.Annotations[keyInternal]
-	return raw != "" && raw != "false"
+// privateIPs are the addresses that the load balancer is to have.
+func (a *ask) privateIPs() []string {
+	list, _ := a.item.Intent.Options.Addresses(intent.KeyAWSPrivateIPv4s)
+	out := make([]string, len(list))
+	for i, ip := range list {
+		out[i] = ip.String()
+	}
+	return out
+}
+
+// internal reports whether the load balancer has private addresses alone.
+func (a *ask) internal() bool { return intent.AWSInternal(a.item.Intent) == intent.AWSInternalYes }
+
+// nodeLabels are those of the nodes that serve. They count for a Service whose
+// new form is refused, too, which has no intent.
+func (a *ask) nodeLabels() map[string]string {
+	out := map[string]string{}
+	for item := range strings.SplitSeq(a.item.Service.Annotations[intent.KeyAWSNodeLabels], ",") {
+		if k, v, _ := strings.Cut(strings.TrimSpace(item), "="); k != "" {
+			out[strings.TrimSpace(k)] = strings.TrimSpace(v)
+		}
+	}
+	return out
 }

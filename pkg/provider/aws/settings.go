@@ -35,8 +35,8 @@ type Claims uint8
 
 // The claims.
 const (
-	PeerOnly      Claims = iota + 1 // those of cloud-provider-aws
-	AlsoLoadBalancerController       // those of the AWS Load Balancer Controller too
+	PeerOnly                   Claims = iota + 1 // those of cloud-provider-aws
+	AlsoLoadBalancerController                   // those of the AWS Load Balancer Controller too
 )
 
 // Settings is what the cloud config says that load balancers depend on.
@@ -51,7 +51,7 @@ type Settings struct {
 	NodeRules bool
 	// ClassicGroup is the group of all classic load balancers, which is not
 	// ours to write; empty: each has its own.
-	ClassicGroup string
+	ClassicGroup  string
 	NetworkGroups GroupMode
 	Claims        Claims
 

@@ -13,6 +13,7 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
+	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
 
@@ -26,7 +27,7 @@ const freeAddresses = 8
 // subnetsFor are the ids of the subnets of a new load balancer: those of the
 // annotation in its order, else one in each zone by the zones' names.
 func (t *turn) subnetsFor(a *ask) ([]string, error) {
-	if a.has(keySubnets) {
+	if a.has(intent.KeyAWSSubnets) {
 		list, err := t.namedSubnets(a)
 		return idsOf(list), err
 	}
@@ -41,7 +42,7 @@ func (t *turn) subnetsFor(a *ask) ([]string, error) {
 	})
 	if len(list) == 0 {
 		return nil, refuse(ReasonNoSubnets, "no subnet of %s can hold the %s load balancer%s; tag subnets with %s or name them in annotation %s",
-			t.settings.VPC, scheme(a), reasons(rejected), roleTag(scheme(a)), keySubnets)
+			t.settings.VPC, scheme(a), reasons(rejected), roleTag(scheme(a)), intent.KeyAWSSubnets)
 	}
 	return idsOf(list), nil
 }
@@ -188,9 +189,9 @@ func (t *turn) publicSubnets() func(id string) bool {
 
 // namedSubnets are those of the annotation, in its order.
 func (t *turn) namedSubnets(a *ask) ([]*ec2types.Subnet, error) {
-	list := a.list(keySubnets)
+	list := a.list(intent.KeyAWSSubnets)
 	if len(list) == 0 {
-		return nil, refuse(ReasonSubnetNotFound, "annotation %s is empty; name subnets by id or Name tag, or remove it", keySubnets)
+		return nil, refuse(ReasonSubnetNotFound, "annotation %s is empty; name subnets by id or Name tag, or remove it", intent.KeyAWSSubnets)
 	}
 	var out []*ec2types.Subnet
 	zones := map[string]string{}
@@ -201,7 +202,7 @@ func (t *turn) namedSubnets(a *ask) ([]*ec2types.Subnet, error) {
 		}
 		zone := awssdk.ToString(sub.AvailabilityZone)
 		if other, taken := zones[zone]; taken {
-			return nil, refuse(ReasonSubnetNotFound, "annotation %s names %s and %s, which are both in zone %s; a load balancer has one subnet in a zone", keySubnets, other, item, zone)
+			return nil, refuse(ReasonSubnetNotFound, "annotation %s names %s and %s, which are both in zone %s; a load balancer has one subnet in a zone", intent.KeyAWSSubnets, other, item, zone)
 		}
 		zones[zone] = item
 		out = append(out, sub)
@@ -220,24 +221,16 @@ func (t *turn) namedSubnet(item string) (*ec2types.Subnet, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return nil, refuse(ReasonSubnetNotFound, "annotation %s names %s, which is no id and no Name tag of a subnet of %s", keySubnets, item, t.settings.VPC)
+		return nil, refuse(ReasonSubnetNotFound, "annotation %s names %s, which is no id and no Name tag of a subnet of %s", intent.KeyAWSSubnets, item, t.settings.VPC)
 	}
-	return nil, refuse(ReasonSubnetNotFound, "annotation %s names %s, which is the Name tag of %d subnets of %s; give their ids", keySubnets, item, len(found), t.settings.VPC)
+	return nil, refuse(ReasonSubnetNotFound, "annotation %s names %s, which is the Name tag of %d subnets of %s; give their ids", intent.KeyAWSSubnets, item, len(found), t.settings.VPC)
 }
 
 // subnetMappings join subnets with the addresses that the annotations ask for.
 func (a *ask) subnetMappings(subnets []string) ([]elbv2types.SubnetMapping, error) {
-	eips, private := a.list(keyElasticIPs), a.list(keyPrivateIPs)
-	switch {
-	case len(eips) > 0 && len(private) > 0:
-		return nil, refuse(ReasonConflicting, "annotations %s and %s are both there; a load balancer is internet-facing with elastic IPs or internal with private addresses", keyElasticIPs, keyPrivateIPs)
-	case len(eips) > 0 && a.internal():
-		return nil, refuse(ReasonConflicting, "annotation %s asks for elastic IPs, which an internal load balancer cannot have; remove it or annotation %s", keyElasticIPs, keyInternal)
-	case len(private) > 0 && !a.internal():
-		return nil, refuse(ReasonConflicting, "annotation %s asks for private addresses, which an internet-facing load balancer cannot have; set annotation %s or remove it", keyPrivateIPs, keyInternal)
-	}
+	eips, private := a.list(intent.KeyAWSElasticIPs), a.privateIPs()
 	out := make([]elbv2types.SubnetMapping, len(subnets))
-	for key, list := range map[string][]string{keyElasticIPs: eips, keyPrivateIPs: private} {
+	for key, list := range map[string][]string{intent.KeyAWSElasticIPs: eips, intent.KeyAWSPrivateIPv4s: private} {
 		if len(list) > 0 && len(list) != len(subnets) {
 			return nil, refuse(ReasonAddressesMismatch, "annotation %s has %d items for %d subnets (%s); give one for each", key, len(list), len(subnets), strings.Join(subnets, ", "))
 		}

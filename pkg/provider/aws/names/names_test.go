@@ -41,9 +41,9 @@ func TestNamesAreThePeers(t *testing.T) {
 
 func TestInstanceID(t *testing.T) {
 	for id, want := range map[string]string{
-		"aws:///us-east-1b/i-7cbfe80ad3ee14399":        "i-7cbfe80ad3ee14399",
-		"aws:////i-1":                                  "i-1",
-		"i-1":                                          "i-1",
+		"aws:///us-east-1b/i-7cbfe80ad3ee14399": "i-7cbfe80ad3ee14399",
+		"aws:////i-1":                           "i-1",
+		"i-1":                                   "i-1",
 		"aws:///us-east-1b/fargate-ip-10-0-0-1.ec2":    "",
 		"eks-hybrid:///us-east-1/cluster/mi-0123":      "",
 		"aws:///usw2-az2/sagemaker/cluster/hyperpod-i": "",
