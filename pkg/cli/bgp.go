@@ -28,6 +28,9 @@ out of date. Routes and reasons are computed here, by the function that the
 speakers use, from the same objects; the cloud-config is that of the ConfigMap
 or of --cloud-config, and its faults are printed first.
 
+Routes of a node that is cordoned or leaves are (marked): routers take them when
+there are no others.
+
 Without SERVICE, all Services of type LoadBalancer are shown, or those of the
 namespace that --namespace names.`
 
@@ -163,14 +166,21 @@ func unaddressed(all []announcement) (announcement, bool) {
 
 func printAnnouncement(w io.Writer, svc *v1.Service, a announcement) {
 	name := svc.Namespace + "/" + svc.Name
-	peers := map[string][]string{} // by prefix
+	peers := map[string][]string{} // by prefix, or address
 	var order []string
 	for _, p := range a.decision.Paths {
 		prefix := p.Route.Prefix.String()
+		if p.Route.Prefix.IsSingleIP() {
+			prefix = p.Route.Prefix.Addr().String() // as the address of those that are withheld
+		}
 		if _, ok := peers[prefix]; !ok {
 			order = append(order, prefix)
 		}
-		peers[prefix] = append(peers[prefix], a.peerText(p.Peer))
+		peer := a.peerText(p.Peer)
+		if p.Route.Marked() {
+			peer += " (marked)"
+		}
+		peers[prefix] = append(peers[prefix], peer)
 	}
 	for _, prefix := range order {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t\n", prefix, name, a.node, strings.Join(peers[prefix], ", "))

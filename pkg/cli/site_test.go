@@ -217,6 +217,12 @@ func TestBGPShowsSessionsRoutesAndReasons(t *testing.T) {
 	goldenSite(t, "bgp.txt", bgpText(t, exampleSite(t)))
 }
 
+func TestBGPTellsMarkedRoutes(t *testing.T) {
+	cordoned := node("node-1", nil)
+	cordoned.Spec.Unschedulable = true
+	goldenSite(t, "bgp-cordoned.txt", bgpText(t, siteOf(t, with(t, cordoned))))
+}
+
 func TestExplainDrawsTheTreeOfAService(t *testing.T) {
 	s := exampleSite(t)
 	for _, name := range []string{"web", "all", "waits"} {
