@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package awssim
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"time"
+)
+
+// Defaults of Options.
+const (
+	DefaultAccount = "123456789012"
+	DefaultRegion  = "us-east-1"
+)
+
+// Options are what a simulated account starts with. The zero value works: no
+// latency, no lag, no throttling, no faults, everything is ready at once, and
+// the limits are those of a new account.
+type Options struct {
+	// Account is the only one that is known; DefaultAccount if empty.
+	Account string
+	// Region is the only one that is known; DefaultRegion if empty.
+	Region string
+	// Latency says how long calls take.
+	Latency Latencies
+	// Lag says how old the answers of reads are.
+	Lag Lag
+	// Timing says how long the cloud goes on after a write is answered.
+	Timing Timing
+	// Limits are the quotas of the account.
+	Limits Limits
+	// PageSize is how many objects a page holds at most, below what the API and
+	// the client say; 0 is no further limit.
+	PageSize int
+	// Certificates are the ARNs of those that exist; any ARN of the right form
+	// does if there are none.
+	Certificates []string
+	// Throttle refuses calls that come too fast; the zero value refuses none.
+	Throttle Throttle
+	// Fault spoils chosen calls; see SetFault.
+	Fault func(Call) *Fault
+	// Hook is called around each commit; see SetHook.
+	Hook func(Moment, Call) Verdict
+}
+
+// Cloud is one simulated account in one region. It is safe for concurrent use.
+type Cloud struct {
+	account  string
+	region   string
+	pageSize int
+	actions  map[string]action
+
+	mu       sync.Mutex // guards all below
+	latency  Latencies
+	lag      Lag
+	timing   Timing
+	limits   Limits
+	fault    func(Call) *Fault
+	hook     func(Moment, Call) Verdict
+	certs    map[string]bool
+	answers  func(HealthCheck) bool
+	ahead    time.Duration // of the real clock
+	throttle *buckets
+	serials  map[string]uint64
+	leaving  map[string]time.Time // interfaces that go, and when
+	log      callLog
+	stores
+}
+
+// New makes an account with the zones of the region and nothing else.
+func New(o Options) *Cloud {
+	c := &Cloud{
+		account:  o.Account,
+		region:   o.Region,
+		pageSize: o.PageSize,
+		actions:  actionTable(),
+		latency:  o.Latency,
+		lag:      o.Lag,
+		timing:   o.Timing,
+		limits:   o.Limits.orDefault(),
+		fault:    o.Fault,
+		hook:     o.Hook,
+		certs:    map[string]bool{},
+		throttle: newBuckets(o.Throttle),
+		serials:  map[string]uint64{},
+		leaving:  map[string]time.Time{},
+		stores:   newStores(o.Lag.longest()),
+	}
+	if c.account == "" {
+		c.account = DefaultAccount
+	}
+	if c.region == "" {
+		c.region = DefaultRegion
+	}
+	for _, arn := range o.Certificates {
+		c.certs[arn] = true
+	}
+	c.makeZones()
+	return c
+}
+
+// Server is a cloud that listens on loopback.
+type Server struct {
+	// URL is the endpoint of all services, and of the instance metadata.
+	URL    string
+	server *httptest.Server
+}
+
+// Start lets the cloud listen on a free port of loopback.
+func (c *Cloud) Start() *Server {
+	server := httptest.NewUnstartedServer(c)
+	server.Config.ReadHeaderTimeout = 10 * time.Second
+	server.Start()
+	return &Server{URL: server.URL, server: server}
+}
+
+// Close ends all connections and stops listening.
+func (s *Server) Close() {
+	s.server.CloseClientConnections()
+	s.server.Close()
+}
+
+// Account is the number of the account.
+func (c *Cloud) Account() string { return c.account }
+
+// Region is the name of the region.
+func (c *Cloud) Region() string { return c.region }
+
+// SetLatency changes how long calls take from now on.
+func (c *Cloud) SetLatency(l Latencies) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.latency = l
+}
+
+// SetTiming changes how long the cloud goes on after writes from now on.
+func (c *Cloud) SetTiming(t Timing) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.timing = t
+}
+
+// SetFault sets the function that spoils calls: it is asked about each call
+// once, before anything else is done, and nil is no fault. It may be called
+// from many goroutines at once. A nil function ends all faults.
+func (c *Cloud) SetFault(fault func(Call) *Fault) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fault = fault
+}
+
+// SetHook sets the function that is called before and after each write is
+// committed, while no lock is held. A write that is refused for its content has
+// no AfterCommit. A nil function ends the calls.
+func (c *Cloud) SetHook(hook func(Moment, Call) Verdict) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hook = hook
+}
+
+// SetHealth sets the function that says whether a target answers a health check
+// that reaches it; nil is that all do. Whether it reaches the target at all
+// is for the rules of the security groups to say.
+func (c *Cloud) SetHealth(answers func(HealthCheck) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answers = answers
+}
+
+// Advance lets time pass for the cloud: what drains has drained, what lags is
+// seen, buckets are filled. Latencies do not pass.
+func (c *Cloud) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ahead += d
+}
+
+// now is the cloud's time.
+func (c *Cloud) now() time.Time { return time.Now().Add(c.ahead) }
+
+// ServeHTTP implements [http.Handler].
+func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if a := c.metadata(r); a != nil {
+		a.write(w)
+		return
+	}
+	call, form, refused := c.arrive(r)
+	var a *answer
+	if refused != nil {
+		a = refused.answer(call)
+	} else {
+		a = c.serve(r, call, form)
+	}
+	c.leave(call, a)
+	a.write(w)
+}
