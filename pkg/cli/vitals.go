@@ -16,8 +16,9 @@ import (
 	"github.com/fairlead/fairlead/pkg/speaker"
 )
 
-// speakerPods selects the Pods of the manifests' DaemonSet.
-const speakerPods = "app.kubernetes.io/name=fairlead,app.kubernetes.io/component=speaker"
+// speakerAccount is the ServiceAccount of speakers: the one that the manifests'
+// policy lets write what is read here, whatever the Pods' labels.
+const speakerAccount = "fairlead-speaker"
 
 // pulse is whether a node's speaker runs. A speaker writes no heartbeat, so
 // that many nodes cost few writes: what it last said counts until something
@@ -102,7 +103,7 @@ func troubleOf(p *v1.Pod) string {
 
 // readSpeakerPods lists the Pods of speakers; none where they may not be read.
 func readSpeakerPods(ctx context.Context, client kubernetes.Interface, namespace string) ([]*v1.Pod, error) {
-	list, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: speakerPods})
+	list, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
 	switch {
 	case apierrors.IsForbidden(err):
 		return nil, nil
@@ -111,7 +112,9 @@ func readSpeakerPods(ctx context.Context, client kubernetes.Interface, namespace
 	}
 	var out []*v1.Pod
 	for i := range list.Items {
-		out = append(out, &list.Items[i])
+		if list.Items[i].Spec.ServiceAccountName == speakerAccount {
+			out = append(out, &list.Items[i])
+		}
 	}
 	return out, nil
 }

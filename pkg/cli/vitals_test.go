@@ -21,11 +21,8 @@ import (
 
 func speakerPod(node string, status v1.PodStatus) *v1.Pod {
 	return &v1.Pod{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: systemNamespace, Name: "fairlead-speaker-" + node,
-			Labels: map[string]string{"app.kubernetes.io/name": "fairlead", "app.kubernetes.io/component": "speaker"},
-		},
-		Spec: v1.PodSpec{NodeName: node}, Status: status,
+		ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: "fairlead-speaker-" + node},
+		Spec:       v1.PodSpec{NodeName: node, ServiceAccountName: "fairlead-speaker"}, Status: status,
 	}
 }
 
@@ -64,7 +61,7 @@ func TestSpeakerThatMayBeDeadAnnouncesNothingForCertain(t *testing.T) {
 		{"Pod has failed", []runtime.Object{speakerPod("node-1", v1.PodStatus{Phase: v1.PodFailed})}, "speaker Pod fairlead-speaker-node-1 has ended"},
 		{"Pods are elsewhere only", []runtime.Object{speakerPod("node-2", runs)}, "no speaker Pod is on the node"},
 		{"Pod runs", []runtime.Object{speakerPod("node-1", runs)}, ""},
-		{"no Pod is a speaker's", nil, ""},
+		{"no Pod is a speaker's", []runtime.Object{&v1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: systemNamespace, Name: "controller"}}}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := siteOf(t, with(t, tt.objects...))
