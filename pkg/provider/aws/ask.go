@@ -3,6 +3,8 @@
 package aws
 
 import (
+	"net/netip"
+
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/fairlead/fairlead/pkg/intent"
@@ -25,8 +27,19 @@ type ask struct {
 	place     string // name of the load balancer that serves it
 	tags      map[string]string
 	targets   []string // ids of the instances that get its traffic, sorted
-	mappings  []*mapping
-	notices   []provider.Notice
+	// mine: we made its load balancer, or there is none yet.
+	mine     bool
+	mappings []*mapping
+	network  *Network // that is there already; of Serve alone
+	// groups are the security groups of its load balancer; the first is what
+	// the nodes may let in.
+	groups []Ref
+	// nodeSources are the groups that the nodes let in with all protocols: those
+	// of classic load balancers.
+	nodeSources []Ref
+	// subnets are the ids of those of its load balancer.
+	subnets []string
+	notices []provider.Notice
 }
 
 func newAsk(it *provider.Item, t *turn, nodes []node) *ask {
@@ -35,8 +48,21 @@ func newAsk(it *provider.Item, t *turn, nodes []node) *ask {
 	a.place = a.name
 	a.kind, a.elsewhere = kindOf(svc, t.settings.Claims)
 	a.tags = t.settings.Tags.ServiceTags(a.pairs(intent.KeyAWSTags), svc.Namespace, svc.Name)
+	a.mine = t.madeByUs(a.name)
 	a.targets = targetsOf(nodes, a.nodeLabels())
 	return a
+}
+
+// madeByUs reports whether no load balancer with the name is a peer's.
+func (t *turn) madeByUs(name string) bool {
+	mine := true
+	if lb, ok := t.networksByName[name]; ok {
+		_, mine = lb.Tags[names.TagMade]
+	}
+	if lb, ok := t.observed.Classics[name]; ok && mine {
+		_, mine = lb.Tags[names.TagMade]
+	}
+	return mine
 }
 
 // kindOf is the kind of load balancer that the Service asks for, and whether
@@ -53,10 +79,11 @@ func kindOf(svc *v1.Service, c Claims) (kind Kind, elsewhere bool) {
 	return ClassicKind, false
 }
 
-// edited reports whether the user asked for what the Service says now, so
-// that what differs is set right though the peer would leave it.
-func (a *ask) edited() bool {
-	return a.item.Cause == provider.Edit || a.item.Cause == provider.Repair
+// strict reports whether what differs is set right though the peer would leave
+// it: the user asked for what the Service says now, or the load balancer never
+// was the peer's.
+func (a *ask) strict() bool {
+	return a.mine || a.item.Cause == provider.Edit || a.item.Cause == provider.Repair
 }
 
 func (a *ask) warn(reason, message string) {
@@ -69,6 +96,14 @@ func (a *ask) tell(reason, message string) {
 
 // hasHostname reports whether the status shows a load balancer.
 func (a *ask) hasHostname() bool { return len(a.item.Service.Status.LoadBalancer.Ingress) > 0 }
+
+// clients are the addresses that may connect.
+func (a *ask) clients() []netip.Prefix {
+	if list := a.item.Intent.SourceRanges; len(list) > 0 {
+		return list
+	}
+	return everyone()
+}
 
 // serve reports whether a load balancer is to be as the Service says.
 func (a *ask) serve() bool { return a.want == provider.Serve && !a.elsewhere }

@@ -7,22 +7,30 @@ import (
 	"maps"
 	"slices"
 
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 )
 
 // Kinds of steps' targets.
 const (
-	kindNetwork        = "aws/loadBalancer"           // by name
-	kindAttributes     = "aws/loadBalancerAttributes" // by the load balancer's name
-	kindSubnets        = "aws/loadBalancerSubnets"    // by the load balancer's name
-	kindGroups         = "aws/loadBalancerGroups"     // by the load balancer's name
-	kindTags           = "aws/tags"                   // by the load balancer's name
-	kindTargetGroup    = "aws/targetGroup"            // by name
-	kindHealthCheck    = "aws/healthCheck"            // by the target group's name
-	kindTargetSettings = "aws/targetGroupAttributes"  // by the target group's name
-	kindTargets        = "aws/targets"                // by the target group's name
-	kindListener       = "aws/listener"               // by the load balancer's name and the port
+	kindNetwork        = "aws/loadBalancer"               // by name
+	kindAttributes     = "aws/loadBalancerAttributes"     // by the load balancer's name
+	kindSubnets        = "aws/loadBalancerSubnets"        // by the load balancer's name
+	kindGroups         = "aws/loadBalancerGroups"         // by the load balancer's name
+	kindTags           = "aws/tags"                       // by the load balancer's name
+	kindClassic        = "aws/classicLoadBalancer"        // by name
+	kindTargetGroup    = "aws/targetGroup"                // by name
+	kindHealthCheck    = "aws/healthCheck"                // by the target group's name
+	kindTargetSettings = "aws/targetGroupAttributes"      // by the target group's name
+	kindTargets        = "aws/targets"                    // by the target group's name
+	kindListener       = "aws/listener"                   // by the load balancer's name and the port
+	kindGroup          = "aws/securityGroup"              // by name
+	kindGroupRules     = "aws/securityGroupRules"         // by the group's name
+	kindNodeGroup      = "aws/nodeSecurityGroup"          // by the group's id; what it lets in
+	kindNodeLeftovers  = "aws/nodeSecurityGroupLeftovers" // by the group's id; what it does not let in any more
 )
 
 // Input is what a computation depends on.
@@ -97,19 +105,32 @@ func (r *Result) Rewrite(in Input, target plan.ID) (Write, bool) {
 
 // turn is one computation.
 type turn struct {
-	settings *Settings
-	observed *Observed
-	asks     []*ask // oldest Service first
-	without  map[plan.Key]bool
-	refused  map[plan.Key]error
-	steps    []plan.Step
-	writes   map[plan.ID]Write
+	settings       *Settings
+	observed       *Observed
+	asks           []*ask // oldest Service first
+	without        map[plan.Key]bool
+	refused        map[plan.Key]error
+	steps          []plan.Step
+	writes         map[plan.ID]Write
+	networksByName map[string]*Network
+	// descriptions are those of all rules of security groups.
+	descriptions map[string]bool
+	groupsByName map[string]*ec2types.SecurityGroup
 }
 
 func newTurn(in *Input, refused map[plan.Key]error) *turn {
 	t := &turn{
 		settings: in.Settings, observed: in.Observed, without: in.Without,
 		refused: map[plan.Key]error{}, writes: map[plan.ID]Write{},
+		networksByName: map[string]*Network{}, descriptions: map[string]bool{}, groupsByName: map[string]*ec2types.SecurityGroup{},
+	}
+	for _, g := range in.Observed.Groups {
+		if g.VpcId == nil || *g.VpcId == in.Settings.VPC {
+			t.groupsByName[awssdk.ToString(g.GroupName)] = g
+		}
+	}
+	for _, lb := range in.Observed.Networks {
+		t.networksByName[awssdk.ToString(lb.LoadBalancerName)] = lb
 	}
 	nodes := t.nodesOf(in.Batch.Nodes)
 	for i := range in.Batch.Items {
@@ -140,6 +161,10 @@ func (t *turn) run() {
 			t.refuse(a, err)
 		}
 	}
+	if len(t.refused) == 0 {
+		t.secureNodes()
+		t.dropNetworkGroups()
+	}
 }
 
 // one computes the private steps of one Service.
@@ -164,6 +189,11 @@ func (t *turn) one(a *ask) error {
 // the steps count that the plan has.
 func (t *turn) add(a *ask, st plan.Step, calls ...Call) {
 	st.Serves = []plan.Key{a.key}
+	t.addShared(st, calls...)
+}
+
+// addShared records a step that serves several Services.
+func (t *turn) addShared(st plan.Step, calls ...Call) {
 	t.steps = append(t.steps, st)
 	t.writes[st.Target] = Write{Calls: calls}
 }

@@ -5,6 +5,7 @@ package aws_test
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -254,4 +255,41 @@ func golden(t *testing.T, name, got string) {
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("%s (-want +got), -update rewrites it:\n%s", file, diff)
 	}
+}
+
+// empty checks that nothing of any Service remains.
+func (s *site) empty(t *testing.T) {
+	t.Helper()
+	o := s.observed
+	if n := len(o.Networks) + len(o.TargetGroups) + len(o.Classics); n > 0 {
+		t.Errorf("%d load balancers and target groups are left", n)
+	}
+	before := newSite(t).observed
+	for id, g := range o.Groups {
+		was := before.Groups[id]
+		if was == nil {
+			t.Errorf("security group %s is left", awssdk.ToString(g.GroupName))
+			continue
+		}
+		if diff := cmp.Diff(sources(was), sources(g)); diff != "" {
+			t.Errorf("rules of %s: -want +got:\n%s", awssdk.ToString(g.GroupName), diff)
+		}
+	}
+}
+
+// sources are the rules of a group as text, sorted.
+func sources(g *ec2types.SecurityGroup) []string {
+	var out []string
+	for i := range g.IpPermissions {
+		p := &g.IpPermissions[i]
+		head := fmt.Sprintf("%s %d-%d ", awssdk.ToString(p.IpProtocol), awssdk.ToInt32(p.FromPort), awssdk.ToInt32(p.ToPort))
+		for _, r := range p.IpRanges {
+			out = append(out, head+awssdk.ToString(r.CidrIp)+" "+awssdk.ToString(r.Description))
+		}
+		for _, r := range p.UserIdGroupPairs {
+			out = append(out, head+awssdk.ToString(r.GroupId)+" "+awssdk.ToString(r.Description))
+		}
+	}
+	slices.Sort(out)
+	return out
 }

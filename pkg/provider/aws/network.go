@@ -15,6 +15,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
 
 // balancer is a network load balancer that is there or is made.
@@ -46,6 +47,7 @@ func (t *turn) serveNetwork(a *ask) error {
 	if a.mappings, err = a.mappingsOf(t.settings); err != nil {
 		return err
 	}
+	a.network = lb
 	b := &balancer{name: a.name, have: lb}
 	if lb != nil && t.replaced(a, lb) {
 		b.have = nil
@@ -77,16 +79,11 @@ func (t *turn) serveNetwork(a *ask) error {
 // ownNetwork is the load balancer with the Service's name; nil when there is
 // none.
 func (t *turn) ownNetwork(a *ask) (*Network, error) {
-	for _, lb := range t.sortedNetworks() {
-		if awssdk.ToString(lb.LoadBalancerName) != a.name {
-			continue
-		}
-		if t.settings.Tags.Foreign(lb.Tags) {
-			return nil, refuse(ReasonNotOurs, "load balancer %s has the tags of another cluster; it is left alone", a.name)
-		}
-		return lb, nil
+	lb := t.networksByName[a.name]
+	if lb != nil && t.settings.Tags.Foreign(lb.Tags) {
+		return nil, refuse(ReasonNotOurs, "load balancer %s has the tags of another cluster; it is left alone", a.name)
 	}
-	return nil, nil //nolint:nilnil // absence is no error
+	return lb, nil
 }
 
 func (t *turn) sortedNetworks() []*Network {
@@ -118,7 +115,7 @@ func (t *turn) replaced(a *ask, lb *Network) bool {
 	if lb.Scheme == want {
 		return false
 	}
-	if a.edited() {
+	if a.strict() {
 		return true
 	}
 	a.warn(ReasonAdoptedAsIs, fmt.Sprintf("load balancer %s is %s, and annotation %s asks for %s; it stays until the Service is edited, which gives it a new address", a.name, lb.Scheme, intent.KeyAWSInternal, want))
@@ -140,7 +137,7 @@ func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 		return err
 	}
 	in := &elbv2.CreateLoadBalancerInput{
-		Name: awssdk.String(b.name), Type: elbv2types.LoadBalancerTypeEnumNetwork, Tags: elbv2Tags(a.tags),
+		Name: awssdk.String(b.name), Type: elbv2types.LoadBalancerTypeEnumNetwork, Tags: elbv2Tags(a.tagsOfBalancer()),
 	}
 	if a.internal() {
 		in.Scheme = elbv2types.LoadBalancerSchemeEnumInternal
@@ -148,13 +145,13 @@ func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 	if in.SubnetMappings, err = a.subnetMappings(subnets); err != nil {
 		return err
 	}
-	groups, err := t.groupsForNetwork(a)
-	if err != nil {
+	if err := t.groupsForNew(a); err != nil {
 		return err
 	}
+	a.subnets = subnets
 	b.ref.Made = b.target()
 	st := plan.Step{Action: plan.Create, Target: b.target(), Why: []plan.Diff{{Field: "scheme", Want: string(scheme(a))}, {Field: "subnets", Want: strings.Join(mappingTexts(in.SubnetMappings), ", ")}}}
-	for _, g := range groups {
+	for _, g := range a.groups {
 		in.SecurityGroups = append(in.SecurityGroups, g.Text())
 		if g.ID == "" {
 			st.Needs = append(st.Needs, g.Made)
@@ -172,12 +169,15 @@ func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 	return nil
 }
 
-// groupsForNetwork are the security groups of a new load balancer.
-func (t *turn) groupsForNetwork(*ask) ([]Ref, error) { return nil, nil }
-
 func (t *turn) updateNetwork(a *ask, b *balancer) error {
 	t.putAttributes(a, b, b.have.Attributes)
 	t.putTags(a, b.have)
+	for i := range b.have.AvailabilityZones {
+		a.subnets = append(a.subnets, awssdk.ToString(b.have.AvailabilityZones[i].SubnetId))
+	}
+	if err := t.putNetworkGroups(a, b); err != nil {
+		return err
+	}
 	return t.putSubnets(a, b)
 }
 
@@ -216,7 +216,7 @@ func (t *turn) putAttributes(a *ask, b *balancer, have map[string]string) {
 // has. The peer never does; tags that are there beside stay, as nothing says
 // whose they are.
 func (t *turn) putTags(a *ask, lb *Network) {
-	if !a.edited() || lb.Tags == nil {
+	if !a.strict() || lb.Tags == nil {
 		return
 	}
 	diffs := changed(a.tags, lb.Tags)
@@ -236,6 +236,13 @@ func (t *turn) putTags(a *ask, lb *Network) {
 		calls = append(calls, &elbv2.AddTagsInput{ResourceArns: []string{arn}, Tags: elbv2Tags(tags)})
 	}
 	t.add(a, plan.Step{Action: plan.Update, Target: plan.ID{Kind: kindTags, Name: awssdk.ToString(lb.LoadBalancerName)}, Why: diffs}, calls...)
+}
+
+// tagsOfBalancer are those of a load balancer that we make.
+func (a *ask) tagsOfBalancer() map[string]string {
+	out := maps.Clone(a.tags)
+	out[names.TagMade] = "true"
+	return out
 }
 
 // explainHairpin tells what a network load balancer with private addresses

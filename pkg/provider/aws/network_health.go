@@ -87,8 +87,8 @@ func observedHealth(g *TargetGroup) health {
 // isAt reports whether a target group that probes like have needs no change.
 // The peer never brings a change of unhealthy and timeout to AWS: they count
 // when the user edits the Service.
-func (h health) isAt(have health, edited bool) bool {
-	if edited && (h.unhealthy != have.unhealthy || (h.timeout != 0 && h.timeout != have.timeout)) {
+func (h health) isAt(have health, strict bool) bool {
+	if strict && (h.unhealthy != have.unhealthy || (h.timeout != 0 && h.timeout != have.timeout)) {
 		return false
 	}
 	samePath := h.protocol == elbv2types.ProtocolEnumTcp || h.path == have.path
@@ -98,10 +98,10 @@ func (h health) isAt(have health, edited bool) bool {
 // putHealth sets the health check of a target group that is there.
 func (t *turn) putHealth(a *ask, m *mapping, g *TargetGroup) {
 	have := observedHealth(g)
-	if m.health.isAt(have, a.edited()) {
+	if m.health.isAt(have, a.strict()) {
 		return
 	}
-	if !a.edited() && m.before.isAt(have, false) {
+	if !a.strict() && m.before.isAt(have, false) {
 		a.warn(ReasonAdoptedAsIs, fmt.Sprintf("port %d is UDP and its nodes are probed by %s, which nothing answers; it stays so until the Service is edited", m.port, have))
 		m.health = have
 		return

@@ -75,7 +75,7 @@ func (t *turn) putListener(a *ask, b *balancer, m *mapping) {
 		t.add(a, st, in)
 		return
 	}
-	if m.plain && !a.edited() && l.Protocol == elbv2types.ProtocolEnumTcp {
+	if m.plain && !a.strict() && l.Protocol == elbv2types.ProtocolEnumTcp {
 		a.warn(ReasonAdoptedAsIs, fmt.Sprintf("port %d is served without TLS, as annotation %s has a space before it; it stays so until the Service is edited", m.port, intent.KeyAWSTLSPorts))
 		m.listener, certificates, m.policy = elbv2types.ProtocolEnumTcp, nil, ""
 	}

@@ -18,7 +18,7 @@ import (
 // Without the annotation it stays where it is: discovery may find others every
 // day.
 func (t *turn) putSubnets(a *ask, b *balancer) error {
-	if !a.edited() || !a.has(intent.KeyAWSSubnets) {
+	if !a.strict() || !a.has(intent.KeyAWSSubnets) {
 		return nil
 	}
 	list, err := t.namedSubnets(a)

@@ -63,6 +63,12 @@ func local(svc *v1.Service) {
 	svc.Spec.ExternalTrafficPolicy, svc.Spec.HealthCheckNodePort = v1.ServiceExternalTrafficPolicyLocal, 32000
 }
 
+func sourceRanges(list ...string) func(*v1.Service) {
+	return func(svc *v1.Service) { svc.Spec.LoadBalancerSourceRanges = list }
+}
+
+func managed(s *aws.Settings) { s.NetworkGroups = aws.ManagedGroups }
+
 const certificates = "arn:aws:acm:us-east-1:123456789012:certificate/7342f8ec"
 
 // TestNewNetworkLoadBalancers makes, changes nothing more, and removes.
@@ -82,6 +88,11 @@ func TestNewNetworkLoadBalancers(t *testing.T) {
 		{name: "attributes", change: []func(*v1.Service){with("cross-zone-load-balancing-enabled", "true", "access-log-enabled", "true", "access-log-s3-bucket-name", "logs", "target-group-attributes", "preserve_client_ip.enabled=false,proxy_protocol_v2.enabled=true", "additional-resource-tags", "team=web")}},
 		{name: "health check by annotations", change: []func(*v1.Service){with("healthcheck-protocol", "http", "healthcheck-port", "8080", "healthcheck-path", "/live", "healthcheck-interval", "15", "healthcheck-timeout", "5", "healthcheck-unhealthy-threshold", "4")}},
 		{name: "shared probe", settings: func(s *aws.Settings) { s.Probes = aws.SharedProbe }},
+		{name: "group of its own", settings: managed, change: []func(*v1.Service){local, ports(tcp("a", 80, 30080), tcp("b", 81, 30090), udp("c", 53, 30053))}},
+		{name: "group of the user", settings: managed, change: []func(*v1.Service){with("security-groups", "sg-c79d4313baf0217ab")}},
+		{name: "source ranges", change: []func(*v1.Service){sourceRanges("192.0.2.0/24", "2001:db8::/32")}},
+		{name: "source ranges at its group", settings: managed, change: []func(*v1.Service){sourceRanges("192.0.2.0/24", "2001:db8::/32")}},
+		{name: "no rules", settings: func(s *aws.Settings) { s.NodeRules = false }},
 		{name: "some nodes", change: []func(*v1.Service){with("target-node-labels", "topology.kubernetes.io/zone=us-east-1a")}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -96,9 +107,7 @@ func TestNewNetworkLoadBalancers(t *testing.T) {
 				t.Errorf("at a resync:\n%s", got)
 			}
 			b.WriteString("\nremoved:\n" + s.settle(t, s.all(provider.Remove, provider.Edit)))
-			if len(s.observed.Networks)+len(s.observed.TargetGroups) > 0 {
-				t.Error("something is left")
-			}
+			s.empty(t)
 			golden(t, c.name, b.String())
 		})
 	}

@@ -24,6 +24,7 @@ const (
 	ReasonAdoptedAsIs       = "AdoptedAsIs"
 	ReasonNoTargets         = "NoTargets"
 	ReasonLimitReached      = "LimitReached"
+	ReasonNodeGroups        = "NodeSecurityGroups"
 )
 
 // refuse is the refusal of a Service, with the sentence that says why.

@@ -93,6 +93,7 @@ func ClassicGroupDescription(loadBalancer, namespace, service string) string {
 const (
 	clientRule = "kubernetes.io/rule/nlb/client="
 	healthRule = "kubernetes.io/rule/nlb/health="
+	groupRule  = "fairlead.dev/rule/nlb="
 	// MTURule is that of the rule that all network load balancers share.
 	MTURule = "kubernetes.io/rule/nlb/mtu"
 )
@@ -103,10 +104,17 @@ func ClientRule(loadBalancer string) string { return clientRule + loadBalancer }
 // HealthRule describes the rule that lets health checks to the nodes.
 func HealthRule(loadBalancer string) string { return healthRule + loadBalancer }
 
+// GroupRule describes the rules that let a load balancer's security group to
+// the nodes. It is ours: the peer lets clients in by their addresses.
+func GroupRule(loadBalancer string) string { return groupRule + loadBalancer }
+
+// IsGroupRule reports whether the description is one of GroupRule.
+func IsGroupRule(description string) bool { return strings.HasPrefix(description, groupRule) }
+
 // RuleOf is the load balancer that a rule with the description is for; empty
 // for any other rule.
 func RuleOf(description string) string {
-	for _, p := range []string{clientRule, healthRule} {
+	for _, p := range []string{clientRule, healthRule, groupRule} {
 		if name, ok := strings.CutPrefix(description, p); ok {
 			return name
 		}

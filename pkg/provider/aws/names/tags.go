@@ -13,6 +13,10 @@ const (
 	legacyCluster = "KubernetesCluster"
 	// TagService names the Service as namespace/name.
 	TagService = "kubernetes.io/service-name"
+	// TagMade marks load balancers that we made. Others are a peer's: where they
+	// differ from what they should be, they do so until the user edits the
+	// Service.
+	TagMade = "fairlead.dev/made"
 	// TagRolePublic and TagRoleInternal mark subnets for load balancers,
 	// whatever the value.
 	TagRolePublic   = "kubernetes.io/role/elb"

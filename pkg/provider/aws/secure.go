@@ -1,0 +1,478 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	v1 "k8s.io/api/core/v1"
+
+	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/aws/names"
+)
+
+// nodeGroup is a security group of the nodes as it is edited.
+type nodeGroup struct {
+	id   string
+	have described
+	// want are the rules that Services of the batch want here, with the
+	// description of the first, and all Services that want one.
+	want  described
+	asked map[rule][]*ask
+}
+
+// secureNodes lets load balancers and their clients to the nodes, and takes
+// away what is not wanted any more. AWS has one rule for one source and ports,
+// whatever its description: a rule that several load balancers need stays until
+// the last one goes, and then bears the name of one of them.
+func (t *turn) secureNodes() {
+	if !t.settings.NodeRules {
+		return
+	}
+	groups := t.nodeGroups()
+	for _, a := range t.asks {
+		if !a.serve() {
+			continue
+		}
+		rules := t.nodeRules(a)
+		for _, id := range t.groupsOfNodes(a) {
+			g := groups[id]
+			if g == nil {
+				continue
+			}
+			for _, r := range sortedRules(rules) {
+				if _, ok := g.want[r]; !ok {
+					g.want[r] = rules[r]
+				}
+				g.asked[r] = append(g.asked[r], a)
+			}
+		}
+	}
+	held := t.heldRules()
+	for _, id := range slices.Sorted(maps.Keys(groups)) {
+		t.putNodeGroup(groups[id], held)
+	}
+}
+
+// nodeGroups are the security groups in which rules of load balancers may be.
+func (t *turn) nodeGroups() map[string]*nodeGroup {
+	out := map[string]*nodeGroup{}
+	for id, g := range t.observed.Groups {
+		out[id] = &nodeGroup{id: id, have: rulesOf(g.IpPermissions), want: described{}, asked: map[rule][]*ask{}}
+		for _, text := range out[id].have {
+			t.descriptions[text] = true
+		}
+	}
+	return out
+}
+
+// groupsOfNodes are the ids of the security groups that guard the Service's
+// nodes, one for each node: the one with the cluster's tag, or else its only
+// one.
+func (t *turn) groupsOfNodes(a *ask) []string {
+	var out []string
+	for _, id := range a.targets {
+		i, ok := t.observed.Instances[id]
+		if !ok {
+			continue
+		}
+		group, doubt := t.guardOf(i)
+		if doubt != "" && !slices.Contains(out, group) {
+			a.warn(ReasonNodeGroups, doubt)
+		}
+		if group != "" && !slices.Contains(out, group) {
+			out = append(out, group)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// guardOf is the security group of an instance that gets rules, and what is
+// doubtful about it. The peer serves nobody then.
+func (t *turn) guardOf(i *Instance) (group, doubt string) {
+	var tagged []string
+	for _, id := range i.Groups {
+		if g, ok := t.observed.Groups[id]; ok && t.settings.Tags.Has(ec2Tags(g.Tags)) {
+			tagged = append(tagged, id)
+		}
+	}
+	list, kind := i.Groups, "without"
+	if len(tagged) > 0 {
+		list, kind = tagged, "with"
+	}
+	if len(list) == 0 {
+		return "", ""
+	}
+	if len(list) > 1 {
+		doubt = fmt.Sprintf("instance %s has %d security groups %s the tag of the cluster; rules are in the first, %s; tag one alone", i.ID, len(list), kind, slices.Min(list))
+	}
+	return slices.Min(list), doubt
+}
+
+// nodeRules are what the Service needs at its nodes.
+func (t *turn) nodeRules(a *ask) described {
+	out := described{}
+	for _, g := range a.nodeSources {
+		out[rule{protocol: allProtocols, from: -1, to: -1, kind: fromGroup, source: g.Text()}] = ""
+	}
+	if a.kind != NetworkKind {
+		return out
+	}
+	out.let(a.clients(), rule{protocol: protocolICMP, from: icmpType, to: icmpCode}, names.MTURule)
+	if len(a.groups) > 0 && !t.letsClientsIn(a) {
+		maps.Copy(out, a.groupRules())
+		return out
+	}
+	for _, m := range a.mappings {
+		for _, protocol := range transports(m.target) {
+			out.let(a.clients(), rule{protocol: protocol, from: int32(m.nodePort), to: int32(m.nodePort)}, names.ClientRule(a.name))
+		}
+	}
+	for r, text := range t.healthRules(a) {
+		if _, ok := out[r]; !ok {
+			out[r] = text
+		}
+	}
+	return out
+}
+
+// letsClientsIn reports whether the nodes let the clients in by their addresses
+// though the load balancer has a security group, as the peer does. It stays so
+// until the user edits the Service.
+func (t *turn) letsClientsIn(a *ask) bool {
+	if a.strict() {
+		return false
+	}
+	return t.descriptions[names.ClientRule(a.name)] && !t.descriptions[names.GroupRule(a.name)]
+}
+
+// groupRules let the load balancer's security group to the node ports: for each
+// protocol one range of ports, and the port of health checks where that is
+// another.
+func (a *ask) groupRules() described {
+	out := described{}
+	let := func(protocol string, from, to int32) {
+		out[rule{protocol: protocol, from: from, to: to, kind: fromGroup, source: a.groups[0].Text()}] = names.GroupRule(a.name)
+	}
+	for _, protocol := range []string{"tcp", "udp"} {
+		var list []int32
+		for _, m := range a.mappings {
+			if slices.Contains(transports(m.target), protocol) {
+				list = append(list, int32(m.nodePort))
+			}
+		}
+		if len(list) > 0 {
+			let(protocol, slices.Min(list), slices.Max(list))
+		}
+	}
+	for _, m := range a.mappings {
+		port := m.healthPort()
+		covered := slices.ContainsFunc(sortedRules(out), func(r rule) bool {
+			return r.protocol == "tcp" && r.from <= port && port <= r.to
+		})
+		if !covered {
+			let("tcp", port, port)
+		}
+	}
+	return out
+}
+
+// healthPort is the port of the nodes that health checks ask.
+func (m *mapping) healthPort() int32 {
+	if n, err := strconv.ParseUint(m.health.port, 10, 16); err == nil {
+		return int32(n)
+	}
+	return int32(m.nodePort)
+}
+
+// healthRules let health checks in from the load balancer's subnets, unless all
+// clients may connect to the same ports.
+func (t *turn) healthRules(a *ask) described {
+	out := described{}
+	open := slices.Equal(a.clients(), everyone())
+	for _, m := range a.mappings {
+		open = open && m.healthPort() == int32(m.nodePort) && slices.Contains(transports(m.target), "tcp")
+	}
+	if open {
+		return out
+	}
+	for _, m := range a.mappings {
+		for _, cidr := range t.subnetPrefixes(a.subnets) {
+			out[rule{protocol: "tcp", from: m.healthPort(), to: m.healthPort(), kind: fromIPv4, source: cidr}] = names.HealthRule(a.name)
+		}
+	}
+	return out
+}
+
+// subnetPrefixes are the IPv4 prefixes of subnets.
+func (t *turn) subnetPrefixes(ids []string) []string {
+	var out []string
+	for i := range t.observed.Subnets {
+		s := &t.observed.Subnets[i]
+		if slices.Contains(ids, awssdk.ToString(s.SubnetId)) && s.CidrBlock != nil {
+			out = append(out, *s.CidrBlock)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// heldRules are those that load balancers outside the batch need, each with its
+// description: what their target groups tell, and their clients.
+func (t *turn) heldRules() described {
+	inBatch := map[string]bool{}
+	for _, a := range t.asks {
+		if a.want != provider.Keep && !a.elsewhere {
+			inBatch[a.name] = true
+		}
+	}
+	out := described{}
+	for _, lb := range t.sortedNetworks() {
+		name := awssdk.ToString(lb.LoadBalancerName)
+		if inBatch[name] {
+			continue
+		}
+		var subnets []string
+		for i := range lb.AvailabilityZones {
+			subnets = append(subnets, awssdk.ToString(lb.AvailabilityZones[i].SubnetId))
+		}
+		prefixes := t.subnetPrefixes(subnets)
+		for _, g := range t.observed.TargetGroups {
+			if slices.Contains(g.LoadBalancerArns, awssdk.ToString(lb.LoadBalancerArn)) {
+				out.holdGroup(name, prefixes, g)
+			}
+		}
+		for _, id := range lb.SecurityGroups {
+			out[rule{kind: fromGroup, source: id}] = name
+		}
+	}
+	for name, c := range t.observed.Classics {
+		if !inBatch[name] {
+			for _, id := range c.SecurityGroups {
+				out[rule{kind: fromGroup, source: id}] = name
+			}
+		}
+	}
+	for _, svc := range t.observed.Services {
+		name := names.LoadBalancer(svc.UID)
+		if kind, _ := kindOf(svc, t.settings.Claims); kind == NetworkKind && !inBatch[name] {
+			out.let(sourceRanges(svc), rule{protocol: protocolICMP, from: icmpType, to: icmpCode}, names.MTURule)
+		}
+	}
+	return out
+}
+
+// holdGroup adds the health checks of a target group.
+func (d described) holdGroup(lb string, prefixes []string, g *TargetGroup) {
+	port := awssdk.ToInt32(g.Port)
+	if n, err := strconv.ParseUint(awssdk.ToString(g.HealthCheckPort), 10, 16); err == nil {
+		port = int32(n)
+	}
+	for _, p := range prefixes {
+		d[rule{protocol: "tcp", from: port, to: port, kind: fromIPv4, source: p}] = names.HealthRule(lb)
+	}
+}
+
+// putNodeGroup computes the steps of one security group: first what it lets in
+// more, and when that is done and nothing uses the rest any more, what it lets
+// in less.
+func (t *turn) putNodeGroup(g *nodeGroup, held described) {
+	missing := g.want.minus(g.have)
+	surplus, renamed, owners := t.surplus(g, held, len(missing) > 0)
+	if !t.withinLimit(g, missing, len(surplus)) {
+		return
+	}
+	grant := plan.ID{Kind: kindNodeGroup, Name: g.id}
+	if len(missing) > 0 {
+		st := plan.Step{Action: plan.Update, Target: grant, Shared: true, Why: ruleDiffs(missing, nil)}
+		for r := range missing {
+			for _, a := range g.asked[r] {
+				st.Serves = append(st.Serves, a.key)
+				st.Needs = append(st.Needs, a.madeGroups()...)
+			}
+		}
+		t.addShared(tidy(st), ruleCalls(Ref{ID: g.id}, missing, nil)...)
+	}
+	if len(surplus)+len(renamed) == 0 {
+		return
+	}
+	st := plan.Step{Action: plan.Update, Target: plan.ID{Kind: kindNodeLeftovers, Name: g.id}, Shared: true, Needs: []plan.ID{grant}, Why: ruleDiffs(nil, surplus)}
+	for _, a := range owners {
+		st.Serves = append(st.Serves, a.key)
+		st.Needs = append(st.Needs, t.targetsOfKind(a, kindNetwork, kindListener, kindClassic)...)
+	}
+	calls := ruleCalls(Ref{ID: g.id}, nil, surplus)
+	if len(renamed) > 0 {
+		for _, r := range sortedRules(renamed) {
+			st.Why = append(st.Why, plan.Diff{Field: "description of " + r.String(), Have: g.have[r], Want: renamed[r]})
+		}
+		calls = append(calls, &ec2.UpdateSecurityGroupRuleDescriptionsIngressInput{GroupId: awssdk.String(g.id), IpPermissions: renamed.permissions()})
+	}
+	t.addShared(tidy(st), calls...)
+}
+
+// madeGroups are the steps that make the load balancer's groups.
+func (a *ask) madeGroups() []plan.ID {
+	var out []plan.ID
+	for _, g := range slices.Concat(a.groups, a.nodeSources) {
+		if g.ID == "" {
+			out = append(out, g.Made)
+		}
+	}
+	return out
+}
+
+// tidy sorts what a step serves and needs.
+func tidy(st plan.Step) plan.Step {
+	slices.SortFunc(st.Serves, plan.CompareKeys)
+	st.Serves = slices.Compact(st.Serves)
+	slices.SortFunc(st.Needs, func(x, y plan.ID) int { return cmp.Or(cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.Name, y.Name)) })
+	st.Needs = slices.Compact(st.Needs)
+	return st
+}
+
+// surplus are the rules of the batch's Services that nobody wants, those that
+// get another load balancer's name, and the Services that they were for. What
+// is for path MTU discovery belongs to no one: it is looked at when the group is
+// written anyway.
+func (t *turn) surplus(g *nodeGroup, held described, writes bool) (surplus, renamed described, owners []*ask) {
+	surplus, renamed = described{}, described{}
+	for _, r := range sortedRules(g.have) {
+		if _, wanted := g.want[r]; wanted && g.have[r] == g.want[r] {
+			continue
+		}
+		a := t.ownerOf(r, g.have[r])
+		if a == nil {
+			continue
+		}
+		if text, ok := needed(g, held, r); ok {
+			if text != g.have[r] && names.RuleOf(g.have[r]) != "" && names.RuleOf(text) != "" && !slices.Contains(g.asked[r], a) {
+				renamed[r], owners = text, append(owners, a)
+			}
+			continue
+		}
+		surplus[r], owners = g.have[r], append(owners, a)
+	}
+	if !writes && len(surplus) == 0 {
+		return surplus, renamed, owners
+	}
+	for r, text := range g.have {
+		if _, ok := needed(g, held, r); text == names.MTURule && !ok {
+			surplus[r] = text
+		}
+	}
+	return surplus, renamed, owners
+}
+
+// needed is the description of a rule that somebody needs.
+func needed(g *nodeGroup, held described, r rule) (string, bool) {
+	if text, ok := g.want[r]; ok {
+		return text, true
+	}
+	if text, ok := held[r]; ok {
+		return text, true
+	}
+	_, ok := held[rule{kind: fromGroup, source: r.source}]
+	return "", ok && r.kind == fromGroup
+}
+
+// ownerOf is the Service of the batch that a rule is for: by its description,
+// or by the group that it lets in.
+func (t *turn) ownerOf(r rule, text string) *ask {
+	for _, a := range t.asks {
+		if a.elsewhere || a.want == provider.Keep || t.blind(a) {
+			continue
+		}
+		if lb := names.RuleOf(text); lb != "" {
+			if lb == a.name {
+				return a
+			}
+			continue
+		}
+		if r.kind == fromGroup && a.letsGo(t, r) {
+			return a
+		}
+	}
+	return nil
+}
+
+// blind reports whether it is not known which security groups guard the nodes
+// of a Service that is served.
+func (t *turn) blind(a *ask) bool {
+	if !a.serve() {
+		return false
+	}
+	return len(a.targets) == 0 || slices.ContainsFunc(a.targets, func(id string) bool { return t.observed.Instances[id] == nil })
+}
+
+// letsGo reports whether the rule lets in a security group that we made for the
+// Service, and which is to be deleted.
+func (a *ask) letsGo(t *turn, r rule) bool {
+	for _, name := range []string{t.networkGroupName(a), names.ClassicGroup(a.name)} {
+		g := t.groupNamed(name)
+		if g != nil && awssdk.ToString(g.GroupId) == r.source && t.settings.Tags.Owns(ec2Tags(g.Tags)) {
+			return !a.uses(r.source) && !slices.Contains(a.nodeSources, Ref{ID: r.source})
+		}
+	}
+	return false
+}
+
+// withinLimit refuses the Services whose rules a security group has no room
+// for, the newest first. A group that has more rules than the limit says that
+// the limit is another.
+func (t *turn) withinLimit(g *nodeGroup, missing described, freed int) bool {
+	limit := t.settings.RuleLimit
+	if limit == 0 || len(g.have) > limit || len(g.have)+len(missing) <= limit {
+		return true
+	}
+	room := limit - len(g.have)
+	over := false
+	granted := map[rule]bool{}
+	for _, a := range t.asks {
+		for _, r := range sortedRules(missing) {
+			if granted[r] || !slices.Contains(g.asked[r], a) {
+				continue
+			}
+			granted[r] = true
+			if room--; room < 0 {
+				over = true
+				t.refuse(a, &plan.Error{Kind: plan.Exhausted, Reason: ReasonLimitReached, Err: fmt.Errorf(
+					"security group %s of the nodes has %d rules of at most %d, and %d more are needed (%d go at the same time); give load balancers security groups of their own, name fewer source ranges, or raise the limit at AWS and in the cloud config",
+					g.id, len(g.have), limit, len(missing), freed)})
+				break
+			}
+		}
+	}
+	return !over
+}
+
+// sourceRanges are the clients of a Service that is not in the batch.
+func sourceRanges(svc *v1.Service) []netip.Prefix {
+	list := svc.Spec.LoadBalancerSourceRanges
+	if len(list) == 0 {
+		list = strings.Split(svc.Annotations[v1.AnnotationLoadBalancerSourceRangesKey], ",")
+	}
+	var out []netip.Prefix
+	for _, text := range list {
+		if p, err := netip.ParsePrefix(strings.TrimSpace(text)); err == nil {
+			out = append(out, p.Masked())
+		}
+	}
+	if len(out) == 0 {
+		return everyone()
+	}
+	return out
+}
+
+// everyone is any client.
+func everyone() []netip.Prefix { return []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0)} }

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+
+	"github.com/fairlead/fairlead/pkg/intent"
+	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/aws/names"
+)
+
+// networkGroupName is the name of the security group that the Service's network
+// load balancer gets from us.
+func (t *turn) networkGroupName(a *ask) string {
+	return names.NetworkGroup(t.settings.Cluster, a.key.Namespace, a.key.Name, a.item.Service.UID)
+}
+
+// groupNamed is the VPC's security group with the name; nil when there is none.
+func (t *turn) groupNamed(name string) *ec2types.SecurityGroup { return t.groupsByName[name] }
+
+// groupsForNew are the security groups of a new network load balancer.
+func (t *turn) groupsForNew(a *ask) error {
+	if t.settings.NetworkGroups != ManagedGroups {
+		return nil
+	}
+	return t.wantGroups(a)
+}
+
+// wantGroups are the groups that the annotation names, or else one of the
+// Service's own, which is made where it is missing.
+func (t *turn) wantGroups(a *ask) error {
+	if ids := a.list(intent.KeyAWSSecurityGroups); len(ids) > 0 {
+		for _, id := range ids {
+			a.groups = append(a.groups, Ref{ID: id})
+		}
+		return nil
+	}
+	ref, err := t.ensureGroup(a, t.networkGroupName(a), names.NetworkGroupDescription)
+	if err != nil {
+		return err
+	}
+	a.groups = []Ref{ref}
+	t.putGroupRules(a, t.networkGroupName(a), ref, a.listenerRules())
+	return nil
+}
+
+// ensureGroup is the security group with the name; it is made where it is
+// missing.
+func (t *turn) ensureGroup(a *ask, name, description string) (Ref, error) {
+	if g := t.groupNamed(name); g != nil {
+		if t.settings.Tags.Foreign(ec2Tags(g.Tags)) {
+			return Ref{}, refuse(ReasonNotOurs, "security group %s has the tags of another cluster; it is left alone", name)
+		}
+		return Ref{ID: awssdk.ToString(g.GroupId)}, nil
+	}
+	id := plan.ID{Kind: kindGroup, Name: name}
+	in := &ec2.CreateSecurityGroupInput{
+		GroupName: awssdk.String(name), Description: awssdk.String(description), VpcId: awssdk.String(t.settings.VPC),
+		TagSpecifications: []ec2types.TagSpecification{{ResourceType: ec2types.ResourceTypeSecurityGroup, Tags: sortedEC2Tags(a.tags)}},
+	}
+	t.add(a, plan.Step{Action: plan.Create, Target: id, Why: []plan.Diff{{Field: "description", Want: description}}}, in)
+	return Ref{Made: id}, nil
+}
+
+// sortedEC2Tags are tags as EC2 has them, sorted by key.
+func sortedEC2Tags(tags map[string]string) []ec2types.Tag {
+	var out []ec2types.Tag
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		out = append(out, ec2types.Tag{Key: awssdk.String(key), Value: awssdk.String(tags[key])})
+	}
+	return out
+}
+
+// listenerRules are those of the group of a network load balancer: the clients
+// at each listener, and the ICMP messages of path MTU discovery.
+func (a *ask) listenerRules() described {
+	out := described{}
+	for _, m := range a.mappings {
+		for _, protocol := range transports(m.listener) {
+			out.let(a.clients(), rule{protocol: protocol, from: int32(m.port), to: int32(m.port)}, "")
+		}
+	}
+	out.let(a.clients(), rule{protocol: protocolICMP, from: icmpType, to: icmpCode}, "")
+	return out
+}
+
+// transports are the protocols of a listener or target group as rules have
+// them.
+func transports(p elbv2types.ProtocolEnum) []string {
+	switch p {
+	case elbv2types.ProtocolEnumUdp:
+		return []string{"udp"}
+	case elbv2types.ProtocolEnumTcpUdp:
+		return []string{"tcp", "udp"}
+	default:
+		return []string{"tcp"}
+	}
+}
+
+// let adds a rule for each prefix.
+func (d described) let(prefixes []netip.Prefix, r rule, text string) {
+	for _, p := range prefixes {
+		r.kind, r.source = fromIPv4, p.String()
+		if p.Addr().Is6() {
+			r.kind = fromIPv6
+		}
+		if r.protocol == protocolICMP && r.kind == fromIPv6 {
+			continue // path MTU discovery is another message there
+		}
+		d[r] = text
+	}
+}
+
+// putGroupRules brings the rules of a load balancer's own group to what they
+// shall be. Rules for IPv6 and prefix lists that somebody added stay, as with
+// the peer, until the user edits the Service.
+func (t *turn) putGroupRules(a *ask, name string, group Ref, want described) {
+	have := described{}
+	if g, ok := t.observed.Groups[group.ID]; ok {
+		have = rulesOf(g.IpPermissions)
+	}
+	missing, surplus := want.minus(have), have.minus(want)
+	maps.DeleteFunc(surplus, func(r rule, _ string) bool {
+		return r.kind == fromPrefixList || (r.kind == fromIPv6 && !a.strict())
+	})
+	if len(missing)+len(surplus) == 0 {
+		return
+	}
+	st := plan.Step{Action: plan.Update, Target: plan.ID{Kind: kindGroupRules, Name: name}, Why: ruleDiffs(missing, surplus)}
+	if group.ID == "" {
+		st.Needs = []plan.ID{group.Made}
+	}
+	t.add(a, st, ruleCalls(group, missing, surplus)...)
+}
+
+// ruleCalls let in what is missing and then take away what is too much.
+func ruleCalls(group Ref, missing, surplus described) []Call {
+	var out []Call
+	if len(missing) > 0 {
+		out = append(out, &ec2.AuthorizeSecurityGroupIngressInput{GroupId: awssdk.String(group.Text()), IpPermissions: missing.permissions()})
+	}
+	if len(surplus) > 0 {
+		out = append(out, &ec2.RevokeSecurityGroupIngressInput{GroupId: awssdk.String(group.Text()), IpPermissions: surplus.permissions()})
+	}
+	return out
+}
+
+func ruleDiffs(missing, surplus described) []plan.Diff {
+	var out []plan.Diff
+	for _, r := range sortedRules(missing) {
+		out = append(out, plan.Diff{Field: "rule", Want: strings.Replace(r.String(), placeholder, "", 1)})
+	}
+	for _, r := range sortedRules(surplus) {
+		out = append(out, plan.Diff{Field: "rule", Have: r.String()})
+	}
+	return out
+}
+
+// putNetworkGroups brings the groups of a load balancer that is there to what
+// they shall be. One that was made without any cannot get one: AWS.
+func (t *turn) putNetworkGroups(a *ask, b *balancer) error {
+	have := b.have.SecurityGroups
+	if t.settings.NetworkGroups != ManagedGroups || len(have) == 0 {
+		for _, id := range have {
+			a.groups = append(a.groups, Ref{ID: id})
+		}
+		if len(have) == 0 && a.strict() && a.has(intent.KeyAWSSecurityGroups) {
+			a.warn(ReasonUnsupported, fmt.Sprintf("annotation %s has no effect: load balancer %s was made without security groups, and AWS gives it none later", intent.KeyAWSSecurityGroups, a.name))
+		}
+		return nil
+	}
+	if err := t.wantGroups(a); err != nil {
+		return err
+	}
+	in := &elbv2.SetSecurityGroupsInput{LoadBalancerArn: awssdk.String(b.ref.Text())}
+	st := plan.Step{Action: plan.Update, Target: plan.ID{Kind: kindGroups, Name: b.name}}
+	for _, g := range a.groups {
+		in.SecurityGroups = append(in.SecurityGroups, g.Text())
+		if g.ID == "" {
+			st.Needs = append(st.Needs, g.Made)
+		}
+	}
+	if slices.Equal(slices.Sorted(slices.Values(have)), slices.Sorted(slices.Values(in.SecurityGroups))) {
+		return nil
+	}
+	st.Why = []plan.Diff{{Field: "security groups", Have: strings.Join(have, ", "), Want: strings.Join(in.SecurityGroups, ", ")}}
+	t.add(a, st, in)
+	return nil
+}
+
+// dropNetworkGroups deletes the security groups that we made for load balancers
+// that are gone or have others, last of all.
+func (t *turn) dropNetworkGroups() {
+	for _, a := range t.asks {
+		if a.elsewhere || a.want == provider.Keep {
+			continue
+		}
+		g := t.groupNamed(t.networkGroupName(a))
+		if g != nil && t.settings.Tags.Owns(ec2Tags(g.Tags)) && !a.uses(awssdk.ToString(g.GroupId)) {
+			t.deleteSecurityGroup(a, g)
+		}
+	}
+}
+
+// uses reports whether the Service's load balancer is to have the group.
+func (a *ask) uses(group string) bool {
+	return slices.Contains(a.groups, Ref{ID: group})
+}
+
+// deleteSecurityGroup deletes a group after the Service's load balancer let go
+// of it, and after no rule refers to it.
+func (t *turn) deleteSecurityGroup(a *ask, g *ec2types.SecurityGroup) {
+	st := plan.Step{
+		Action: plan.Delete, Target: plan.ID{Kind: kindGroup, Name: awssdk.ToString(g.GroupName)},
+		Needs: t.targetsOfKind(a, kindNetwork, kindGroups), Why: []plan.Diff{{Field: "description", Have: awssdk.ToString(g.Description)}},
+	}
+	for i := range t.steps {
+		if t.steps[i].Target.Kind == kindNodeLeftovers {
+			st.Needs = append(st.Needs, t.steps[i].Target)
+		}
+	}
+	t.add(a, st, &ec2.DeleteSecurityGroupInput{GroupId: g.GroupId})
+}
