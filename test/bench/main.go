@@ -13,12 +13,15 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"k8s.io/component-base/cli"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo" // as in the real command
 
 	"github.com/fairlead/fairlead/pkg/ccm"
+	"github.com/fairlead/fairlead/test/bench/azure"
 	"github.com/fairlead/fairlead/test/bench/scale"
 )
 
@@ -28,8 +31,13 @@ func main() {
 
 // program chooses what this process is.
 func program(args []string) int {
-	if len(args) > 0 && args[0] == "manager" {
-		return manager(args[1:])
+	if len(args) > 0 {
+		switch args[0] {
+		case "manager":
+			return manager(args[1:], scale.Clouds())
+		case azure.ManagerCommand:
+			return manager(args[1:], ccm.Clouds())
+		}
 	}
 	o, err := parse(args)
 	switch {
@@ -58,6 +66,7 @@ func program(args []string) int {
 type options struct {
 	parts []string
 	size  scale.Size
+	azure azure.Options
 	metal metalOptions
 }
 
@@ -67,6 +76,8 @@ func parse(args []string) (options, error) {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.IntVar(&o.size.Nodes, "nodes", 5000, "scale: nodes of the large cluster")
 	fs.IntVar(&o.size.Services, "services", 1000, "scale: Services of the large cluster")
+	azureSections := fs.String("azure-sections", "", "azure: a comma-separated choice of "+strings.Join(azure.Sections(), ", "))
+	azureNodes := fs.String("azure-nodes", "10,500", "azure: a comma-separated choice of sizes of the cluster")
 	o.metal.flags(fs)
 	for len(args) > 0 {
 		if err := fs.Parse(args); err != nil {
@@ -77,15 +88,25 @@ func parse(args []string) (options, error) {
 			break
 		}
 		switch args[0] {
-		case "metal", "scale", "soak":
+		case "metal", "scale", "azure", "soak":
 			o.parts = append(o.parts, args[0])
 		default:
-			return o, fmt.Errorf("part %q: there are metal, scale and soak", args[0])
+			return o, fmt.Errorf("part %q: there are metal, scale, azure and soak", args[0])
 		}
 		args = args[1:]
 	}
 	if len(o.parts) == 0 {
-		o.parts = []string{"metal", "scale"}
+		o.parts = []string{"metal", "scale", "azure"}
+	}
+	if *azureSections != "" {
+		o.azure.Sections = strings.Split(*azureSections, ",")
+	}
+	for text := range strings.SplitSeq(*azureNodes, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 2 {
+			return o, fmt.Errorf("-azure-nodes %q: numbers of at least 2, with commas", *azureNodes)
+		}
+		o.azure.Nodes = append(o.azure.Nodes, n)
 	}
 	return o, nil
 }
@@ -111,13 +132,18 @@ func run(ctx context.Context, o options) error {
 			return fmt.Errorf("scale: %w", err)
 		}
 	}
+	if o.want("azure") {
+		if err := azure.Run(ctx, os.Stdout, o.azure); err != nil {
+			return fmt.Errorf("azure: %w", err)
+		}
+	}
 	return nil
 }
 
-// manager is the controller manager over a slow cloud, in a process of its own.
-func manager(args []string) int {
+// manager is the controller manager over the clouds, in a process of its own.
+func manager(args []string, clouds []ccm.Cloud) int {
 	ccm.TuneMemory()
-	cmd, err := ccm.NewCommand(scale.Clouds())
+	cmd, err := ccm.NewCommand(clouds)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package azure
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+
+	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
+)
+
+// goal is how fast a burst is to be. Zero fields are no target.
+type goal struct {
+	create, remove time.Duration
+	peer, peerGone string
+}
+
+// goals are by the number of Services.
+func goals() map[int]goal {
+	return map[int]goal{
+		50:  {create: 12 * time.Second, remove: 28 * time.Second, peer: "297 s, 151 writes, 604 reads", peerGone: "751 s"},
+		250: {create: 20 * time.Second, remove: 40 * time.Second, peer: "25 min", peerGone: "over an hour"},
+		500: {create: 60 * time.Second, peer: "50 min"},
+	}
+}
+
+// Limits that hold for any number of Services.
+const (
+	sharedWrites = 3  // of each load balancer, and of the security group
+	fewRefused   = 5  // calls answered by 429
+	fewReads     = 20 // of a restart and of a resync
+	readsOfOne   = 4  // of one more Service
+)
+
+// burst is how many Services come at once, on which stand.
+type burst struct {
+	services int
+	where    string
+	stand    standOptions
+}
+
+// run measures what becomes of a burst: created, ensured again, by a new
+// controller too, one more, deleted.
+func (b burst) run(ctx context.Context, m *meter) error {
+	s, err := newStand(ctx, b.stand)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	services := s.services(b.services)
+	if err := b.create(ctx, m, s, services); err != nil {
+		return err
+	}
+	if b.services >= many {
+		if err := b.again(ctx, m, s); err != nil {
+			return err
+		}
+	}
+	p, err := s.measure(func() error { return s.remove(ctx, services) })
+	if err != nil {
+		return err
+	}
+	m.add(b.removed(p))
+	return nil
+}
+
+// create measures the creation.
+func (b burst) create(ctx context.Context, m *meter, s *stand, services []*v1.Service) error {
+	p, err := s.measure(func() error { return s.create(ctx, services) })
+	if err != nil {
+		return err
+	}
+	m.add(b.created(p))
+	return nil
+}
+
+// many is from how many Services on restarts are measured.
+const many = 50
+
+func (b burst) name() string {
+	if b.services == 1 {
+		return "1 Service"
+	}
+	return fmt.Sprintf("%d Services", b.services)
+}
+
+// created judges the creation.
+func (b burst) created(p *phase) Row {
+	g := goals()[b.services]
+	w, refused := p.counts.Writes, p.counts.Refused
+	shared := sharedWrites * b.stand.balancers()
+	r := Row{
+		What: b.name() + b.where + ": all have an address", Ours: p.describe(), Peer: g.peer,
+		Target: fmt.Sprintf("%d PIP, at most %d LB and %d NSG", b.services, shared, sharedWrites),
+	}
+	kept := []bool{
+		w[azuresim.PublicIPs]-refused[azuresim.PublicIPs] == b.services,
+		w[azuresim.LoadBalancers] <= shared, w[azuresim.SecurityGroups] <= sharedWrites,
+	}
+	if b.stand.budget == published {
+		kept = append(kept, azuresim.Total(refused) <= fewRefused)
+		r.Target += fmt.Sprintf(", at most %d refused", fewRefused)
+	}
+	if g.create > 0 {
+		kept = append(kept, p.took < g.create)
+		r.Target = fmt.Sprintf("under %.0f s, %s", g.create.Seconds(), r.Target)
+	}
+	r.Verdict = verdict(kept...)
+	return r
+}
+
+// removed judges the deletion.
+func (b burst) removed(p *phase) Row {
+	g := goals()[b.services]
+	r := Row{What: b.name() + b.where + ": all deleted at once, nothing left", Ours: p.describe(), Peer: g.peerGone}
+	if g.remove > 0 {
+		r.Target, r.Verdict = fmt.Sprintf("under %.0f s", g.remove.Seconds()), verdict(p.took < g.remove)
+	}
+	return r
+}
+
+// again measures a resync, a restart and one more Service.
+func (b burst) again(ctx context.Context, m *meter, s *stand) error {
+	quiet := func(what, peer string, act func() error) error {
+		p, err := s.measure(act)
+		if err != nil {
+			return err
+		}
+		writes, reads := azuresim.Total(p.counts.Writes), azuresim.Total(p.counts.Reads)
+		m.add(Row{
+			What: b.name() + b.where + ": " + what, Ours: p.describe(), Peer: peer,
+			Target: fmt.Sprintf("no write, at most %d reads", fewReads), Verdict: verdict(writes == 0, reads <= fewReads),
+		})
+		return nil
+	}
+	peer := ""
+	if b.services == 50 {
+		peer = "204 to 305 reads, an NSG PUT for each Service whose rule has one destination"
+	}
+	if err := quiet("resync", peer, func() error { return s.ensure(ctx, s.all()) }); err != nil {
+		return err
+	}
+	if err := quiet("restart, everything ensured again", peer, func() error {
+		if err := s.restart(ctx); err != nil {
+			return err
+		}
+		return s.ensure(ctx, s.all())
+	}); err != nil {
+		return err
+	}
+	var more []*v1.Service
+	p, err := s.measure(func() error {
+		more = s.services(1)
+		return s.create(ctx, more)
+	})
+	if err != nil {
+		return err
+	}
+	peer = ""
+	if b.services == 250 {
+		peer = "3 writes, 12 reads"
+	}
+	m.add(Row{
+		What: b.name() + b.where + ": one more", Ours: p.describe(), Peer: peer,
+		Target:  fmt.Sprintf("3 writes, at most %d reads", readsOfOne),
+		Verdict: verdict(azuresim.Total(p.counts.Writes) == 3, azuresim.Total(p.counts.Reads) <= readsOfOne),
+	})
+	return nil
+}
