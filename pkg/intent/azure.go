@@ -161,10 +161,10 @@ func azureFrontends() []Annotation {
 	}
 	return []Annotation{
 		azureBool(KeyAzureInternal, "The load balancer has private addresses alone."),
-		azureText(KeyAzureInternalSubnet, azureResourceNameMax, "apps",
+		azureKind(KeyAzureInternalSubnet, AzureName{Example: "apps"},
 			"The subnet of the virtual network that an internal load balancer takes its addresses from."),
 		mode,
-		azureText(KeyAzureResourceGroup, azureGroupNameMax, "network",
+		azureKind(KeyAzureResourceGroup, AzureGroupName{Example: "network"},
 			"The resource group of the public IP addresses, whatever the key says."),
 		azureKind(KeyAzureIPv4, Address{Family: V4},
 			"The IPv4 address; of a public load balancer, that of an existing public IP."),
@@ -183,9 +183,9 @@ func azurePublicIPs() []Annotation {
 		"The DNS label of the public IPs; empty takes it away.")
 	label.Empty = EmptyValue
 	return []Annotation{
-		azureText(KeyAzurePublicIPName, azureResourceNameMax, "web-ip",
+		azureKind(KeyAzurePublicIPName, AzureName{Example: "web-ip"},
 			"The existing public IP to use; for a Service of IPv6 alone too, when the key for IPv6 is absent."),
-		azureText(KeyAzurePublicIPNameV6, azureResourceNameMax, "web-ipv6", "The existing public IP to use for IPv6."),
+		azureKind(KeyAzurePublicIPNameV6, AzureName{Example: "web-ipv6"}, "The existing public IP to use for IPv6."),
 		azureText(KeyAzurePublicIPPrefix, azureIDMax, "/subscriptions/…/publicIPPrefixes/web",
 			"The id of the prefix that a new public IP comes from; for a Service of IPv6 alone too, when the key for IPv6 is absent."),
 		azureText(KeyAzurePublicIPPrefixV6, azureIDMax, "/subscriptions/…/publicIPPrefixes/web-v6",
@@ -260,9 +260,9 @@ func azurePrivateLink() []Annotation {
 	}
 	return []Annotation{
 		azureBool(KeyAzurePLSCreate, "A private link service leads to the Service's IPv4 address."),
-		azureText(KeyAzurePLSResourceGroup, azureGroupNameMax, "network", "The resource group of the private link service."),
-		azureText(KeyAzurePLSName, azureResourceNameMax, "web", "The name of the private link service."),
-		azureText(KeyAzurePLSSubnet, azureResourceNameMax, "links", "The subnet that the private link service takes its addresses from."),
+		azureKind(KeyAzurePLSResourceGroup, AzureGroupName{Example: "network"}, "The resource group of the private link service."),
+		azureKind(KeyAzurePLSName, AzureName{Example: "web"}, "The name of the private link service."),
+		azureKind(KeyAzurePLSSubnet, AzureName{Example: "links"}, "The subnet that the private link service takes its addresses from."),
 		defaultTo("1", azureKind(KeyAzurePLSAddressCount, Int{Min: 1, Max: azurePLSAddressesMax},
 			"How many addresses the private link service has.")),
 		azureKind(KeyAzurePLSAddresses, List{

@@ -57,6 +57,14 @@ func TestAzureAnnotationsThatThePeerToleratesAreWarnings(t *testing.T) {
 			"service.beta.kubernetes.io/azure-load-balancer-mode", "pool1",
 			`warn: annotation azure-load-balancer-mode is "pool1", but has no effect with provider azure: a standard load balancer serves from all nodes; remove it`,
 		},
+		"a resource group that cannot be": {
+			"service.beta.kubernetes.io/azure-load-balancer-resource-group", "a/b",
+			`refuse: annotation azure-load-balancer-resource-group is "a/b", but must be a name of at most 90 letters, digits, dashes, underscores, brackets and dots, that does not end with a dot; write it like "network", or remove the annotation`,
+		},
+		"a subnet that cannot be": {
+			"service.beta.kubernetes.io/azure-load-balancer-internal-subnet", "a/b",
+			`refuse: annotation azure-load-balancer-internal-subnet is "a/b", but must be a name of at most 80 letters, digits, dashes, underscores and dots, that begins with a letter or digit and does not end with a dash or dot; write it like "apps", or remove the annotation`,
+		},
 		"a time that the peer refuses": {
 			"service.beta.kubernetes.io/azure-load-balancer-tcp-idle-timeout", "3",
 			`refuse: annotation azure-load-balancer-tcp-idle-timeout is "3", but must be a whole number from 4 to 100 (minutes); write it like "4", or remove the annotation`,

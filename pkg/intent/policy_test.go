@@ -147,6 +147,8 @@ func everyKind(tb testing.TB) *intent.Registry {
 			{Key: "test.io/only", Kind: intent.Enum{Values: []string{"*"}, Exact: true}},
 			{Key: "test.io/port-*-off", Kind: intent.Bool{}},
 			{Key: "test.io/seen", Kind: intent.Written{}},
+			{Key: "test.io/azure-name", Kind: intent.AzureName{Example: "web"}},
+			{Key: "test.io/azure-group", Kind: intent.AzureGroupName{Example: "network"}},
 		}})
 	if err != nil {
 		tb.Fatal(err)
@@ -164,6 +166,7 @@ func values() []string {
 		"192.0.2.1 192.0.2.2", "192.0.2.1  192.0.2.2 ", "1.1.1.1 2.2.2.2 3.3.3.3 4.4.4.4", "192.0.2.1\t192.0.2.2", "192.0.2.1" + strings.Repeat(" ", 23) + "192.0.2.2", "192.0.2.1" + strings.Repeat(" ", 24) + "192.0.2.2",
 		"10.0.0.0/8", "10.1.2.3/8", "10.0.0.0/33", "10.0.0.0/08", "::/0", "10.0.0.0/8, ::/0", "::ffff:10.0.0.0/104",
 		"a=b", "a=b,c=d", "a=", "=b", "a", "a=b,,c=d", "a=b=c", " =b", "a = b", "a=1,a=2", "a=1,b=2,c=3,d=4",
+		"a/b", "web.", "-a_", "1.2_", "größe(1)", ".", "..", "()", strings.Repeat("x", 80), strings.Repeat("x", 81), strings.Repeat("ü", 90), strings.Repeat("ü", 91),
 		strings.Repeat("x", 100), strings.Repeat(" ", 16400) + "true", "a\a\b\f\v\r\t\\\"'z",
 	}
 }
@@ -173,7 +176,7 @@ func TestPolicyAndParserGiveTheSameSentences(t *testing.T) {
 	j := newJudge(t, reg.Policy())
 	keys := []string{
 		"bool", "lenient-bool", "int", "negative", "enum", "name", "text", "clearable", "duration", "address", "v6", "range", "one-each",
-		"bare-pairs", "exact-bool", "loose-bool", "exact-enum", "only", "v4s", "ranges", "names", "pairs", "port-80-off", "port--off", "port-8.0-off", "seen", "sean", "Boolean", "int-", "inte", "nit", "nu", "x", "clear_able",
+		"bare-pairs", "exact-bool", "loose-bool", "exact-enum", "only", "v4s", "ranges", "names", "pairs", "port-80-off", "port--off", "port-8.0-off", "azure-name", "azure-group", "seen", "sean", "Boolean", "int-", "inte", "nit", "nu", "x", "clear_able",
 	}
 	for _, value := range values() {
 		t.Run(fmt.Sprintf("%.40q", value), func(t *testing.T) {
