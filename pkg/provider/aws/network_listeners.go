@@ -88,6 +88,7 @@ func (t *turn) putListener(a *ask, b *balancer, m *mapping) {
 		in.SslPolicy = awssdk.String(m.policy)
 	}
 	st.Action = plan.Update
+	st.Needs = append(st.Needs, t.grants(a)...)
 	t.add(a, st, in)
 }
 

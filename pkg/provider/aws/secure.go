@@ -288,7 +288,7 @@ func (d described) holdGroup(lb string, prefixes []string, g *TargetGroup) {
 // in less.
 func (t *turn) putNodeGroup(g *nodeGroup, held described) {
 	missing := g.want.minus(g.have)
-	surplus, renamed, owners := t.surplus(g, held, len(missing) > 0)
+	surplus, renamed, owners := t.surplus(g, held)
 	if !t.withinLimit(g, missing, len(surplus)) {
 		return
 	}
@@ -309,7 +309,7 @@ func (t *turn) putNodeGroup(g *nodeGroup, held described) {
 	st := plan.Step{Action: plan.Update, Target: plan.ID{Kind: kindNodeLeftovers, Name: g.id}, Shared: true, Needs: []plan.ID{grant}, Why: ruleDiffs(nil, surplus)}
 	for _, a := range owners {
 		st.Serves = append(st.Serves, a.key)
-		st.Needs = append(st.Needs, t.targetsOfKind(a, kindNetwork, kindListener, kindClassic)...)
+		st.Needs = append(st.Needs, t.targetsOfKind(a, kindNetwork, kindGroups, kindListener, kindClassic)...)
 	}
 	calls := ruleCalls(Ref{ID: g.id}, nil, surplus)
 	if len(renamed) > 0 {
@@ -319,6 +319,21 @@ func (t *turn) putNodeGroup(g *nodeGroup, held described) {
 		calls = append(calls, &ec2.UpdateSecurityGroupRuleDescriptionsIngressInput{GroupId: awssdk.String(g.id), IpPermissions: renamed.permissions()})
 	}
 	t.addShared(tidy(st), calls...)
+}
+
+// grants are the steps, if the plan has them, that let the Service in at the
+// nodes: traffic moves after them.
+func (t *turn) grants(a *ask) []plan.ID {
+	var out []plan.ID
+	for _, id := range a.targets {
+		if i, ok := t.observed.Instances[id]; ok {
+			if group, _ := t.guardOf(i); group != "" {
+				out = append(out, plan.ID{Kind: kindNodeGroup, Name: group})
+			}
+		}
+	}
+	slices.SortFunc(out, func(x, y plan.ID) int { return cmp.Compare(x.Name, y.Name) })
+	return slices.Compact(out)
 }
 
 // madeGroups are the steps that make the load balancer's groups.
@@ -343,9 +358,9 @@ func tidy(st plan.Step) plan.Step {
 
 // surplus are the rules of the batch's Services that nobody wants, those that
 // get another load balancer's name, and the Services that they were for. What
-// is for path MTU discovery belongs to no one: it is looked at when the group is
-// written anyway.
-func (t *turn) surplus(g *nodeGroup, held described, writes bool) (surplus, renamed described, owners []*ask) {
+// is for path MTU discovery belongs to no one: as the peer leaves it behind, it
+// is looked at when the group is written anyway.
+func (t *turn) surplus(g *nodeGroup, held described) (surplus, renamed described, owners []*ask) {
 	surplus, renamed = described{}, described{}
 	for _, r := range sortedRules(g.have) {
 		if _, wanted := g.want[r]; wanted && g.have[r] == g.want[r] {
@@ -363,8 +378,12 @@ func (t *turn) surplus(g *nodeGroup, held described, writes bool) (surplus, rena
 		}
 		surplus[r], owners = g.have[r], append(owners, a)
 	}
-	if !writes && len(surplus) == 0 {
-		return surplus, renamed, owners
+	if len(surplus)+len(g.want.minus(g.have)) == 0 {
+		strict := g.strict()
+		if len(strict) == 0 {
+			return surplus, renamed, owners
+		}
+		owners = append(owners, strict...)
 	}
 	for r, text := range g.have {
 		if _, ok := needed(g, held, r); text == names.MTURule && !ok {
@@ -372,6 +391,20 @@ func (t *turn) surplus(g *nodeGroup, held described, writes bool) (surplus, rena
 		}
 	}
 	return surplus, renamed, owners
+}
+
+// strict are the Services that want rules here, and whose leftovers are not the
+// peer's.
+func (g *nodeGroup) strict() []*ask {
+	var out []*ask
+	for _, r := range sortedRules(g.asked) {
+		for _, a := range g.asked[r] {
+			if a.strict() && !slices.Contains(out, a) {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
 }
 
 // needed is the description of a rule that somebody needs.

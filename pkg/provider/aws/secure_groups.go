@@ -185,7 +185,7 @@ func (t *turn) putNetworkGroups(a *ask, b *balancer) error {
 		return err
 	}
 	in := &elbv2.SetSecurityGroupsInput{LoadBalancerArn: awssdk.String(b.ref.Text())}
-	st := plan.Step{Action: plan.Update, Target: plan.ID{Kind: kindGroups, Name: b.name}}
+	st := plan.Step{Action: plan.Update, Target: plan.ID{Kind: kindGroups, Name: b.name}, Needs: t.grants(a)}
 	for _, g := range a.groups {
 		in.SecurityGroups = append(in.SecurityGroups, g.Text())
 		if g.ID == "" {

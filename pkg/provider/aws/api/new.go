@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	smithyauth "github.com/aws/smithy-go/auth"
 	smithyendpoints "github.com/aws/smithy-go/endpoints"
+	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"k8s.io/component-base/version"
@@ -57,7 +58,7 @@ func New(ctx context.Context, conf *cloudconfig.AWS, s Setup) (*Client, error) {
 	send := &sender{pace: newPace(s.Clock, limits), clock: s.Clock, times: s.Times}
 	ctx, cancel := context.WithTimeout(ctx, s.Times.SignIn)
 	defer cancel()
-	metadata := imds.New(imds.Options{HTTPClient: metadataHTTP(s.HTTP)}, func(o *imds.Options) {
+	metadata := imds.New(imds.Options{HTTPClient: metadataHTTP(s.HTTP), Logger: logging.Nop{}}, func(o *imds.Options) {
 		if at, ok := conf.Override(cloudconfig.AWSServiceIMDS, conf.Region); ok {
 			o.Endpoint = at.URL
 		}
@@ -90,6 +91,7 @@ func metadataHTTP(given aws.HTTPClient) aws.HTTPClient {
 func load(ctx context.Context, conf *cloudconfig.AWS, web aws.HTTPClient, metadata *imds.Client) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(web),
+		config.WithLogger(logging.Nop{}),
 		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }), // see sender
 		config.WithAPIOptions([]func(*middleware.Stack) error{
 			awsmiddleware.AddUserAgentKeyValue("fairlead", version.Get().GitVersion),

@@ -14,10 +14,10 @@ const (
 	// spare calls stay in a bucket, since clocks differ and refills are counted
 	// in whole steps there.
 	spare = 1
-	// slower and recovery say how a bucket answers to throttling: its rate is
-	// halved, and a tenth comes back each second without one.
+	// slower, recovery and slowest say how a bucket answers to throttling: its
+	// rate is halved, and a fiftieth of the published one comes back each second.
 	slower   = 0.5
-	recovery = 0.1
+	recovery = 0.02
 	slowest  = 0.1
 )
 
@@ -118,7 +118,7 @@ func (p *pace) refused(k bucketKey, sent time.Time) {
 	defer p.mu.Unlock()
 	now := p.clock.Now()
 	b.flow(now)
-	b.left = min(b.left, 0)
+	b.left = min(b.left, spare)
 	if sent.Before(b.slowed) {
 		return
 	}

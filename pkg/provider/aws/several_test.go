@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing/types"
+	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	v1 "k8s.io/api/core/v1"
+
+	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/aws"
+)
+
+type tag = ec2types.Tag
+
+const nodesGroup = "sg-1afd810060e168276"
+
+// rules are those of the nodes' group.
+func (s *site) rules() []string { return sources(s.observed.Groups[nodesGroup]) }
+
+func (s *site) one(i int, want provider.Want, cause provider.Cause) provider.Batch {
+	return provider.Batch{Nodes: s.nodes, Items: []provider.Item{item(s.services[i], want, cause)}}
+}
+
+// remove removes a Service, and forgets it.
+func (s *site) remove(t *testing.T, i int) {
+	t.Helper()
+	s.settle(t, s.one(i, provider.Remove, provider.Edit))
+	s.services = slices.Delete(slices.Clone(s.services), i, i+1)
+	s.observed.Services = s.services
+}
+
+func TestSharedHealthPortOutlivesTheFirstLoadBalancer(t *testing.T) {
+	for _, first := range []int{0, 1} {
+		s := newSite(t)
+		s.settings.Probes = aws.SharedProbe
+		s.service("a")
+		s.service("b")
+		s.settle(t, s.one(0, provider.Serve, provider.Edit))
+		s.settle(t, s.one(1, provider.Serve, provider.Edit))
+		stays := "a" + strings.ReplaceAll(string(s.services[1-first].UID), "-", "")[:31]
+		s.remove(t, first)
+		var health int
+		for _, r := range s.rules() {
+			if strings.Contains(r, "10256") {
+				health++
+				if !strings.HasSuffix(r, stays) {
+					t.Errorf("rule %s does not name %s", r, stays)
+				}
+			}
+		}
+		if health != 3 {
+			t.Errorf("without Service %d health checks come from %d of 3 subnets", first, health)
+		}
+		if got := text(t, s.compute(s.all(provider.Serve, provider.Resync))); got != nothing {
+			t.Error(got)
+		}
+		s.remove(t, 0)
+		s.empty(t)
+	}
+}
+
+func TestBatchIsOneStepForEachNodeGroup(t *testing.T) {
+	s := newSite(t)
+	for i := range 5 {
+		s.service(fmt.Sprint("web", i))
+	}
+	r := s.compute(s.all(provider.Serve, provider.Edit))
+	var calls, shared int
+	for _, st := range r.Steps {
+		calls += len(r.Writes[st.Target].Calls)
+		if st.Shared {
+			shared++
+			if len(st.Serves) != 5 {
+				t.Errorf("serves %v", st.Serves)
+			}
+		}
+	}
+	if shared != 1 || calls != 5*4+1 {
+		t.Errorf("%d calls, %d shared steps", calls, shared)
+	}
+	s.apply(t, r)
+	// A Service that is left out of the shared step keeps its rules, and gets
+	// none.
+	s.service("late")
+	r = s.compute(s.all(provider.Serve, provider.Edit))
+	in := aws.Input{Settings: &s.settings, Observed: s.observed, Batch: s.all(provider.Serve, provider.Edit)}
+	in.Without = map[plan.Key]bool{{Namespace: "default", Name: "late"}: true}
+	if w, ok := r.Rewrite(in, plan.ID{Kind: "aws/nodeSecurityGroup", Name: nodesGroup}); ok {
+		t.Errorf("left out, and yet written: %v", w)
+	}
+	for i := range s.services[:5] {
+		in.Without[plan.Key{Namespace: "default", Name: fmt.Sprint("web", i)}] = true
+	}
+	delete(in.Without, plan.Key{Namespace: "default", Name: "late"})
+	w, ok := r.Rewrite(in, plan.ID{Kind: "aws/nodeSecurityGroup", Name: nodesGroup})
+	if !ok || len(w.Calls) != 1 {
+		t.Fatalf("%v, %t", w, ok)
+	}
+	if got := w.Calls[0].(*ec2.AuthorizeSecurityGroupIngressInput).IpPermissions; len(got) != 1 || *got[0].FromPort != 30085 {
+		t.Errorf("grants %v", got)
+	}
+}
+
+func TestNodeChangesCostOneCallForEachTargetGroup(t *testing.T) {
+	s := newSite(t)
+	s.service("a")
+	s.service("b", ports(tcp("x", 80, 31000), tcp("y", 81, 31001)))
+	s.settle(t, s.all(provider.Serve, provider.Edit))
+	all := s.nodes
+	for _, c := range []struct {
+		name  string
+		nodes []*v1.Node
+		calls int
+	}{{"one leaves", all[:2], 3}, {"none is seen", nil, 0}, {"it is back", all, 3}} {
+		s.nodes = c.nodes
+		for _, want := range []provider.Want{provider.Keep, provider.Serve} {
+			r := s.compute(s.all(want, provider.Nodes))
+			var calls int
+			for _, st := range r.Steps {
+				if st.Target.Kind != "aws/targets" {
+					t.Errorf("%s: %s", c.name, st.Target)
+				}
+				calls += len(r.Writes[st.Target].Calls)
+			}
+			if calls != c.calls {
+				t.Errorf("%s, want %d: %d calls, want %d", c.name, want, calls, c.calls)
+			}
+		}
+		s.settle(t, s.all(provider.Serve, provider.Nodes))
+	}
+}
+
+func TestManyNodesAreRegisteredInPieces(t *testing.T) {
+	s := newSite(t)
+	for i := range 450 {
+		n := s.nodes[0].DeepCopy()
+		n.Name, n.Spec.ProviderID = fmt.Sprint("n", i), fmt.Sprintf("aws:///us-east-1a/i-%04d", i)
+		s.nodes = append(s.nodes, n)
+	}
+	s.service("web")
+	r := s.compute(s.all(provider.Serve, provider.Edit))
+	for target, w := range r.Writes {
+		if target.Kind != "aws/targets" {
+			continue
+		}
+		var sizes []int
+		for _, c := range w.Calls {
+			sizes = append(sizes, len(c.(*elbv2.RegisterTargetsInput).Targets))
+		}
+		if !slices.Equal(sizes, []int{200, 200, 53}) {
+			t.Errorf("%v", sizes)
+		}
+	}
+	s.settle(t, s.all(provider.Serve, provider.Edit))
+}
+
+func TestRuleLimitIsReportedBeforeItIsHit(t *testing.T) {
+	s := newSite(t)
+	s.settings.RuleLimit = 5 // two are there; one is for path MTU discovery
+	for i := range 4 {
+		s.service(fmt.Sprint("web", i))
+	}
+	got := s.settle(t, s.all(provider.Serve, provider.Edit))
+	golden(t, "rule limit", got)
+	if n := len(s.rules()); n != 5 {
+		t.Errorf("%d rules", n)
+	}
+	// A group with more rules than the limit has another limit.
+	s.settings.RuleLimit = 4
+	if r := s.compute(s.all(provider.Serve, provider.Edit)); len(r.Refused) > 0 {
+		t.Errorf("%v", r.Refused)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		site   func(*site)
+		change []func(*v1.Service)
+	}{
+		{name: "no suitable subnet", site: func(s *site) {
+			for i := range s.observed.Subnets {
+				sub := &s.observed.Subnets[i]
+				switch awssdk.ToString(sub.AvailabilityZone) {
+				case "us-east-1a":
+					sub.AvailableIpAddressCount = awssdk.Int32(7)
+				case "us-east-1b":
+					sub.Tags = []tag{{Key: awssdk.String("kubernetes.io/cluster/other"), Value: awssdk.String("owned")}}
+				}
+			}
+			s.observed.ZoneTypes["us-east-1c"] = "local-zone"
+		}},
+		{name: "unknown subnet", change: []func(*v1.Service){with("subnets", "subnet-0ec221ad912000a7d,nowhere")}},
+		{name: "two subnets of one zone", change: []func(*v1.Service){with("subnets", "public-us-east-1a,private-us-east-1a")}},
+		{name: "too few elastic addresses", change: []func(*v1.Service){with("eip-allocations", "eipalloc-1")}},
+		{name: "sctp", change: []func(*v1.Service){ports(v1.ServicePort{Protocol: v1.ProtocolSCTP, Port: 1, NodePort: 30001})}},
+		{name: "tcp and udp with two node ports", change: []func(*v1.Service){ports(tcp("a", 53, 30053), udp("b", 53, 30054))}},
+		{name: "no node ports", change: []func(*v1.Service){ports(tcp("a", 53, 0))}},
+		{name: "a classic load balancer serves", change: []func(*v1.Service){shown}, site: func(s *site) {
+			s.observed.Classics["a0000000100000000000000000000000"] = &aws.Classic{LoadBalancerDescription: elbtypes.LoadBalancerDescription{LoadBalancerName: awssdk.String("a0000000100000000000000000000000")}}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSite(t)
+			s.service("web", c.change...)
+			s.service("other")
+			if c.site != nil {
+				c.site(s)
+			}
+			r := s.compute(s.one(0, provider.Serve, provider.Edit))
+			if len(r.Refused) != 1 || len(r.Steps) > 0 {
+				t.Errorf("refused %v, %d steps", r.Refused, len(r.Steps))
+			}
+			golden(t, "refused "+c.name, text(t, r))
+			if c.name != "no suitable subnet" {
+				if n := served(s.compute(s.all(provider.Serve, provider.Edit))); len(n) != 1 {
+					t.Errorf("served: %v", n)
+				}
+			}
+		})
+	}
+}
+
+func shown(svc *v1.Service) {
+	svc.Status.LoadBalancer.Ingress = []v1.LoadBalancerIngress{{Hostname: "a.elb.amazonaws.com"}}
+}
+
+func TestAnotherControllersServicesAreLeftAlone(t *testing.T) {
+	s := newSite(t)
+	svc := s.service("web")
+	s.settle(t, s.all(provider.Serve, provider.Edit))
+	svc.Annotations[annotation+"type"] = "external"
+	for _, want := range []provider.Want{provider.Serve, provider.Keep, provider.Remove} {
+		if r := s.compute(s.all(want, provider.Edit)); len(r.Steps)+len(r.Places) > 0 {
+			t.Errorf("want %d: %s", want, text(t, r))
+		}
+	}
+	// When it is deleted, what we made for it goes.
+	svc.Spec.Type = v1.ServiceTypeClusterIP
+	s.settle(t, s.all(provider.Remove, provider.Edit))
+	s.empty(t)
+}
+
+func TestAnotherClustersLoadBalancerIsLeftAlone(t *testing.T) {
+	s := newSite(t)
+	s.service("web")
+	s.settle(t, s.all(provider.Serve, provider.Edit))
+	for _, n := range s.observed.Networks {
+		n.Tags = map[string]string{"kubernetes.io/cluster/other": "owned"}
+	}
+	if r := s.compute(s.all(provider.Serve, provider.Edit)); len(r.Refused) != 1 || len(r.Steps) > 0 {
+		t.Error(text(t, r))
+	}
+	for _, st := range s.compute(s.all(provider.Remove, provider.Edit)).Steps {
+		if st.Target.Kind == "aws/loadBalancer" {
+			t.Errorf("%s", st.Target)
+		}
+	}
+}
