@@ -118,24 +118,28 @@ func (d *azure) actServe(ctx context.Context) error {
 		return err
 	}
 	d.took.served = time.Since(begun)
-	return d.awaitEvent(ctx, voteFront, "EnsuredLoadBalancer")
+	if err := d.awaitEvent(ctx, voteFront, "EnsuredLoadBalancer"); err != nil {
+		return err
+	}
+	return d.plugin(ctx, 0, "explain", voteFront)
 }
 
 func (d *azure) actScale(ctx context.Context) error {
 	d.tell.act("A third node",
 		`The autoscaler adds a machine to the scale set, and its kubelet registers. The pool gets its address, and the
 		route table a route.`)
+	balancers := d.count(azuresim.LoadBalancers)
 	_, err := d.held(ctx, "--all", func() error {
 		if err := d.sim.scale(ctx, 3); err != nil {
 			return err
 		}
-		return d.createNode(ctx, thirdNode())
+		return d.createNode(ctx, votefront.RegisteredNode(2))
 	})
 	if err != nil {
 		return err
 	}
-	return d.board.await(ctx, "a third node with its route", func() bool {
-		return d.initialized() == 3
+	return d.board.await(ctx, "a third node with its route, in the pool", func() bool {
+		return d.initialized() == 3 && d.wrote(azuresim.LoadBalancers) > balancers
 	})
 }
 
@@ -276,13 +280,4 @@ func (d *azure) patch(ctx context.Context, service, patch string) error {
 	_, err := d.admin.CoreV1().Services(metav1.NamespaceDefault).Patch(
 		ctx, service, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
 	return err
-}
-
-// thirdNode is one whose kubelet was told where it runs, so that the plan knows
-// it before the controller manager does.
-func thirdNode() *v1.Node {
-	n := votefront.Node(2)
-	n.Spec.ProviderID = "azure://" + azuresim.New(azuresim.Options{}).ID(votefront.Group, azuresim.Instances, votefront.ScaleSet, "2")
-	n.Status.Addresses = []v1.NodeAddress{{Type: v1.NodeInternalIP, Address: "10.240.0.6"}}
-	return n
 }

@@ -47,6 +47,8 @@ func azureStory() []act {
 			`^ +Plan: 1 to create, 2 to update\.$`,
 			`azure +PUT +publicIPAddresses/kubernetes-a\w+: 201 created`, balancer, group,
 			`svc +azure-vote-front +LoadBalancer +10\.0\.\d+\.\d+ +20\.\d+\.\d+\.\d+ +80:\d+/TCP$`,
+			`ok +kubectl fairlead explain azure-vote-front --cloud-config=azure\.json: exit code 0$`,
+			`frontend a\w+ \[Succeeded, in step\]$`, `node nodepool1000001 10\.240\.0\.5 \[in the pool\]$`,
 		}},
 		{"5. A change", []string{something, `idleTimeoutInMinutes: 4 -> 10$`, `Tcp 80 from 203\.0\.113\.0/24 to 20\.`, balancer, group}},
 		{"6. A mistake is refused when it is made", []string{`refused: annotation \S+-tcp-idle-timeout is "2", but must be`}},

@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -153,7 +154,7 @@ func tellsTheStory(t *testing.T, p paths, acts []act) {
 		rest = after[len(told):]
 	}
 	for line := range strings.SplitSeq(out.String(), "\n") {
-		if len(line) > hangingIndent+lineWidth {
+		if utf8.RuneCountInString(line) > hangingIndent+lineWidth {
 			t.Errorf("a line of %d characters: %q", len(line), line)
 		}
 	}

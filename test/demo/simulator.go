@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -106,47 +105,13 @@ func (s *simulator) scale(ctx context.Context, nodes int) error {
 	return s.ask(ctx, http.MethodPost, "scale?"+query.Encode(), nil)
 }
 
-// balancing are all load balancers, public IPs and security groups, as text
-// that two moments can be compared by. The pool of all nodes is left out: it
-// stays for the next Service, as with cloud-provider-azure.
+// balancing is what votefront.Balancing says of the simulator's resources.
 func (s *simulator) balancing(ctx context.Context) (string, error) {
-	var all, some []json.RawMessage
+	var all []json.RawMessage
 	if err := s.ask(ctx, http.MethodGet, "resources", &all); err != nil {
 		return "", err
 	}
-	for _, doc := range all {
-		var head struct{ Type string }
-		if err := json.Unmarshal(doc, &head); err != nil {
-			return "", err
-		}
-		switch head.Type {
-		case azuresim.LoadBalancers:
-			doc, err := withoutPool(doc)
-			if err != nil {
-				return "", err
-			}
-			some = append(some, doc)
-		case azuresim.PublicIPs, azuresim.SecurityGroups:
-			some = append(some, doc)
-		}
-	}
-	return azuresim.Normalise(some)
-}
-
-// withoutPool is a load balancer without the pool of all nodes.
-func withoutPool(doc json.RawMessage) (json.RawMessage, error) {
-	var balancer map[string]any
-	if err := json.Unmarshal(doc, &balancer); err != nil {
-		return nil, err
-	}
-	if properties, ok := balancer["properties"].(map[string]any); ok {
-		pools, _ := properties["backendAddressPools"].([]any)
-		properties["backendAddressPools"] = slices.DeleteFunc(pools, func(pool any) bool {
-			p, _ := pool.(map[string]any)
-			return p["name"] == votefront.ClusterName
-		})
-	}
-	return json.Marshal(balancer)
+	return votefront.Balancing(all)
 }
 
 // follow reads the simulator's log again and again until ctx ends, and tells of

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 const (
@@ -117,10 +118,11 @@ const quoteWidth = lineWidth + hangingIndent - 2*len(indent)
 // breakLine breaks a line of a program that is too long, and indents what
 // follows beyond where it begins.
 func breakLine(line string) string {
-	if len(line) <= quoteWidth {
+	if utf8.RuneCountInString(line) <= quoteWidth {
 		return line
 	}
-	at := strings.LastIndexByte(line[:quoteWidth+1], ' ')
+	runes := []rune(line)
+	at := strings.LastIndexByte(string(runes[:quoteWidth+1]), ' ')
 	begin := len(line) - len(strings.TrimLeft(line, " "))
 	if at <= begin {
 		return line

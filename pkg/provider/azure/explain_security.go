@@ -51,18 +51,19 @@ func (e *explanation) securityRule(r *ownRule) (Part, bool) {
 		return Part{}, false
 	}
 	c := comparison{doc: e.before.group.rules.raw(r.name), here: r.have != nil, wanted: len(r.destinations) > 0, equal: true}
-	out := Part{What: fmt.Sprintf("rule %s: priority %d, %s", r.name, r.priority, r.says())}
+	out := Part{What: fmt.Sprintf("rule %s, priority %d", r.name, r.priority)}
+	says := r.says() + " to "
 	for _, d := range now {
 		if r.have != nil && slices.Contains(added, d) {
 			c.equal = false
-			out.Parts = append(out.Parts, Part{What: "to " + d, State: stateMissing})
+			out.Parts = append(out.Parts, Part{What: says + d, State: stateMissing})
 			continue
 		}
-		out.Parts = append(out.Parts, Part{What: "to " + d})
+		out.Parts = append(out.Parts, Part{What: says + d})
 	}
 	for _, d := range removed {
 		c.equal = false
-		out.Parts = append(out.Parts, Part{What: "to " + d, State: stateLeaving})
+		out.Parts = append(out.Parts, Part{What: says + d, State: stateLeaving})
 	}
 	if r.have != nil && r.grant != nil && !r.grant.says(r.have) {
 		c.equal = false

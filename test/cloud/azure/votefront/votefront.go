@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
+	"strconv"
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -102,6 +104,46 @@ func outbound(cloud *azuresim.Cloud) error {
 	return err
 }
 
+// Balancing are the load balancers, public IPs and security groups of a state,
+// as text that two moments can be compared by. The pool of all nodes is left
+// out: it stays for the next Service, as with cloud-provider-azure.
+func Balancing(state []json.RawMessage) (string, error) {
+	var out []json.RawMessage
+	for _, doc := range state {
+		var head struct{ Type string }
+		if err := json.Unmarshal(doc, &head); err != nil {
+			return "", err
+		}
+		switch head.Type {
+		case azuresim.LoadBalancers:
+			doc, err := withoutPool(doc)
+			if err != nil {
+				return "", err
+			}
+			out = append(out, doc)
+		case azuresim.PublicIPs, azuresim.SecurityGroups:
+			out = append(out, doc)
+		}
+	}
+	return azuresim.Normalise(out)
+}
+
+// withoutPool is a load balancer without the pool of all nodes.
+func withoutPool(doc json.RawMessage) (json.RawMessage, error) {
+	var balancer document
+	if err := json.Unmarshal(doc, &balancer); err != nil {
+		return nil, err
+	}
+	if properties, ok := balancer["properties"].(document); ok {
+		pools, _ := properties["backendAddressPools"].([]any)
+		properties["backendAddressPools"] = slices.DeleteFunc(pools, func(pool any) bool {
+			p, _ := pool.(document)
+			return p["name"] == ClusterName
+		})
+	}
+	return json.Marshal(balancer)
+}
+
 // CloudConfig is azure.json for the site of a cloud that listens there, with
 // more keys if there are any.
 func CloudConfig(endpoint string, more map[string]any) ([]byte, error) {
@@ -141,3 +183,16 @@ func Node(i byte) *v1.Node {
 		},
 	}
 }
+
+// RegisteredNode is a Node whose kubelet was told where it runs and what its
+// address is, so that a plan knows it before the controller manager does.
+func RegisteredNode(i byte) *v1.Node {
+	n := Node(i)
+	instance := azuresim.New(azuresim.Options{}).ID(Group, azuresim.Instances, ScaleSet, strconv.Itoa(int(i)))
+	n.Spec.ProviderID = "azure://" + instance
+	n.Status.Addresses = []v1.NodeAddress{{Type: v1.NodeInternalIP, Address: NodeAddress(i).String()}}
+	return n
+}
+
+// NodeAddress is the address that the cloud gives to the ith node, from 0.
+func NodeAddress(i byte) netip.Addr { return netip.AddrFrom4([4]byte{10, 240, 0, 4 + i}) }

@@ -33,6 +33,50 @@ func TestSiteIsMadeAndCanBeSeededAgain(t *testing.T) {
 	}
 }
 
+func TestNodesHaveTheAddressesOfTheirMachines(t *testing.T) {
+	cloud := azuresim.New(azuresim.Options{})
+	if err := votefront.Prepare(cloud, 3); err != nil {
+		t.Fatal(err)
+	}
+	var state strings.Builder
+	for _, doc := range cloud.State() {
+		state.Write(doc)
+	}
+	for i := range byte(3) {
+		id := strings.TrimPrefix(votefront.RegisteredNode(i).Spec.ProviderID, "azure://")
+		if doc, ok := cloud.Get(id); !ok || !strings.Contains(string(doc), votefront.Node(i).Name) {
+			t.Errorf("instance %s is %s", id, doc)
+		}
+		if !strings.Contains(state.String(), `"`+votefront.NodeAddress(i).String()+`"`) {
+			t.Errorf("nothing has the address %s", votefront.NodeAddress(i))
+		}
+	}
+}
+
+func TestBalancingLeavesOutThePoolOfAllNodes(t *testing.T) {
+	cloud := azuresim.New(azuresim.Options{})
+	if err := votefront.Prepare(cloud, 1); err != nil {
+		t.Fatal(err)
+	}
+	before, err := votefront.Balancing(cloud.State())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pool, same := range map[string]bool{votefront.ClusterName: true, "other": false} {
+		err := cloud.Edit(cloud.ID(votefront.Group, azuresim.LoadBalancers, votefront.ClusterName), func(doc map[string]any) {
+			properties, _ := doc["properties"].(map[string]any)
+			pools, _ := properties["backendAddressPools"].([]any)
+			properties["backendAddressPools"] = append(pools[:1:1], map[string]any{"name": pool})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if after, err := votefront.Balancing(cloud.State()); err != nil || (after == before) != same {
+			t.Errorf("with pool %s: %v\n%s", pool, err, after)
+		}
+	}
+}
+
 func TestCloudConfigIsWithoutFault(t *testing.T) {
 	text, err := votefront.CloudConfig("http://127.0.0.1:1", map[string]any{"loadBalancerBackendPoolConfigurationType": "nodeIP"})
 	if err != nil {
