@@ -330,6 +330,11 @@ func (c *Cloud) deleteBalancer(in balancerIn) (any, *refusal) {
 		c.listeners.remove(l.ListenerArn, c.now())
 	}
 	c.balancers.remove(b.LoadBalancerArn, c.now())
+	for _, g := range c.targets.all() {
+		if slices.Contains(g.LoadBalancerArns, b.LoadBalancerArn) && c.timing.Release > 0 {
+			c.targets.edit(g.TargetGroupArn, c.now(), func(g *targetGroup) { g.BusyUntil = c.now().Add(c.timing.Release) })
+		}
+	}
 	c.relate()
 	c.detach(b.LoadBalancerArn, "")
 	return nil, nil
@@ -340,59 +345,6 @@ func (c *Cloud) balancer(arn string) (*balancer, *refusal) {
 		return b, nil
 	}
 	return nil, bad("LoadBalancerNotFound", "Load balancer '%s' not found", arn)
-}
-
-// judgeBalancerGroups judges the groups of a load balancer.
-func (c *Cloud) judgeBalancerGroups(ids []string, vpcID string) *refusal {
-	if len(ids) > c.limits.GroupsPerInterface {
-		return unfit("At most %d security groups can be attached", c.limits.GroupsPerInterface)
-	}
-	for i, id := range ids {
-		g := c.groups.get(id)
-		if g == nil || g.VPCID != vpcID || slices.Contains(ids[:i], id) {
-			return bad("InvalidSecurityGroup", "One or more security groups are invalid: '%s'", id)
-		}
-	}
-	return nil
-}
-
-type setSecurityGroupsIn struct {
-	LoadBalancerArn string
-	SecurityGroups  []string
-	Enforce         string `in:"EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic"`
-}
-
-type setSecurityGroupsOut struct {
-	SecurityGroupIDs []string `json:"SecurityGroupIds"`
-	Enforce          string   `json:"EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic,omitempty"`
-}
-
-func (c *Cloud) setSecurityGroups(in setSecurityGroupsIn) (any, *refusal) {
-	b, refused := c.balancer(in.LoadBalancerArn)
-	if refused != nil {
-		return nil, refused
-	}
-	if len(b.SecurityGroups) == 0 {
-		return nil, unfit("Security groups cannot be set on the load balancer '%s' because it was created without any",
-			b.LoadBalancerName)
-	}
-	if len(in.SecurityGroups) == 0 {
-		return nil, invalid("A load balancer that has security groups must keep at least one")
-	}
-	if in.Enforce != "" && in.Enforce != "on" && in.Enforce != "off" {
-		return nil, invalid("'%s' is not on or off", in.Enforce)
-	}
-	if refused := c.judgeBalancerGroups(in.SecurityGroups, b.VPCID); refused != nil {
-		return nil, refused
-	}
-	c.balancers.edit(in.LoadBalancerArn, c.now(), func(b *balancer) {
-		b.SecurityGroups = in.SecurityGroups
-		if in.Enforce != "" {
-			b.EnforceInbound = in.Enforce
-		}
-	})
-	c.regroup(in.LoadBalancerArn, in.SecurityGroups)
-	return setSecurityGroupsOut{SecurityGroupIDs: in.SecurityGroups, Enforce: in.Enforce}, nil
 }
 
 // parseRange reads a range that was judged before.

@@ -17,6 +17,7 @@ type answer struct {
 	status int
 	kind   string // content type
 	body   []byte
+	header string // name and value, or empty
 	code   string // of the error
 	hangup bool   // close the connection instead
 }
@@ -26,6 +27,9 @@ func (a *answer) write(w http.ResponseWriter) {
 		panic(http.ErrAbortHandler)
 	}
 	w.Header().Set("Content-Type", a.kind)
+	if name, value, ok := strings.Cut(a.header, ": "); ok {
+		w.Header().Set(name, value)
+	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	w.WriteHeader(a.status)
 	_, _ = w.Write(a.body) // a client that has gone away is no reason to stop

@@ -146,6 +146,9 @@ func (c *Cloud) createGroup(in createGroupIn) (any, *refusal) {
 		SecurityGroupArn: c.arn("ec2", "security-group/"+id), Tags: withTags(nil, tags), VPCID: in.VPCID,
 		Rules: []rule{{ID: c.newID("sgr"), Egress: true, Protocol: anyProtocol, CidrIPv4: "0.0.0.0/0"}},
 	}
+	if v := c.vpcs.get(in.VPCID); len(v.Ipv6Blocks) > 0 {
+		g.Rules = append(g.Rules, rule{ID: c.newID("sgr"), Egress: true, Protocol: anyProtocol, CidrIPv6: "::/0"})
+	}
 	c.groups.put(id, g, c.now())
 	return createGroupOut{GroupID: id, SecurityGroupArn: g.SecurityGroupArn, Tags: g.Tags}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -79,6 +80,8 @@ func (c *Cloud) describeNICs(in describeNICsIn) (any, *refusal) {
 			"private-ip-address":           one(func(n *networkInterface) string { return n.PrivateIPAddress }),
 			"addresses.private-ip-address": address,
 			"group-id":                     func(n *networkInterface) []string { return groupIDs(n.Groups) },
+			"requester-managed":            one(func(n *networkInterface) string { return strconv.FormatBool(n.RequesterManaged) }),
+			"attachment.instance-owner-id": attached(func(a *nicAttachment) string { return a.InstanceOwnerID }),
 			"attachment.status":            attached(func(a *nicAttachment) string { return a.Status }),
 			"attachment.instance-id":       attached(func(a *nicAttachment) string { return a.InstanceID }),
 			"ipv6-addresses.ipv6-address": func(n *networkInterface) []string {

@@ -29,6 +29,9 @@ type Timing struct {
 	// Linger is how long the interfaces of a load balancer stay, and so their
 	// security groups are in use, when it is gone.
 	Linger time.Duration
+	// Release is how long target groups stay in use when their load balancer is
+	// gone.
+	Release time.Duration
 	// InitialHealth is how long a new target is initial.
 	InitialHealth time.Duration
 	// Drain is how long a deregistered target is draining; below zero it is as
@@ -39,7 +42,7 @@ type Timing struct {
 // RealisticTiming is about what users of the real service see.
 func RealisticTiming() Timing {
 	return Timing{
-		Provisioning: 2 * time.Minute, Linger: 15 * time.Second,
+		Provisioning: 2 * time.Minute, Linger: 15 * time.Second, Release: 2 * time.Second,
 		InitialHealth: 90 * time.Second, Drain: -1,
 	}
 }

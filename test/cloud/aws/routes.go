@@ -5,6 +5,7 @@ package awssim
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 )
 
 type routeTable struct {
@@ -67,7 +68,7 @@ func (c *Cloud) describeTables(in describeTablesIn) (any, *refusal) {
 			"vpc-id":                one(func(t *routeTable) string { return t.VPCID }),
 			"association.subnet-id": associated(func(a association) string { return a.SubnetID }),
 			"association.main": associated(func(a association) string {
-				return map[bool]string{true: "true", false: "false"}[a.Main]
+				return strconv.FormatBool(a.Main)
 			}),
 		},
 		least: 5, most: 100,

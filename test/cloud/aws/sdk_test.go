@@ -207,3 +207,8 @@ func normal(t *testing.T, c *awssim.Cloud) string {
 	}
 	return text
 }
+
+// filters make one filter.
+func filters(name string, values ...string) []ec2types.Filter {
+	return []ec2types.Filter{{Name: &name, Values: values}}
+}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // targetGroup is a target group of network load balancers.
@@ -31,6 +32,7 @@ type targetGroup struct {
 	Attributes                 []attribute `json:"-"`
 	Tags                       []tag       `json:"-"`
 	Targets                    []target    `json:"-"`
+	BusyUntil                  time.Time   `json:"-"` // in use though no listener is left
 }
 
 type matcher struct {
@@ -151,7 +153,7 @@ func (in healthSettings) apply(g *targetGroup) {
 	if in.HealthCheckEnabled != nil {
 		g.HealthCheckEnabled = *in.HealthCheckEnabled
 	}
-	if in.HealthCheckProtocol != "" {
+	if in.HealthCheckProtocol != "" && in.HealthCheckProtocol != g.HealthCheckProtocol {
 		g.HealthCheckProtocol = in.HealthCheckProtocol
 		g.HealthCheckTimeoutSeconds = 0
 	}
@@ -278,7 +280,7 @@ func (c *Cloud) deleteTargetGroup(in targetGroupIn) (any, *refusal) {
 	switch {
 	case g == nil && !strings.Contains(in.TargetGroupArn, ":targetgroup/"):
 		return nil, invalid("'%s' is not a valid target group ARN", in.TargetGroupArn)
-	case g != nil && len(g.LoadBalancerArns) > 0:
+	case g != nil && (len(g.LoadBalancerArns) > 0 || g.BusyUntil.After(c.now())):
 		return nil, bad("ResourceInUse", "Target group '%s' is currently in use by a listener or a rule", in.TargetGroupArn)
 	}
 	c.targets.remove(in.TargetGroupArn, c.now())

@@ -92,7 +92,9 @@ func (c *Cloud) metadata(r *http.Request) *answer {
 	call := &Call{Seq: len(c.log.calls) + 1, Kind: Other, Service: "imds", Action: path, Arrived: time.Now()}
 	c.log.calls = append(c.log.calls, call)
 	a := &answer{status: http.StatusOK, kind: "text/plain", body: []byte("token")}
-	if r.Method != http.MethodPut || path != "api/token" {
+	if r.Method == http.MethodPut && path == "api/token" {
+		a.header = "X-Aws-Ec2-Metadata-Token-Ttl-Seconds: 21600"
+	} else {
 		text, known := c.metadataText(path)
 		a.body = []byte(text)
 		if !known {
