@@ -3,8 +3,11 @@
 package azure
 
 import (
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
 )
@@ -61,5 +64,27 @@ func TestCalls(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestTableHasAColumnForEachSize(t *testing.T) {
+	row := func(ours string, v Verdict) Row {
+		return Row{What: "a node", Ours: ours, Target: "1 s", Peer: "1 min", Verdict: v}
+	}
+	var out strings.Builder
+	if err := writeTable(&out, []int{10, 500}, []*meter{
+		{rows: []Row{row("0.5 s", Met), {What: "memory", Ours: "1 MB"}}},
+		{rows: []Row{row("2.0 s", Missed), {What: "memory", Ours: "2 MB"}}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := `
+| what | 10 nodes | 500 nodes | target | met | cloud-provider-azure |
+|---|---|---|---|---|---|
+| a node | 0.5 s | 2.0 s | 1 s | **no** | 1 min |
+| memory | 1 MB | 2 MB |  |  |  |
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }

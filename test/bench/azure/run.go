@@ -34,7 +34,8 @@ func (m *meter) add(r Row) {
 	_, _ = fmt.Fprintf(m.out, "%s: %s %s\n", r.What, r.Ours, r.Verdict)
 }
 
-// Run measures and prints one table for each size of cluster, in Markdown.
+// Run measures and prints a table in Markdown, with a column for each size of the
+// cluster.
 func Run(ctx context.Context, out io.Writer, o Options) error {
 	if len(o.Nodes) == 0 {
 		o.Nodes = []int{10, 500}
@@ -54,12 +55,7 @@ func Run(ctx context.Context, out io.Writer, o Options) error {
 			return fmt.Errorf("%d nodes: %w", nodes, err)
 		}
 	}
-	for i, nodes := range o.Nodes {
-		if err := writeTable(out, fmt.Sprintf("%d nodes", nodes), meters[i].rows); err != nil {
-			return err
-		}
-	}
-	return nil
+	return writeTable(out, o.Nodes, meters)
 }
 
 // cluster measures one size of cluster.

@@ -50,17 +50,29 @@ func verdict(kept ...bool) Verdict {
 	return Met
 }
 
-// writeTable writes rows in Markdown.
-func writeTable(out io.Writer, title string, rows []Row) error {
-	if _, err := fmt.Fprintf(out, "\n%s\n\n| what | here | target | met | cloud-provider-azure |\n|---|---|---|---|---|\n", title); err != nil {
-		return err
+// writeTable writes what was measured with each size of the cluster in
+// Markdown: a column for each, and a row for each thing that was measured.
+func writeTable(out io.Writer, nodes []int, meters []*meter) error {
+	var text strings.Builder
+	text.WriteString("\n| what |")
+	for _, n := range nodes {
+		fmt.Fprintf(&text, " %d nodes |", n)
 	}
-	for _, r := range rows {
-		if _, err := fmt.Fprintf(out, "| %s | %s | %s | %s | %s |\n", r.What, r.Ours, r.Target, r.Verdict, r.Peer); err != nil {
-			return err
+	text.WriteString(" target | met | cloud-provider-azure |\n|---|---|---|---|" + strings.Repeat("---|", len(nodes)) + "\n")
+	for i, r := range meters[0].rows {
+		fmt.Fprintf(&text, "| %s |", r.What)
+		var kept []bool
+		for _, m := range meters {
+			fmt.Fprintf(&text, " %s |", m.rows[i].Ours)
+			kept = append(kept, m.rows[i].Verdict != Missed)
 		}
+		if r.Verdict != 0 {
+			r.Verdict = verdict(kept...)
+		}
+		fmt.Fprintf(&text, " %s | %s | %s |\n", r.Target, r.Verdict, r.Peer)
 	}
-	return nil
+	_, err := io.WriteString(out, text.String())
+	return err
 }
 
 // describe is a phase in words.
