@@ -59,6 +59,9 @@ const (
 	KeyAzurePLSAutoApproval  = azurePrefix + "azure-pls-auto-approval"
 )
 
+// PrefixAzurePLS begins the annotations about private link services.
+const PrefixAzurePLS = azurePrefix + "azure-pls-"
+
 const (
 	azurePortPrefix = azurePrefix + "port_"
 	azurePortProbe  = "_health-probe_"

@@ -181,6 +181,14 @@ func (t *turn) refuse(a *ask, err error) {
 // refused: then all is computed again without it.
 func (t *turn) run() {
 	for _, a := range t.asks {
+		if err := t.readable(a); err != nil {
+			t.refuse(a, err)
+		}
+	}
+	if len(t.refused) > 0 {
+		return
+	}
+	for _, a := range t.asks {
 		if !a.serve() {
 			continue
 		}

@@ -130,7 +130,13 @@ func (t *turn) internalFront(a *ask, b *balancer, f intent.Family) (*front, erro
 	if err != nil {
 		return nil, err
 	}
-	t.putInternal(a, b, f, internalSpec{name: name, subnet: subnet, address: address})
+	spec := internalSpec{name: name, subnet: subnet, address: address}
+	if has {
+		spec.zones = own.Zones
+	} else if spec.zones, err = t.zones(); err != nil {
+		return nil, err
+	}
+	t.putInternal(a, b, f, spec)
 	return &front{balancer: b, name: name, own: true}, nil
 }
 
@@ -181,6 +187,7 @@ type internalSpec struct {
 	name    string
 	subnet  *subnetDocument
 	address netip.Addr // invalid: Azure chooses
+	zones   []string
 }
 
 func (t *turn) putInternal(a *ask, b *balancer, f intent.Family, spec internalSpec) {
@@ -190,13 +197,11 @@ func (t *turn) putInternal(a *ask, b *balancer, f intent.Family, spec internalSp
 	if spec.address.IsValid() {
 		diff.Want = "address " + spec.address.String() + " of subnet " + names.Last(spec.subnet.ID)
 	}
-	zones := t.zones()
 	if has {
 		diff.Have = "address " + had.Properties.PrivateIPAddress + " of subnet " + names.Last(had.Properties.Subnet.id())
-		zones = had.Zones
 	}
-	if len(zones) > 0 {
-		raw = set(raw, zones, "zones")
+	if len(spec.zones) > 0 {
+		raw = set(raw, spec.zones, "zones")
 	}
 	raw = set(raw, object(field{"id", spec.subnet.ID}), "properties", "subnet")
 	if spec.address.IsValid() {
@@ -215,11 +220,11 @@ func (t *turn) putInternal(a *ask, b *balancer, f intent.Family, spec internalSp
 }
 
 // zones are those of what is made; edge zones have none.
-func (w *world) zones() []string {
+func (w *world) zones() ([]string, error) {
 	if w.settings.Edge != "" {
-		return nil
+		return nil, nil
 	}
-	return w.observed.Zones
+	return w.observed.Zones, needed(w.unread(ReadZones, ""), "a new address needs the availability zones of the region, which cannot be read")
 }
 
 // dropFrontends takes away the frontends that a Service of the batch had and

@@ -112,14 +112,6 @@ func linkSubnet(s *Settings, it *provider.Item) string {
 	return cmp.Or(name, s.Subnet)
 }
 
-// mayHaveLink reports whether the Service may have a private link service that
-// the batch must know of.
-func mayHaveLink(it *provider.Item) bool {
-	create, _ := it.Intent.Options.Bool(intent.KeyAzurePLSCreate)
-	edited := it.Cause == provider.Edit || it.Cause == provider.Repair
-	return create || it.Want == provider.Remove || (edited && len(it.Service.Status.LoadBalancer.Ingress) > 0)
-}
-
 // joinLinks lets private link services lead to Services that want one, and
 // takes away those that lead nowhere any more.
 func (t *turn) joinLinks() {

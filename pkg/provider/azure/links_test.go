@@ -139,17 +139,28 @@ func TestReadsOfABatch(t *testing.T) {
 		item(newService("web", "TCP:80"), provider.Serve, provider.Edit),
 		item(with(newService("api", "TCP:80"), "azure-load-balancer-resource-group", "network", "azure-load-balancer-internal", "true"), provider.Serve, provider.Resync),
 	}
-	want := azure.Reads{PublicIPGroups: []string{"network", "rig"}, PrivateLinkGroups: []string{}, Subnets: []string{"rig-subnet"}, Zones: true}
+	want := azure.Reads{PublicIPGroups: []string{"network", "rig"}, Subnets: []string{"rig-subnet"}, Zones: true}
 	if diff := cmp.Diff(want, azure.ReadsOf(&s.settings, items)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	items = []provider.Item{item(linked(newService("web", "TCP:80"), "azure-pls-resource-group", "links", "azure-pls-ip-configuration-subnet", "doors"), provider.Serve, provider.Resync)}
-	want = azure.Reads{PublicIPGroups: []string{"rig"}, PrivateLinkGroups: []string{"links"}, Subnets: []string{"doors", "rig-subnet"}, Zones: true}
+	want = azure.Reads{PublicIPGroups: []string{"rig"}, Subnets: []string{"doors", "rig-subnet"}, Zones: true}
 	if diff := cmp.Diff(want, azure.ReadsOf(&s.settings, items)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	items[0].Want = provider.Remove
-	want = azure.Reads{PublicIPGroups: []string{"rig"}, PrivateLinkGroups: []string{"links"}, Subnets: []string{}}
+	want = azure.Reads{PublicIPGroups: []string{"rig"}, Subnets: []string{}}
+	if diff := cmp.Diff(want, azure.ReadsOf(&s.settings, items)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	items[0] = item(with(newService("web", "TCP:80"), "azure-load-balancer-resource-group", "a/b"), provider.Remove, provider.Edit)
+	want = azure.Reads{PublicIPGroups: []string{"rig"}, Subnets: []string{}}
+	if diff := cmp.Diff(want, azure.ReadsOf(&s.settings, items)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	s.settings.Subnet = ""
+	items[0] = item(with(newService("web", "TCP:80"), "azure-load-balancer-internal", "true"), provider.Serve, provider.Edit)
+	want = azure.Reads{PublicIPGroups: []string{"rig"}, Subnets: []string{}, Zones: true}
 	if diff := cmp.Diff(want, azure.ReadsOf(&s.settings, items)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

@@ -27,7 +27,8 @@ const machinesAge = 5 * time.Minute
 // Observe makes the reads of a pass, side by side: the load balancers, the
 // public IPs of each resource group, the security group, and what else the
 // batch asks for; then the machines, where their network interfaces are the
-// members of pools.
+// members of pools. A read that only some Services ask for may fail, and fails
+// only those.
 func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.Pass, error) {
 	s := p.settings()
 	observed, err := p.observe(ctx, s, batch.Items)
@@ -49,6 +50,7 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 func (p *Provider) observe(ctx context.Context, s *Settings, items []provider.Item) (*Observed, error) {
 	o := &Observed{
 		PublicIPs: map[string][]json.RawMessage{}, PrivateLinks: map[string][]json.RawMessage{}, Subnets: map[string]json.RawMessage{},
+		Unread: map[Read]error{},
 	}
 	var err error
 	if o.Services, err = p.wanting(); err != nil {
@@ -60,56 +62,84 @@ func (p *Provider) observe(ctx context.Context, s *Settings, items []provider.It
 	if err := p.observeSpread(ctx, s, o, items); err != nil {
 		return nil, err
 	}
+	look := lookup{provider: p, settings: s, observed: o}
 	reads := ReadsOf(s, items)
-	var mu sync.Mutex
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		docs, err := p.list(ctx, names.Collection(s.Subscription, s.loadBalancerGroup(), names.LoadBalancers))
-		o.LoadBalancers = docs
-		return err
-	})
+	g, groupCtx := errgroup.WithContext(ctx)
+	g.Go(func() error { return look.loadBalancers(groupCtx, items) })
 	for _, rg := range reads.PublicIPGroups {
-		g.Go(func() error {
-			docs, err := p.list(ctx, names.Collection(s.Subscription, rg, names.PublicIPAddresses))
-			mu.Lock()
-			defer mu.Unlock()
-			o.PublicIPs[names.Key(rg)] = docs
-			return err
-		})
-	}
-	for _, rg := range reads.PrivateLinkGroups {
-		g.Go(func() error {
-			docs, err := p.list(ctx, names.Collection(s.NodeSubscription, rg, names.PrivateLinks))
-			mu.Lock()
-			defer mu.Unlock()
-			o.PrivateLinks[names.Key(rg)] = docs
-			return err
-		})
+		g.Go(func() error { return look.publicIPs(groupCtx, rg) })
 	}
 	if s.SecurityGroup != "" {
 		g.Go(func() error {
-			doc, err := p.get(ctx, s.SecurityGroupID())
+			doc, err := p.get(groupCtx, s.SecurityGroupID())
 			o.SecurityGroup = doc
 			return err
 		})
 	}
 	for _, name := range reads.Subnets {
 		g.Go(func() error {
-			doc, err := p.get(ctx, s.SubnetID(name))
-			mu.Lock()
-			defer mu.Unlock()
-			o.Subnets[names.Key(name)] = doc
-			return err
+			doc, err := p.get(groupCtx, s.SubnetID(name))
+			look.learn(readOf(ReadSubnet, name), err, func() { o.Subnets[names.Key(name)] = doc })
+			return nil
 		})
 	}
 	if reads.Zones && s.Edge == "" {
 		g.Go(func() error {
-			list, err := p.zones.of(ctx, p.client, p.clock, s)
-			o.Zones = list
-			return err
+			list, err := p.zones.of(groupCtx, p.client, p.clock, s)
+			look.learn(readOf(ReadZones, ""), err, func() { o.Zones = list })
+			return nil
 		})
 	}
-	return o, g.Wait()
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return o, ctx.Err()
+}
+
+// lookup is observe under way.
+type lookup struct {
+	provider *Provider
+	settings *Settings
+
+	mu       sync.Mutex
+	observed *Observed
+}
+
+// learn takes the answer of a read that only some Services need, or its error.
+func (l *lookup) learn(r Read, err error, take func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		l.observed.Unread[r] = err
+		return
+	}
+	take()
+}
+
+// loadBalancers reads the load balancers, and then the private link services
+// that by them the batch must know of.
+func (l *lookup) loadBalancers(ctx context.Context, items []provider.Item) error {
+	docs, err := l.provider.list(ctx, names.Collection(l.settings.Subscription, l.settings.loadBalancerGroup(), names.LoadBalancers))
+	if err != nil {
+		return err
+	}
+	l.observed.LoadBalancers = docs
+	for _, rg := range LinkGroups(l.settings, items, docs) {
+		links, err := l.provider.list(ctx, names.Collection(l.settings.NodeSubscription, rg, names.PrivateLinks))
+		l.learn(readOf(ReadPrivateLinks, rg), err, func() { l.observed.PrivateLinks[names.Key(rg)] = links })
+	}
+	return nil
+}
+
+// publicIPs reads those of a resource group. Any Service may have some in the
+// cluster's own.
+func (l *lookup) publicIPs(ctx context.Context, rg string) error {
+	docs, err := l.provider.list(ctx, names.Collection(l.settings.Subscription, rg, names.PublicIPAddresses))
+	if err != nil && names.Same(rg, l.settings.ResourceGroup) {
+		return err
+	}
+	l.learn(readOf(ReadPublicIPs, rg), err, func() { l.observed.PublicIPs[names.Key(rg)] = docs })
+	return nil
 }
 
 // wanting are all Services that want a load balancer, or have one.

@@ -35,6 +35,9 @@ type Observed struct {
 	PrivateLinks map[string][]json.RawMessage
 	// Zones are the availability zones of the region, sorted.
 	Zones []string
+	// Unread are the reads that failed, of those that only some Services need,
+	// with their errors.
+	Unread map[Read]error
 	// Services are all of the cluster that want a load balancer of ours, or
 	// have one to be removed. Those of the batch may be among them.
 	Services []*v1.Service
@@ -119,43 +122,41 @@ func idOf(doc json.RawMessage) string {
 }
 
 // Reads is what a batch needs beside the load balancers and the security
-// group of the settings.
+// group of the settings, and what LinkGroups says.
 type Reads struct {
 	PublicIPGroups []string // resource groups whose public IPs are listed
-	// PrivateLinkGroups are resource groups, of the nodes' subscription, whose
-	// private link services are listed.
-	PrivateLinkGroups []string
-	Subnets           []string // of the virtual network
-	Zones             bool     // new addresses may be made
+	Subnets        []string // of the virtual network
+	Zones          bool     // new addresses may be made
 }
 
-// ReadsOf is what the batch needs.
+// ReadsOf is what the batch needs. What has no name that Azure knows is not
+// asked for.
 func ReadsOf(s *Settings, items []provider.Item) Reads {
 	groups := map[string]string{names.Key(s.ResourceGroup): s.ResourceGroup}
-	subnets, links := map[string]string{}, map[string]string{}
+	subnets := map[string]string{}
+	add := func(subnet string) {
+		if subnet != "" && s.Network != "" {
+			subnets[names.Key(subnet)] = subnet
+		}
+	}
 	r := Reads{}
 	for i := range items {
 		it := &items[i]
-		group := publicIPGroup(s, it.Service.Annotations)
-		groups[names.Key(group)] = group
-		if mayHaveLink(it) {
-			group = linkGroup(s, it.Service.Annotations)
-			links[names.Key(group)] = group
+		if group := publicIPGroup(s, it.Service.Annotations); intent.IsAzureGroupName(group) {
+			groups[names.Key(group)] = group
 		}
 		if it.Want != provider.Serve {
 			continue
 		}
 		r.Zones = true
 		if create, _ := it.Intent.Options.Bool(intent.KeyAzurePLSCreate); create {
-			subnet := linkSubnet(s, it)
-			subnets[names.Key(subnet)] = subnet
+			add(linkSubnet(s, it))
 		}
 		if isInternal(it) {
-			subnet := subnetOf(s, it)
-			subnets[names.Key(subnet)] = subnet
+			add(subnetOf(s, it))
 		}
 	}
-	r.PublicIPGroups, r.Subnets, r.PrivateLinkGroups = values(groups), values(subnets), values(links)
+	r.PublicIPGroups, r.Subnets = values(groups), values(subnets)
 	return r
 }
 

@@ -152,7 +152,11 @@ func (t *turn) createPublicIP(a *ask, f intent.Family, n newPublicIP) (*publicIP
 		fields = append(fields, field{"extendedLocation", edgeZone(s)})
 	}
 	fields = append(fields, field{"sku", object(field{"name", skuStandard})})
-	if zones := t.zones(); len(zones) > 0 {
+	zones, err := t.zones()
+	if err != nil {
+		return nil, err
+	}
+	if len(zones) > 0 {
 		fields = append(fields, field{"zones", zones})
 	}
 	properties := object(field{"publicIPAllocationMethod", "Static"}, field{"publicIPAddressVersion", version(f)})

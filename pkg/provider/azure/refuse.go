@@ -35,6 +35,7 @@ const (
 	ReasonPublicIPRenewed      = "PublicIPRenewed"
 	ReasonChangedMeanwhile     = "ChangedMeanwhile"
 	ReasonPublicIPKept         = "PublicIPKept"
+	ReasonUnread               = "NotReadable"
 )
 
 // errMovesCross is for Services that exchange load balancers in one pass.

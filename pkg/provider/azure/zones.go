@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 
 	"github.com/fairlead/fairlead/pkg/plan"
@@ -28,12 +29,40 @@ type zones struct {
 	read time.Time // zero: never
 }
 
-// of are the zones, sorted; none where the region has none.
+// of are the zones, sorted; none where the region has none. While they cannot
+// be read those of before count.
 func (z *zones) of(ctx context.Context, client *arm.Client, c clock.PassiveClock, s *Settings) ([]string, error) {
-	if list, ok := z.known(c.Now()); ok {
-		return list, nil
-	}
 	now := c.Now()
+	before, age := z.known(now)
+	if age != nil && *age < zonesAge {
+		return before, nil
+	}
+	list, err := readZones(ctx, client, s)
+	if err != nil && age != nil {
+		klog.FromContext(ctx).Info("The zones of the region cannot be read, and those of before count", "age", *age, "err", err)
+		return before, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.list, z.read = list, now
+	return list, nil
+}
+
+// known are the zones that were read last, and how long ago; nil for never.
+func (z *zones) known(now time.Time) ([]string, *time.Duration) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if z.read.IsZero() {
+		return nil, nil
+	}
+	age := now.Sub(z.read)
+	return z.list, &age
+}
+
+func readZones(ctx context.Context, client *arm.Client, s *Settings) ([]string, error) {
 	doc, err := client.Get(ctx, "/subscriptions/"+s.Subscription+"/providers/Microsoft.Compute", nil)
 	if err != nil {
 		return nil, err
@@ -42,16 +71,7 @@ func (z *zones) of(ctx context.Context, client *arm.Client, c clock.PassiveClock
 	if err != nil {
 		return nil, &plan.Error{Kind: plan.Transient, Reason: ReasonBadDocument, Err: err}
 	}
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	z.list, z.read = list, now
 	return list, nil
-}
-
-func (z *zones) known(now time.Time) ([]string, bool) {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	return z.list, !z.read.IsZero() && now.Sub(z.read) < zonesAge
 }
 
 // zonesIn reads the resource provider of machines. Regions have names for
