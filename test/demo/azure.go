@@ -220,11 +220,14 @@ func (d *azure) actDelete(ctx context.Context) error {
 
 func (d *azure) summary() {
 	ms := func(t time.Duration) int64 { return t.Milliseconds() }
+	d.board.mu.Lock()
+	writes := len(d.board.writes)
+	d.board.mu.Unlock()
 	d.tell.paragraph("What was seen", fmt.Sprintf(
 		`%s had its address %d ms after the controller saw it, at latencies of 600 ms for the load balancer and 300 ms
 		for public IP and security group. A change of two resources took %d ms. Both Services were gone after %d ms, with
 		nothing left. %d writes were made in all, each of them in a plan before, but for the routes.`,
-		voteFront, ms(d.took.served), ms(d.took.changed), ms(d.took.gone), len(d.board.writes)))
+		voteFront, ms(d.took.served), ms(d.took.changed), ms(d.took.gone), writes))
 }
 
 // howToUse tells what to do with a demo that stays.
