@@ -39,6 +39,7 @@ func TestCalls(t *testing.T) {
 	tight, two, addresses := plain, plain, plain
 	tight.budget = published
 	two.config, addresses.config = twoConfigs, nodeIPPools
+	addresses.families = dualStack()
 	for name, tt := range map[string]struct {
 		measure func(*meter) error
 		rows    int

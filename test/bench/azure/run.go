@@ -65,6 +65,8 @@ func (m *meter) cluster(ctx context.Context, o Options, nodes int) error {
 	tight.budget = published
 	two.budget, two.config = published, twoConfigs
 	addresses.config = nodeIPPools
+	dual := addresses
+	dual.families = dualStack()
 	sections := map[string][]func() error{
 		"budgets": {
 			func() error { return burst{250, " under the published budgets", tight}.run(ctx, m) },
@@ -75,6 +77,7 @@ func (m *meter) cluster(ctx context.Context, o Options, nodes int) error {
 		"nodes": {
 			func() error { return nodesCome(ctx, m, plain, "pools of network interfaces") },
 			func() error { return nodesCome(ctx, m, addresses, "nodeIP pools") },
+			func() error { return nodesCome(ctx, m, dual, "nodeIP pools of both families") },
 		},
 		"memory": {func() error { return memory(ctx, m, two, 500) }},
 		"faults": {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -40,12 +41,17 @@ type standOptions struct {
 	config  string // more keys of the cloud-config
 	latency azuresim.Latencies
 	budget  budget
+	// families are those of nodes and Services; IPv4 if none.
+	families []v1.IPFamily
 	// waits bounds the Retry-After that the cloud asks for; 0 is as Azure does.
 	waits time.Duration
 	// quiet is how long no call may come before a change of nodes counts as
 	// done: longer than the engine's window of such changes and a slow write.
 	quiet time.Duration
 }
+
+// dualStack is IPv4 and IPv6.
+func dualStack() []v1.IPFamily { return []v1.IPFamily{v1.IPv4Protocol, v1.IPv6Protocol} }
 
 // balancers is how many load balancers there are.
 func (o standOptions) balancers() int {
@@ -78,7 +84,7 @@ const pageSize = 120
 func newSite(o standOptions) (*stand, error) {
 	s := &stand{standOptions: o, cluster: rig.NewCluster(), sim: azuresim.New(azuresim.Options{PageSize: pageSize, MaxRetryAfter: o.waits})}
 	var err error
-	if s.site, err = s.sim.NewSite(azuresim.SiteOptions{Group: "rig"}); err != nil {
+	if s.site, err = s.sim.NewSite(azuresim.SiteOptions{Group: "rig", Prefixes: prefixes(o.families)}); err != nil {
 		return nil, err
 	}
 	if o.config == twoConfigs {
@@ -96,6 +102,14 @@ func newSite(o standOptions) (*stand, error) {
 	}
 	s.server = s.sim.Start()
 	return s, nil
+}
+
+// prefixes are those of the subnet; none stands for the simulator's own.
+func prefixes(families []v1.IPFamily) []netip.Prefix {
+	if len(families) < 2 {
+		return nil
+	}
+	return []netip.Prefix{netip.MustParsePrefix("10.240.0.0/16"), netip.MustParsePrefix("fd00:240::/64")}
 }
 
 // newStand makes a stand. It must be closed.
@@ -157,13 +171,17 @@ func (s *stand) node(i int) *v1.Node {
 		set, instance = s.sets[1], i-first
 	}
 	const first = 4 // the addresses before are the platform's
-	return &v1.Node{
+	n := &v1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("node-%03d", i)},
 		Spec:       v1.NodeSpec{ProviderID: fmt.Sprintf("azure://%s/virtualMachines/%d", set, instance)},
 		Status: v1.NodeStatus{Addresses: []v1.NodeAddress{
 			{Type: v1.NodeInternalIP, Address: fmt.Sprintf("10.240.%d.%d", (i+first)>>8, (i+first)&255)},
 		}},
 	}
+	if len(s.families) > 1 {
+		n.Status.Addresses = append(n.Status.Addresses, v1.NodeAddress{Type: v1.NodeInternalIP, Address: fmt.Sprintf("fd00:240::%x", i+first)})
+	}
+	return n
 }
 
 // service is a Service with one public address and one port.
@@ -187,6 +205,9 @@ func (s *stand) services(n int) []*v1.Service {
 	out := make([]*v1.Service, n)
 	for i := range out {
 		out[i] = service(s.made)
+		if len(s.families) > 0 {
+			out[i].Spec.IPFamilies = s.families
+		}
 		s.made++
 	}
 	return out
