@@ -3,6 +3,7 @@
 package aws
 
 import (
+	"maps"
 	"net/netip"
 
 	v1 "k8s.io/api/core/v1"
@@ -47,7 +48,12 @@ func newAsk(it *provider.Item, t *turn, nodes []node) *ask {
 	a := &ask{item: it, key: it.Key, want: it.Want, name: names.LoadBalancer(svc.UID)}
 	a.place = a.name
 	a.kind, a.elsewhere = kindOf(svc, t.settings.Claims)
-	a.tags = t.settings.Tags.ServiceTags(a.pairs(intent.KeyAWSTags), svc.Namespace, svc.Name)
+	more := maps.Clone(t.settings.MoreTags)
+	if more == nil {
+		more = map[string]string{}
+	}
+	maps.Copy(more, a.pairs(intent.KeyAWSTags))
+	a.tags = t.settings.Tags.ServiceTags(more, svc.Namespace, svc.Name)
 	a.mine = t.madeByUs(a.name)
 	a.targets = targetsOf(nodes, a.nodeLabels())
 	return a

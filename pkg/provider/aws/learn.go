@@ -57,6 +57,10 @@ func (o *Observed) learnGroup(in *elbv2.CreateTargetGroupInput, out any) string 
 		Targets: map[Target]elbv2types.TargetHealthStateEnum{}, TargetsRead: true,
 	}
 	arn := awssdk.ToString(g.TargetGroupArn)
+	if had, ok := o.TargetGroups[arn]; ok {
+		g.Targets, g.TargetsRead, g.Attributes = had.Targets, had.TargetsRead, had.Attributes
+		g.LoadBalancerArns = had.LoadBalancerArns
+	}
 	o.TargetGroups[arn] = g
 	return arn
 }
@@ -68,12 +72,17 @@ func (o *Observed) learnListener(in *elbv2.CreateListenerInput, out any) string 
 	}
 	lb := awssdk.ToString(in.LoadBalancerArn)
 	o.changeNetwork(lb, func(n *Network) {
-		n.Listeners = append(slices.Clone(n.Listeners), answer.Listeners[0])
+		n.Listeners = append(without(n.Listeners, awssdk.ToString(answer.Listeners[0].ListenerArn)), answer.Listeners[0])
 	})
 	for _, a := range in.DefaultActions {
 		o.attach(awssdk.ToString(a.TargetGroupArn), lb)
 	}
 	return awssdk.ToString(answer.Listeners[0].ListenerArn)
+}
+
+// without are the listeners but one, in a slice of their own.
+func without(list []elbv2types.Listener, arn string) []elbv2types.Listener {
+	return slices.DeleteFunc(slices.Clone(list), func(l elbv2types.Listener) bool { return awssdk.ToString(l.ListenerArn) == arn })
 }
 
 // changeNetwork replaces what is known of a load balancer.
@@ -169,7 +178,7 @@ func (o *Observed) learnNetworkChange(in Call, out any) {
 func (o *Observed) learnListenerChange(arn string, out any) {
 	lb := o.listenerOwner(arn)
 	o.changeNetwork(lb, func(n *Network) {
-		n.Listeners = slices.DeleteFunc(slices.Clone(n.Listeners), func(l elbv2types.Listener) bool { return awssdk.ToString(l.ListenerArn) == arn })
+		n.Listeners = without(n.Listeners, arn)
 		if answer, ok := out.(*elbv2.ModifyListenerOutput); ok && len(answer.Listeners) > 0 {
 			n.Listeners = append(n.Listeners, answer.Listeners[0])
 			o.attach(forwardsTo(&answer.Listeners[0]), lb)

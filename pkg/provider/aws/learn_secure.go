@@ -24,6 +24,9 @@ func (o *Observed) learnSecurityGroup(in *ec2.CreateSecurityGroupInput, out any)
 			g.Tags = append(g.Tags, in.TagSpecifications[i].Tags...)
 		}
 	}
+	if had, ok := o.Groups[awssdk.ToString(g.GroupId)]; ok {
+		g.IpPermissions = had.IpPermissions
+	}
 	o.Groups[awssdk.ToString(g.GroupId)] = g
 	return awssdk.ToString(g.GroupId)
 }

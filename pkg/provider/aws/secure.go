@@ -265,7 +265,7 @@ func (t *turn) heldRules() described {
 	}
 	for _, svc := range t.observed.Services {
 		name := names.LoadBalancer(svc.UID)
-		if kind, _ := kindOf(svc, t.settings.Claims); kind == NetworkKind && !inBatch[name] {
+		if kind, elsewhere := kindOf(svc, t.settings.Claims); kind == NetworkKind && !elsewhere && !inBatch[name] {
 			out.let(sourceRanges(svc), rule{protocol: protocolICMP, from: icmpType, to: icmpCode}, names.MTURule)
 		}
 	}

@@ -8,7 +8,12 @@
 // made needs no write.
 package aws
 
-import "github.com/fairlead/fairlead/pkg/provider/aws/names"
+import (
+	"cmp"
+
+	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/pkg/provider/aws/names"
+)
 
 // ProbeMode is how nodes are probed for Services with externalTrafficPolicy
 // Cluster. The zero value is none.
@@ -45,7 +50,9 @@ type Settings struct {
 	Tags    names.Cluster
 	Region  string
 	VPC     string
-	Subnet  string // that counts when discovery finds no other; may be empty
+	// MoreTags are for all that is made.
+	MoreTags map[string]string
+	Subnet   string // that counts when discovery finds no other; may be empty
 
 	// NodeRules false leaves the nodes' security groups alone.
 	NodeRules bool
@@ -61,4 +68,33 @@ type Settings struct {
 
 	// RuleLimit is how many rules a security group may have.
 	RuleLimit int
+}
+
+// NewSettings are those of a configuration. What it leaves open is filled in by
+// self, what the controller's own instance says.
+func NewSettings(c *cloudconfig.AWS, cluster, region string, self Self) *Settings {
+	s := &Settings{
+		Cluster: cluster, Region: region, VPC: cmp.Or(c.VPC, self.VPC), Subnet: cmp.Or(c.SubnetID, self.Subnet),
+		Tags:     names.Cluster{ID: cmp.Or(c.ClusterID, self.ClusterID), Legacy: c.LegacyClusterTag || self.LegacyTag},
+		MoreTags: c.Tags, NodeRules: !c.UnmanagedNodeRules, ClassicGroup: c.ELBSecurityGroup,
+		NetworkGroups: NoGroups, Claims: PeerOnly, Probes: OwnProbes,
+		SharedProbePort: c.SharedProbePort, SharedProbePath: c.SharedProbePath, RuleLimit: c.SecurityGroupRuleLimit,
+	}
+	if c.ManagedNLBSecurityGroups {
+		s.NetworkGroups = ManagedGroups
+	}
+	if c.SharedProbe {
+		s.Probes = SharedProbe
+	}
+	if c.Controller.Claim {
+		s.Claims = AlsoLoadBalancerController
+	}
+	return s
+}
+
+// Self is what the controller's own instance says of the cluster.
+type Self struct {
+	VPC, Subnet string
+	ClusterID   string
+	LegacyTag   bool // the cluster's tag is KubernetesCluster
 }

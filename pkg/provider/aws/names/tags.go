@@ -4,6 +4,7 @@ package names
 
 import (
 	"maps"
+	"slices"
 	"strings"
 )
 
@@ -71,6 +72,18 @@ func ClusterTagged(tags map[string]string) bool {
 		}
 	}
 	return false
+}
+
+// ClusterOf is the id of the cluster that an instance's tags name, and whether
+// by the legacy tag; empty when they name none.
+func ClusterOf(tags map[string]string) (id string, legacy bool) {
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		if rest, ok := strings.CutPrefix(key, clusterPrefix); ok && rest != "" {
+			return rest, false
+		}
+	}
+	id, legacy = tags[legacyCluster]
+	return id, legacy
 }
 
 // claimed reports whether the tags name any cluster.

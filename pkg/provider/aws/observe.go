@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/aws/names"
+)
+
+// instancesAge is how old the knowledge of instances may be: their security
+// groups hardly ever change.
+const instancesAge = 10 * time.Minute
+
+// Observe makes the reads of a pass: lists of all there is, side by side, and
+// then what is particular to the batch. When only the nodes changed, what the
+// provider remembers is enough.
+func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.Pass, error) {
+	s, err := p.settings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	services, err := p.wanting()
+	if err != nil {
+		return nil, err
+	}
+	observed, ok := p.recall(s, batch, services)
+	if !ok {
+		if observed, err = p.read(ctx, s, batch, services); err != nil {
+			return nil, err
+		}
+	}
+	if observed.Instances, err = p.machines.of(ctx, instanceIDs(batch.Nodes), p.clock.Now().Add(-instancesAge)); err != nil {
+		return nil, err
+	}
+	in := Input{Settings: s, Observed: observed, Batch: batch}
+	return newPass(p, in, Compute(in)), nil
+}
+
+// wanting are all Services that want a load balancer, or have one.
+func (p *Provider) wanting() ([]*v1.Service, error) {
+	all, err := p.services.List(labels.Everything())
+	if err != nil {
+		return nil, fmt.Errorf("list Services: %w", err)
+	}
+	var out []*v1.Service
+	for _, svc := range all {
+		if svc.Spec.Type == v1.ServiceTypeLoadBalancer || len(svc.Status.LoadBalancer.Ingress) > 0 {
+			out = append(out, svc)
+		}
+	}
+	return out, nil
+}
+
+func instanceIDs(nodes []*v1.Node) []string {
+	var out []string
+	for _, n := range nodes {
+		if id, ok := names.InstanceID(n.Spec.ProviderID); ok {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// recall is what the provider knows from the last passes, when that is enough
+// for the batch: it is about nodes alone, and all its load balancers are known.
+func (p *Provider) recall(s *Settings, batch provider.Batch, services []*v1.Service) (*Observed, bool) {
+	for i := range batch.Items {
+		if it := &batch.Items[i]; it.Cause != provider.Nodes || it.Want == provider.Remove {
+			return nil, false
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.memory == nil {
+		return nil, false
+	}
+	o := p.memory.Clone()
+	o.Services = services
+	return o, o.Knows(ReadsOf(s, o, batch.Items))
+}
+
+// read reads what the batch needs, and remembers it.
+func (p *Provider) read(ctx context.Context, s *Settings, batch provider.Batch, services []*v1.Service) (*Observed, error) {
+	p.mu.Lock()
+	p.learned, p.reading = nil, true
+	old := p.memory
+	p.mu.Unlock()
+	o, err := p.lists(ctx, s)
+	if err == nil {
+		o.Services = services
+		o.keepDetails(old)
+		err = p.details(ctx, s, o, ReadsOf(s, o, batch.Items))
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reading = false
+	if err != nil {
+		return nil, err
+	}
+	// What private steps of earlier passes wrote meanwhile is newer than what
+	// was read.
+	for _, l := range p.learned {
+		o.Learn(l.call, l.answer)
+	}
+	p.memory = o
+	return o.Clone(), nil
+}
+
+func (p *Provider) lists(ctx context.Context, s *Settings) (*Observed, error) {
+	o := NewObserved()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		o.Networks, err = listNetworks(ctx, p.client)
+		return err
+	})
+	g.Go(func() (err error) {
+		o.TargetGroups, err = listTargetGroups(ctx, p.client)
+		return err
+	})
+	g.Go(func() (err error) {
+		o.Classics, err = listClassics(ctx, p.client)
+		return err
+	})
+	g.Go(func() (err error) {
+		o.Groups, err = listGroups(ctx, p.client, s.VPC)
+		return err
+	})
+	g.Go(func() (err error) {
+		o.Subnets, err = listSubnets(ctx, p.client, s.VPC)
+		return err
+	})
+	return o, g.Wait()
+}
+
+// details reads what lists do not tell, side by side, into o.
+func (p *Provider) details(ctx context.Context, s *Settings, o *Observed, r Reads) error {
+	d := &detailReader{provider: p, observed: o}
+	var gctx context.Context
+	d.group, gctx = errgroup.WithContext(ctx)
+	d.group.SetLimit(readsAtOnce)
+	for _, arn := range r.Networks {
+		d.network(gctx, arn)
+	}
+	for _, arn := range r.Targets {
+		d.targets(gctx, arn)
+	}
+	for _, arn := range r.GroupAttributes {
+		d.groupAttributes(gctx, arn)
+	}
+	for chunk := range slices.Chunk(r.Tags, tagsPerCall) {
+		d.tags(gctx, chunk)
+	}
+	d.classics(gctx, r)
+	if r.Discovery {
+		d.group.Go(func() (err error) {
+			o.RouteTables, err = listRouteTables(gctx, p.client, s.VPC)
+			return err
+		})
+		d.group.Go(func() (err error) {
+			o.ZoneTypes, err = p.zoneTypes(gctx)
+			return err
+		})
+	}
+	return d.group.Wait()
+}
+
+// readsAtOnce is how many reads of a pass are under way at once. The client
+// keeps to AWS's limits by itself.
+const readsAtOnce = 64
+
+// detailReader fills in what is particular. Each read has an object of its own.
+type detailReader struct {
+	provider *Provider
+	observed *Observed
+	group    *errgroup.Group
+	mu       sync.Mutex // guards tags, which several reads may bring for one object
+}
+
+func (d *detailReader) network(ctx context.Context, arn string) {
+	lb := d.observed.Networks[arn]
+	d.group.Go(func() (err error) {
+		lb.Listeners, err = listListeners(ctx, d.provider.client, arn)
+		return err
+	})
+	d.group.Go(func() (err error) {
+		lb.Attributes, err = readAttributes(ctx, d.provider.client, arn)
+		return err
+	})
+}
+
+func (d *detailReader) targets(ctx context.Context, arn string) {
+	g := d.observed.TargetGroups[arn]
+	d.group.Go(func() (err error) {
+		g.Targets, err = readTargets(ctx, d.provider.client, arn)
+		g.TargetsRead = err == nil
+		return err
+	})
+}
+
+func (d *detailReader) groupAttributes(ctx context.Context, arn string) {
+	g := d.observed.TargetGroups[arn]
+	d.group.Go(func() (err error) {
+		g.Attributes, err = readGroupAttributes(ctx, d.provider.client, arn)
+		return err
+	})
+}
+
+func (d *detailReader) tags(ctx context.Context, arns []string) {
+	d.group.Go(func() error {
+		tags, err := readTags(ctx, d.provider.client, arns)
+		if err != nil {
+			return err
+		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		for arn, t := range tags {
+			if lb, ok := d.observed.Networks[arn]; ok {
+				lb.Tags = t
+			}
+			if g, ok := d.observed.TargetGroups[arn]; ok {
+				g.Tags = t
+			}
+		}
+		return nil
+	})
+}
+
+func (d *detailReader) classics(ctx context.Context, r Reads) {
+	o := d.observed
+	for _, name := range r.Classics {
+		d.group.Go(func() (err error) {
+			o.Classics[name].Attributes, err = readClassicAttributes(ctx, d.provider.client, name)
+			return err
+		})
+	}
+	for _, name := range r.ClassicPolicies {
+		d.group.Go(func() (err error) {
+			o.Classics[name].Policies, err = readPolicies(ctx, d.provider.client, name)
+			return err
+		})
+	}
+	for chunk := range slices.Chunk(r.Classics, tagsPerCall) {
+		d.group.Go(func() error {
+			tags, err := readClassicTags(ctx, d.provider.client, chunk)
+			if err != nil {
+				return err
+			}
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			for name, t := range tags {
+				o.Classics[name].Tags = t
+			}
+			return nil
+		})
+	}
+}
+
+// zoneTypes are the types of the region's zones, read once.
+func (p *Provider) zoneTypes(ctx context.Context) (map[string]string, error) {
+	p.mu.Lock()
+	known := p.zones
+	p.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	zones, err := listZoneTypes(ctx, p.client)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.zones = zones
+	return maps.Clone(zones), nil
+}
+
+// learned is a call and its answer.
+type learned struct {
+	call   Call
+	answer any
+}
+
+// remember notes what a call of a pass changed.
+func (p *Provider) remember(c Call, answer any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reading {
+		p.learned = append(p.learned, learned{c, answer})
+	}
+	if p.memory != nil {
+		p.memory.Learn(c, answer)
+	}
+}
+
+// forget makes the next pass read all.
+func (p *Provider) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.memory = nil
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	v1 "k8s.io/api/core/v1"
+
+	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
+)
+
+// pass is one turn over a batch. What was decided is fixed when it is made;
+// what is known of the cloud grows with each answer.
+type pass struct {
+	provider *Provider
+	in       Input
+	result   *Result
+	items    map[plan.Key]*provider.Item
+
+	mu       sync.Mutex
+	observed *Observed
+	known    Known
+}
+
+func newPass(p *Provider, in Input, r *Result) *pass {
+	x := &pass{provider: p, in: in, result: r, items: map[plan.Key]*provider.Item{}, observed: in.Observed.Clone(), known: Known{}}
+	for i := range in.Batch.Items {
+		x.items[in.Batch.Items[i].Key] = &in.Batch.Items[i]
+	}
+	return x
+}
+
+// Decide is what was computed from what was observed.
+func (p *pass) Decide() provider.Decision {
+	finished, err := p.result.Finish()
+	if err != nil {
+		panic(err) // steps that need each other in a circle: a fault of the code, found by any test
+	}
+	return provider.Decision{Plan: finished, Refused: p.result.Refused, Notices: p.result.Notices}
+}
+
+// Execute does one step. A shared one that leaves Services out is computed
+// again, from what is known by now.
+func (p *pass) Execute(ctx context.Context, st plan.Step, without map[plan.Key]bool) error {
+	w, ok := p.result.Writes[st.Target]
+	if !ok {
+		return &plan.Error{Kind: plan.Invalid, Reason: "UnknownStep", Err: fmt.Errorf("%s is no step of this pass; plan again", st.Target)}
+	}
+	if st.Shared && len(without) > 0 {
+		if w, ok = p.again(st, without); !ok {
+			return nil
+		}
+	}
+	for _, c := range w.Calls {
+		if err := p.send(ctx, st.Target, c); err != nil {
+			if k := plan.KindOf(err); k == plan.Conflict || k == plan.Invalid {
+				p.provider.forget()
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *pass) send(ctx context.Context, target plan.ID, c Call) error {
+	p.mu.Lock()
+	call, err := Resolve(c, p.known)
+	p.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	answer, err := send(ctx, p.provider.client, call)
+	if err != nil {
+		return err
+	}
+	p.provider.remember(call, answer)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if made := p.observed.Learn(call, answer); made != "" {
+		p.known[target] = made
+	}
+	return nil
+}
+
+// again is what a shared step writes by what is known now; false when that is
+// nothing any more.
+func (p *pass) again(st plan.Step, without map[plan.Key]bool) (Write, bool) {
+	p.mu.Lock()
+	in, observed := p.in, p.observed.Clone()
+	p.mu.Unlock()
+	in.Observed, in.Without = observed, without
+	return p.result.Rewrite(in, st.Target)
+}
+
+// Status is the name of the load balancer in DNS.
+func (p *pass) Status(key plan.Key) *v1.LoadBalancerStatus {
+	it, ok := p.items[key]
+	if !ok || it.Want == provider.Remove {
+		return nil
+	}
+	place, ok := p.result.Places[key]
+	if !ok {
+		return it.Service.Status.LoadBalancer.DeepCopy()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := &v1.LoadBalancerStatus{}
+	if host := p.observed.Hostname(place); host != "" {
+		out.Ingress = []v1.LoadBalancerIngress{{Hostname: host}}
+	}
+	return out
+}
+
+// Hostname is where the load balancer is in DNS; empty when it is not there.
+func (o *Observed) Hostname(p Place) string {
+	switch p.Kind {
+	case NetworkKind:
+		for _, lb := range o.Networks {
+			if awssdk.ToString(lb.LoadBalancerName) == p.Name {
+				return awssdk.ToString(lb.DNSName)
+			}
+		}
+	case ClassicKind:
+		if c, ok := o.Classics[p.Name]; ok {
+			return awssdk.ToString(c.DNSName)
+		}
+	}
+	return ""
+}

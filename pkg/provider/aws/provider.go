@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	v1 "k8s.io/api/core/v1"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	cloudprovider "k8s.io/cloud-provider"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/pkg/intent"
+	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/aws/api"
+	"github.com/fairlead/fairlead/pkg/provider/aws/names"
+)
+
+// group is the one group: the Services of a cluster share reads and the rules
+// of the nodes' security groups.
+const group provider.Group = "aws"
+
+// Options are what the provider is made of.
+type Options struct {
+	Client  *api.Client
+	Config  *cloudconfig.AWS
+	Cluster string // --cluster-name
+	// Services list all of the cluster, and must have synced before the first
+	// pass.
+	Services corelisters.ServiceLister
+	Clock    clock.PassiveClock // the real one unless set
+	// Nodes and NodeRoutes answer about nodes; nil where nobody asks.
+	Nodes      cloudprovider.InstancesV2
+	NodeRoutes cloudprovider.Routes
+}
+
+// Provider is AWS.
+type Provider struct {
+	client    *api.Client
+	cluster   string
+	config    atomic.Pointer[cloudconfig.AWS]
+	services  corelisters.ServiceLister
+	clock     clock.PassiveClock
+	machines  *machines
+	instances cloudprovider.InstancesV2
+	routes    cloudprovider.Routes
+	changed   chan struct{} // holds one
+
+	mu   sync.Mutex
+	self *Self // of the controller's own instance; nil: not read
+	// memory is what is known of AWS; nil: nothing. It is changed with mu held.
+	memory *Observed
+	// learned are the calls since reading began.
+	learned []learned
+	reading bool
+	zones   map[string]string
+}
+
+var _ provider.Provider = (*Provider)(nil)
+
+// New returns a provider.
+func New(o Options) *Provider {
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
+	}
+	p := &Provider{
+		client: o.Client, cluster: o.Cluster, services: o.Services, clock: o.Clock,
+		machines: newMachines(o.Client, o.Clock), instances: o.Nodes, routes: o.NodeRoutes,
+		changed: make(chan struct{}, 1),
+	}
+	p.config.Store(o.Config)
+	return p
+}
+
+// Update makes a new configuration count from the next pass on. Where the cloud
+// is and who speaks to it is read at the start alone.
+func (p *Provider) Update(ctx context.Context, c *cloudconfig.Config) {
+	if c.AWS == nil {
+		return
+	}
+	old := p.config.Swap(c.AWS)
+	if reflect.DeepEqual(old, c.AWS) {
+		return
+	}
+	if !reflect.DeepEqual(atStart(old), atStart(c.AWS)) {
+		klog.FromContext(ctx).Info("The cloud-config changed in what is read at the start alone: restart the controller")
+	}
+	p.forget()
+	select {
+	case p.changed <- struct{}{}:
+	default:
+	}
+}
+
+// atStart is what counts from the start on.
+func atStart(c *cloudconfig.AWS) []any {
+	return []any{c.Region, c.Zone, c.Profile, c.Role, c.Endpoints, c.Overrides}
+}
+
+// settings are those of the configuration now. What it leaves open is asked of
+// the controller's own instance, once.
+func (p *Provider) settings(ctx context.Context) (*Settings, error) {
+	c := p.config.Load()
+	if c.VPC != "" && c.ClusterID != "" {
+		return NewSettings(c, p.cluster, p.client.Region, Self{}), nil
+	}
+	p.mu.Lock()
+	self := p.self
+	p.mu.Unlock()
+	if self == nil {
+		var err error
+		if self, err = p.readSelf(ctx, c); err != nil {
+			return nil, err
+		}
+		p.mu.Lock()
+		p.self = self
+		p.mu.Unlock()
+	}
+	return NewSettings(c, p.cluster, p.client.Region, *self), nil
+}
+
+// readSelf finds out what the controller's own instance says of the cluster.
+func (p *Provider) readSelf(ctx context.Context, c *cloudconfig.AWS) (*Self, error) {
+	i, err := p.client.Instance(ctx)
+	if err != nil {
+		return nil, err
+	}
+	self := &Self{VPC: i.VPC, Subnet: i.Subnet}
+	if c.ClusterID != "" {
+		return self, nil
+	}
+	page, err := api.Call(ctx, p.client.EC2.DescribeInstances, &ec2.DescribeInstancesInput{InstanceIds: []string{i.ID}})
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range page.Reservations {
+		for j := range r.Instances {
+			self.ClusterID, self.LegacyTag = names.ClusterOf(ec2Tags(r.Instances[j].Tags))
+		}
+	}
+	if self.ClusterID == "" {
+		return nil, &plan.Error{Kind: plan.Invalid, Reason: "NoClusterID", Err: fmt.Errorf("instance %s of this controller has no tag kubernetes.io/cluster/ID, which tells what belongs to the cluster; set kubernetesClusterID in the cloud-config, or tag the instance", i.ID)}
+	}
+	return self, nil
+}
+
+// Name is aws.
+func (p *Provider) Name() string { return intent.AWS }
+
+// Group is the same for all Services.
+func (p *Provider) Group(*v1.Service) provider.Group { return group }
+
+// NodeFingerprint is what targets depend on: the instance and, by annotations,
+// any label. Empty for what is no instance.
+func (p *Provider) NodeFingerprint(n *v1.Node) string {
+	id, ok := names.InstanceID(n.Spec.ProviderID)
+	if !ok {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString(id)
+	for _, key := range slices.Sorted(maps.Keys(n.Labels)) {
+		b.WriteString(" " + key + "=" + n.Labels[key])
+	}
+	return b.String()
+}
+
+// Changed receives when the configuration changed.
+func (p *Provider) Changed() <-chan struct{} { return p.changed }
+
+// Instances are the answers about nodes.
+func (p *Provider) Instances() cloudprovider.InstancesV2 { return p.instances }
+
+// Routes keeps the route table; nil when that is nobody's task.
+func (p *Provider) Routes() cloudprovider.Routes { return p.routes }
+
+// Find says yes and asks nobody: what there is of a Service, the pass that
+// removes it finds out for many at once, and it costs no write when there is
+// nothing.
+func (p *Provider) Find(_ context.Context, svc *v1.Service) (*v1.LoadBalancerStatus, bool, error) {
+	return svc.Status.LoadBalancer.DeepCopy(), true, nil
+}

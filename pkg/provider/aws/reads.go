@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/fairlead/fairlead/pkg/intent"
+	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/aws/names"
+)
+
+// Reads are what a batch needs to know beside what lists tell.
+type Reads struct {
+	Networks        []string // ARNs of load balancers: listeners and attributes
+	Targets         []string // ARNs of target groups: their targets
+	GroupAttributes []string // ARNs of target groups: their attributes
+	Tags            []string // ARNs of load balancers and target groups
+	Classics        []string // names: attributes and tags
+	ClassicPolicies []string // names
+	// Discovery: a load balancer is made, or its subnets are compared: the route
+	// tables and the types of the zones.
+	Discovery bool
+}
+
+// peerName is a name that the peer gives to load balancers.
+var peerName = regexp.MustCompile(`^a[0-9a-f]{31}$`)
+
+// ReadsOf are the reads for the items. What o knows is what the lists told.
+func ReadsOf(s *Settings, o *Observed, items []provider.Item) Reads {
+	w := &wishes{observed: o, byName: map[string]*Network{}, groups: map[string][]*TargetGroup{}}
+	for _, lb := range o.Networks {
+		w.byName[awssdk.ToString(lb.LoadBalancerName)] = lb
+	}
+	for _, arn := range slices.Sorted(maps.Keys(o.TargetGroups)) {
+		g := o.TargetGroups[arn]
+		for _, lb := range g.LoadBalancerArns {
+			w.groups[lb] = append(w.groups[lb], g)
+		}
+		if len(g.LoadBalancerArns) == 0 {
+			w.loose = append(w.loose, g)
+		}
+	}
+	orphans := false
+	for i := range items {
+		it := &items[i]
+		kind, elsewhere := kindOf(it.Service, s.Claims)
+		if elsewhere {
+			continue
+		}
+		name := names.LoadBalancer(it.Service.UID)
+		lb, classic := w.byName[name], o.Classics[name]
+		if it.Want == provider.Remove {
+			orphans = orphans || (lb == nil && classic == nil)
+		}
+		w.network(it, lb)
+		w.classic(it, name, classic)
+		if it.Want == provider.Serve {
+			missing := (kind == NetworkKind && lb == nil) || kind == ClassicKind
+			w.Discovery = w.Discovery || missing
+		}
+	}
+	if orphans {
+		w.orphans()
+	}
+	return w.sorted()
+}
+
+type wishes struct {
+	Reads
+	observed *Observed
+	byName   map[string]*Network
+	groups   map[string][]*TargetGroup // by the load balancer's ARN
+	loose    []*TargetGroup            // without a load balancer
+}
+
+// network adds what is to be known of a Service's network load balancer and
+// target groups.
+func (w *wishes) network(it *provider.Item, lb *Network) {
+	groups := slices.DeleteFunc(slices.Clone(w.loose), func(g *TargetGroup) bool {
+		return !names.MayBeTargetGroup(awssdk.ToString(g.TargetGroupName), it.Key.Namespace, it.Key.Name)
+	})
+	for _, g := range groups {
+		w.Tags = append(w.Tags, awssdk.ToString(g.TargetGroupArn))
+	}
+	if lb != nil {
+		arn := awssdk.ToString(lb.LoadBalancerArn)
+		w.Tags = append(w.Tags, arn)
+		groups = append(groups, w.groups[arn]...)
+		if it.Want == provider.Serve {
+			w.Networks = append(w.Networks, arn)
+		}
+	}
+	if it.Want == provider.Remove {
+		return
+	}
+	attributes, _ := it.Intent.Options.Pairs(intent.KeyAWSTargetGroupAttributes)
+	for _, g := range groups {
+		w.Targets = append(w.Targets, awssdk.ToString(g.TargetGroupArn))
+		if len(attributes) > 0 {
+			w.GroupAttributes = append(w.GroupAttributes, awssdk.ToString(g.TargetGroupArn))
+		}
+	}
+}
+
+// classic adds what is to be known of a Service's classic load balancer.
+func (w *wishes) classic(it *provider.Item, name string, c *Classic) {
+	if c == nil {
+		return
+	}
+	w.Classics = append(w.Classics, name)
+	if _, policies := it.Intent.Options.Text(intent.KeyAWSTLSPolicy); policies || len(c.BackendServerDescriptions) > 0 {
+		w.ClassicPolicies = append(w.ClassicPolicies, name)
+	}
+}
+
+// orphans adds load balancers that are nobody's by name: one of them may be
+// that of a Service that is removed.
+func (w *wishes) orphans() {
+	owned := map[string]bool{}
+	for _, svc := range w.observed.Services {
+		owned[names.LoadBalancer(svc.UID)] = true
+	}
+	for name, lb := range w.byName {
+		if peerName.MatchString(name) && !owned[name] {
+			w.Tags = append(w.Tags, awssdk.ToString(lb.LoadBalancerArn))
+		}
+	}
+}
+
+func (w *wishes) sorted() Reads {
+	for _, list := range []*[]string{&w.Networks, &w.Targets, &w.GroupAttributes, &w.Tags, &w.Classics, &w.ClassicPolicies} {
+		slices.Sort(*list)
+		*list = slices.Compact(*list)
+	}
+	return w.Reads
+}
+
+// Knows reports whether o holds all that the reads would tell.
+func (o *Observed) Knows(r Reads) bool {
+	for _, arn := range r.Networks {
+		if lb := o.Networks[arn]; lb == nil || lb.Listeners == nil || lb.Attributes == nil {
+			return false
+		}
+	}
+	for _, arn := range r.Targets {
+		if g := o.TargetGroups[arn]; g == nil || !g.TargetsRead {
+			return false
+		}
+	}
+	for _, arn := range r.GroupAttributes {
+		if g := o.TargetGroups[arn]; g == nil || g.Attributes == nil {
+			return false
+		}
+	}
+	for _, name := range r.Classics {
+		if c := o.Classics[name]; c == nil || c.Attributes == nil {
+			return false
+		}
+	}
+	return !r.Discovery || o.RouteTables != nil
+}
+
+// keepDetails takes over from an older observation what lists do not tell.
+func (o *Observed) keepDetails(old *Observed) {
+	if old == nil {
+		return
+	}
+	for arn, lb := range o.Networks {
+		if had, ok := old.Networks[arn]; ok {
+			lb.Tags, lb.Attributes, lb.Listeners = had.Tags, had.Attributes, had.Listeners
+		}
+	}
+	for arn, g := range o.TargetGroups {
+		if had, ok := old.TargetGroups[arn]; ok {
+			g.Tags, g.Attributes, g.Targets, g.TargetsRead = had.Tags, had.Attributes, had.Targets, had.TargetsRead
+		}
+	}
+	for name, c := range o.Classics {
+		if had, ok := old.Classics[name]; ok {
+			c.Tags, c.Attributes, c.Policies = had.Tags, had.Attributes, had.Policies
+		}
+	}
+	if o.RouteTables == nil {
+		o.RouteTables = old.RouteTables
+	}
+}
