@@ -35,8 +35,8 @@ type ask struct {
 	hadPools map[string]bool
 	balancer *balancer // that serves it
 	// renews is why something of its own is deleted, to be made anew when all is
-	// looked at again; nil when nothing is.
-	renews  error
+	// looked at again; empty when nothing is.
+	renews  string
 	notices []provider.Notice
 }
 
@@ -127,7 +127,7 @@ func (w *world) servesFrom(base string, e names.Exposure) bool {
 
 // serve reports whether the Service is to be served when this is done. One
 // that has something to be made anew lets it go first.
-func (a *ask) serve() bool { return a.item.Want == provider.Serve && a.renews == nil }
+func (a *ask) serve() bool { return a.item.Want == provider.Serve && a.renews == "" }
 
 // edited reports whether the user asked for what the Service says now, so
 // that what differs is set right though the peer would leave it.

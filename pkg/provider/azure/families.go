@@ -3,14 +3,12 @@
 package azure
 
 import (
-	"errors"
-
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
-// errOtherFamily is why a Service whose families changed is not served yet.
-var errOtherFamily = errors.New("what bears the Service's name is of the other IP family and is deleted, since Azure changes the family of none; it is made anew now")
+// otherFamily is why a Service whose families changed is not served yet.
+const otherFamily = "what bears the Service's name is of the other IP family and is deleted, since Azure changes the family of none; it is made anew now"
 
 // checkFamilies lets go of frontends that bear a name which is the other
 // family's now: names of IPv6 have a suffix in dual-stack Services alone, so
@@ -30,7 +28,7 @@ func (t *turn) checkFamilies(a *ask, b *balancer) error {
 			return refuse(ReasonUnsupported, "frontend %s of load balancer %s is of another IP family than spec.ipFamilies asks for; edit the Service to let it be made anew, with other addresses",
 				name, b.Name)
 		}
-		a.renews = errOtherFamily
+		a.renews = otherFamily
 	}
 	return nil
 }

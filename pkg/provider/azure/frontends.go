@@ -18,7 +18,7 @@ func (t *turn) chooseFronts(a *ask) error {
 	if b.exists && names.Same(b.SKU.Name, "Basic") {
 		return refuse(ReasonUnsupported, "load balancer %s has SKU Basic, which Azure has retired; replace it by one with SKU Standard", b.Name)
 	}
-	if err := t.checkFamilies(a, b); err != nil || a.renews != nil {
+	if err := t.checkFamilies(a, b); err != nil || a.renews != "" {
 		return err
 	}
 	for _, f := range a.families {
@@ -30,7 +30,7 @@ func (t *turn) chooseFronts(a *ask) error {
 		if err != nil {
 			return err
 		}
-		if a.renews != nil {
+		if a.renews != "" {
 			clear(a.fronts)
 			return nil
 		}

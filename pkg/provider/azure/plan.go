@@ -5,10 +5,12 @@ package azure
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
+	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
@@ -56,9 +58,9 @@ func (t *turn) result(refused map[plan.Key]error) *Result {
 		if a.serve() {
 			r.Places[a.key] = a.places()
 		}
-		if a.renews != nil {
+		if a.renews != "" {
 			r.renewed[a.key] = true
-			r.Refused[a.key] = &plan.Error{Kind: plan.Conflict, Reason: ReasonPublicIPRenewed, Err: a.renews}
+			r.Refused[a.key] = &plan.Error{Kind: plan.Conflict, Reason: ReasonPublicIPRenewed, Err: errors.New(a.renews)}
 		}
 	}
 	o := order{turn: t, result: r, balancers: map[plan.ID]*balancer{}}
@@ -156,7 +158,8 @@ func (o *order) loadBalancers() {
 }
 
 // servedBy are the Services that a step of the load balancer serves: those
-// whose parts change, and all of the batch that are there when nodes do.
+// whose parts change, and all of the batch that are there when nodes do, also
+// those that are left as they are.
 func (o *order) servedBy(b *balancer) []plan.Key {
 	keys := maps.Clone(b.serves)
 	if b.members {
@@ -165,6 +168,11 @@ func (o *order) servedBy(b *balancer) []plan.Key {
 				if fr.balancer == b {
 					keys[a.key] = true
 				}
+			}
+		}
+		for _, f := range []intent.Family{intent.V4, intent.V6} {
+			for _, key := range o.turn.keptIn(b, names.Child(b.ID, names.Pools, names.Pool(o.turn.settings.Cluster, f))) {
+				keys[key] = true
 			}
 		}
 	}

@@ -3,7 +3,6 @@
 package azure
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -47,7 +46,7 @@ func (t *turn) choosePublicIP(a *ask, f intent.Family) (*publicIP, error) {
 	name := a.names.PublicIP(t.settings.Cluster, prefix, f)
 	if p, ok := t.publicIPs[names.Key(t.settings.PublicIPID(group, name))]; ok {
 		if t.leftOver(a, p, f) {
-			a.renews = errOtherFamily
+			a.renews = otherFamily
 			return p, nil
 		}
 		return p, t.useExisting(a, p, f)
@@ -90,7 +89,7 @@ func (t *turn) useExisting(a *ask, p *publicIP, f intent.Family) error {
 		return err
 	}
 	if !p.userOwned() {
-		if err := t.checkIPTags(a, p); err != nil || a.renews != nil {
+		if err := t.checkIPTags(a, p); err != nil || a.renews != "" {
 			return err
 		}
 		t.tag(a, p, names.WithService(p.serviceTag(), a.key.String()))
@@ -264,15 +263,15 @@ func (t *turn) checkIPTags(a *ask, p *publicIP) error {
 		return nil
 	}
 	if a.edited() && names.WithoutService(p.serviceTag(), a.key.String()) == "" {
-		a.renews = errRenewed
+		a.renews = otherIPTags
 		return nil
 	}
 	return refuse(ReasonIPTagsFixed, "annotation %s asks for IP tags that public IP %s has not, and Azure sets them only when an address is made; edit the Service to let it have a new address when no other uses this one, or set enableIPTagMutationForExistingPublicIP in the cloud config",
 		intent.KeyAzureIPTags, p.Name)
 }
 
-// errRenewed is why a Service whose public IP is made anew is not served yet.
-var errRenewed = errors.New("the public IP is deleted, since Azure sets other IP tags only on a new one; it is made anew now")
+// otherIPTags is why a Service whose public IP is made anew is not served yet.
+const otherIPTags = "the public IP is deleted, since Azure sets other IP tags only on a new one; it is made anew now"
 
 func (t *turn) setIPTags(a *ask, p *publicIP) {
 	want, asked := a.wantedIPTags()

@@ -109,7 +109,7 @@ func (w *wired) do(t *testing.T, batch provider.Batch) {
 		t.Fatal(err)
 	}
 	for _, st := range p.Steps {
-		wr, ok := first.Writes[st.Target], true
+		wr := first.Writes[st.Target]
 		for _, id := range wr.First {
 			if err := w.client.Delete(t.Context(), id, ""); err != nil {
 				t.Fatalf("%s: %v", id, err)
@@ -123,6 +123,7 @@ func (w *wired) do(t *testing.T, batch provider.Batch) {
 			w.observed.Learn(wr.ID, doc)
 		}
 		if st.Shared || wr.Refresh {
+			var ok bool
 			if wr, ok, err = first.Rewrite(in, st.Target); err != nil || !ok {
 				t.Fatalf("%s: %t, %v", st.Target, ok, err)
 			}

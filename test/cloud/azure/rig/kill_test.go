@@ -122,6 +122,7 @@ func everyWrite(t *testing.T, pools string, ways []disturbance, nth int) {
 	if want.writes < 30 {
 		t.Fatalf("the scenario has %d writes only", want.writes)
 	}
+	nth *= slower
 	if os.Getenv(soak) != "" {
 		nth = 1
 	}

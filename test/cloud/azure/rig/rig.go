@@ -125,11 +125,11 @@ func (x *Controller) Ensure(ctx context.Context, svc *v1.Service) error {
 	}
 	obj, exists, err := x.cluster.Services.Get(svc)
 	if err != nil || !exists {
-		return errors.Join(err, fmt.Errorf("Service %s/%s is not in the cluster", svc.Namespace, svc.Name))
+		return errors.Join(err, fmt.Errorf("the Service %s/%s is not in the cluster", svc.Namespace, svc.Name))
 	}
 	now, ok := obj.(*v1.Service)
 	if !ok {
-		return fmt.Errorf("Service %s/%s is %T", svc.Namespace, svc.Name, obj)
+		return fmt.Errorf("the Service %s/%s is %T", svc.Namespace, svc.Name, obj)
 	}
 	now = now.DeepCopy()
 	now.Status.LoadBalancer = *status
