@@ -94,7 +94,7 @@ const nodeIPAM = "node-ipam"
 func (o *Options) azureWarnings() []string {
 	f := &o.Azure
 	if o.KubeCloudShared.CloudProvider.Name != azureName {
-		return f.misplaced()
+		return misplaced(f.flags, azureName)
 	}
 	const ipam = "Pod CIDRs are given to nodes by kube-controller-manager; leave the flag out here, and set it there"
 	var out []string
@@ -119,15 +119,15 @@ func (o *Options) azureWarnings() []string {
 	return out
 }
 
-// misplaced are the flags that are for Azure, on another cloud.
-func (f *AzureFlags) misplaced() []string {
+// misplaced are the flags given that are for a cloud, on another one.
+func misplaced(flags *pflag.FlagSet, cloud string) []string {
 	var out []string
-	if f.flags == nil {
+	if flags == nil {
 		return nil
 	}
-	f.flags.VisitAll(func(flag *pflag.Flag) {
+	flags.VisitAll(func(flag *pflag.Flag) {
 		if flag.Changed {
-			out = append(out, fmt.Sprintf("--%s has no effect: it is for --cloud-provider=%s; leave it out", flag.Name, azureName))
+			out = append(out, fmt.Sprintf("--%s has no effect: it is for --cloud-provider=%s; leave it out", flag.Name, cloud))
 		}
 	})
 	return out
@@ -141,9 +141,11 @@ func (o *Options) liftServiceSyncs() {
 	}
 }
 
-// dropNodeIPAM takes out of --controllers what none of ours is named.
-func (o *Options) dropNodeIPAM() {
+// dropForeignControllers takes out of --controllers what none of ours is named.
+func (o *Options) dropForeignControllers() {
+	o.AWS.tagging = o.AWS.tagging || o.asksForTagging()
 	o.Generic.Controllers = slices.DeleteFunc(slices.Clone(o.Generic.Controllers), func(name string) bool {
-		return strings.TrimPrefix(name, "-") == nodeIPAM
+		name = strings.TrimPrefix(name, "-")
+		return name == nodeIPAM || isTagging(name)
 	})
 }

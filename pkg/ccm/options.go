@@ -51,6 +51,8 @@ type Options struct {
 	MaxMissingNodesPercent int
 	// Azure are the flags that are for Azure alone.
 	Azure AzureFlags
+	// AWS are the flags that are for AWS alone.
+	AWS AWSFlags
 }
 
 // NewOptions returns the options with our defaults.
@@ -80,6 +82,7 @@ func (o *Options) flags() cliflag.NamedFlagSets {
 	sets := o.Flags(controllerNames(), app.ControllersDisabledByDefault.List(), names.CCMControllerAliases(),
 		app.AllWebhooks, app.DisabledByDefaultWebhooks)
 	o.Azure.add(sets.FlagSet("azure"))
+	o.AWS.add(sets.FlagSet("aws"))
 	fs := sets.FlagSet("fairlead")
 	fs.BoolVar(&o.DryRun, "dry-run", o.DryRun,
 		"Print what would be done for all Services, and again whenever that changes. Writes nothing to the cluster or the cloud and takes no lease.")
@@ -95,7 +98,7 @@ func (o *Options) config() (*config.CompletedConfig, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	o.dropNodeIPAM()
+	o.dropForeignControllers()
 	o.liftServiceSyncs()
 	if o.DryRun {
 		o.SecureServing.BindPort = 0 // it may run beside the real one
@@ -111,6 +114,9 @@ func (o *Options) config() (*config.CompletedConfig, error) {
 func (o *Options) validate() error {
 	var errs []error
 	if err := o.Azure.validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if err := o.validateAWS(); err != nil {
 		errs = append(errs, err)
 	}
 	if p := o.MaxMissingNodesPercent; p < 0 || p > 100 {

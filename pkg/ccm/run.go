@@ -101,7 +101,7 @@ func newManager(ctx context.Context, opts *Options, clouds []Cloud) (*manager, e
 	if err != nil {
 		return nil, err
 	}
-	warnings := opts.azureWarnings()
+	warnings := append(opts.azureWarnings(), opts.awsWarnings()...)
 	c, err := opts.config()
 	if err != nil {
 		return nil, err

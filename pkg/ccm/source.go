@@ -42,16 +42,37 @@ func (o *Options) source() (source, error) {
 		}
 		return &secretSource{client: client, flags: &o.Azure, file: file, clock: clock.RealClock{}}, nil
 	}
+	if file == "" && o.KubeCloudShared.CloudProvider.Name == awsName {
+		return &noSource{apply: o.applyAWS}, nil
+	}
 	if file == "" {
 		return nil, errors.New("--cloud-config is empty: give the path of the cloud-config file")
 	}
-	return &fileSource{file: file, flags: &o.Azure}, nil
+	return &fileSource{file: file, apply: func(conf *cloudconfig.Config) *cloudconfig.Config {
+		return o.applyAWS(o.Azure.apply(conf))
+	}}, nil
+}
+
+// noSource is AWS without a file: the environment and the flags say all.
+type noSource struct {
+	apply func(*cloudconfig.Config) *cloudconfig.Config
+}
+
+func (s *noSource) where() string { return "the defaults of AWS" }
+
+func (s *noSource) load(context.Context) (*cloudconfig.Config, error) {
+	return s.apply(cloudconfig.DefaultAWS()), nil
+}
+
+func (s *noSource) watch(ctx context.Context, apply func(*cloudconfig.Config, error)) {
+	apply(s.apply(cloudconfig.DefaultAWS()), nil)
+	<-ctx.Done()
 }
 
 // fileSource is a file alone.
 type fileSource struct {
 	file  string
-	flags *AzureFlags
+	apply func(*cloudconfig.Config) *cloudconfig.Config // lets flags count
 }
 
 func (s *fileSource) where() string { return s.file }
@@ -61,11 +82,11 @@ func (s *fileSource) load(context.Context) (*cloudconfig.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--cloud-config %s: %w", s.file, err)
 	}
-	return s.flags.apply(conf), nil
+	return s.apply(conf), nil
 }
 
 func (s *fileSource) watch(ctx context.Context, apply func(*cloudconfig.Config, error)) {
-	cloudconfig.Watch(ctx, s.file, func(conf *cloudconfig.Config, err error) { apply(s.flags.apply(conf), err) })
+	cloudconfig.Watch(ctx, s.file, func(conf *cloudconfig.Config, err error) { apply(s.apply(conf), err) })
 }
 
 const (

@@ -31,8 +31,13 @@ type AWS struct {
 	ClusterID string
 	// LegacyClusterTag: the tag KubernetesCluster is written as well.
 	LegacyClusterTag bool
+	// AllowUntagged lets the controller work without a ClusterID: nothing of what
+	// it makes then tells which cluster it is of.
+	AllowUntagged bool
 	// Tags are those of all that is made, beside the tags of ownership.
 	Tags map[string]string
+	// NodeTags are those that nodes' instances get; none when it is empty.
+	NodeTags map[string]string
 
 	// UnmanagedNodeRules keeps the nodes' security groups as they are.
 	UnmanagedNodeRules bool
@@ -169,7 +174,7 @@ const (
 	awsARNParts = 6 // arn:partition:service:region:account:resource
 )
 
-// NewAWS is the configuration without a file: all defaults.
+// NewAWS is the section with all defaults.
 func NewAWS() *AWS {
 	return &AWS{
 		SecurityGroupRuleLimit: DefaultSecurityGroupRuleLimit,
@@ -178,6 +183,13 @@ func NewAWS() *AWS {
 		TopologyInstanceTypes: DefaultTopologyInstanceTypes,
 		Controller:            AWSController{TargetType: AWSInstances, TLSPolicy: DefaultTLSPolicy},
 	}
+}
+
+// DefaultAWS is the configuration without a file, which AWS alone can do with.
+func DefaultAWS() *Config {
+	c := newConfig()
+	c.AWS = NewAWS()
+	return c
 }
 
 // awsZone is the region at the beginning of a zone's name, as

@@ -123,15 +123,9 @@ func awsOwnKeys() []awsKey {
 			},
 			write: func(a *AWS) any { return newAWSOverridesYAML(a.Overrides) },
 		},
-		{
-			name: "tags", read: func(v value, d *awsDraft) { v.awsTags(&d.AWS) },
-			write: func(a *AWS) any {
-				if len(a.Tags) == 0 {
-					return nil
-				}
-				return a.Tags
-			},
-		},
+		awsTagsKey("tags", func(a *AWS) *map[string]string { return &a.Tags }),
+		awsTagsKey("nodeTags", func(a *AWS) *map[string]string { return &a.NodeTags }),
+		awsFlag("allowUntagged", func(a *AWS) *bool { return &a.AllowUntagged }),
 		{
 			name: "securityGroupRuleLimit", read: func(v value, d *awsDraft) {
 				if n, ok := v.number(1, math.MaxInt32); ok {
@@ -171,6 +165,19 @@ func awsFlag(name string, field func(*AWS) *bool) awsKey {
 		name:  name,
 		read:  func(v value, d *awsDraft) { into(field(&d.AWS), value.flag)(v) },
 		write: func(a *AWS) any { return orNil(*field(a)) },
+	}
+}
+
+// awsTagsKey is a key with tags.
+func awsTagsKey(name string, field func(*AWS) *map[string]string) awsKey {
+	return awsKey{
+		name: name, read: func(v value, d *awsDraft) { v.awsTags(field(&d.AWS)) },
+		write: func(a *AWS) any {
+			if len(*field(a)) == 0 {
+				return nil
+			}
+			return *field(a)
+		},
 	}
 }
 
@@ -281,7 +288,7 @@ func awsReserved() []string {
 	return []string{"aws:", "kubernetes.io/cluster/", "kubernetes.io/service-name", "KubernetesCluster", "elbv2.k8s.aws/", "service.k8s.aws/"}
 }
 
-func (v value) awsTags(a *AWS) {
+func (v value) awsTags(to *map[string]string) {
 	if !v.isMapping() {
 		return
 	}
@@ -304,7 +311,7 @@ func (v value) awsTags(a *AWS) {
 		return
 	}
 	if len(tags) > 0 {
-		a.Tags = tags
+		*to = tags
 	}
 }
 

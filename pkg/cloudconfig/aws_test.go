@@ -31,7 +31,7 @@ func TestAWSDefaultsAreThePeers(t *testing.T) {
 	if diff := cmp.Diff(want, c.AWS); diff != "" || c.Provider() != "aws" {
 		t.Errorf("provider %q (-want +got):\n%s", c.Provider(), diff)
 	}
-	if diff := cmp.Diff(want, cloudconfig.NewAWS()); diff != "" {
+	if diff := cmp.Diff(want, cloudconfig.DefaultAWS().AWS); diff != "" {
 		t.Errorf("without a file (-want +got):\n%s", diff)
 	}
 }
