@@ -77,15 +77,20 @@ func TestSignInSaysWhatIsWrong(t *testing.T) {
 			"sign in to AWS as role/fairlead: the credentials are refused: InvalidClientTokenId: The security token included in the request is invalid",
 		},
 		"no credentials at all": {
-			script{}, nil, map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, plan.Denied,
+			script{},
+			nil,
+			map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
+			plan.Denied,
 			"; give the controller an IAM role, the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile",
 		},
 		"a profile that is not there": {
-			script{}, func(c *cloudconfig.AWS) { c.Profile = "ops" }, nil, plan.Invalid,
+			script{},
+			func(c *cloudconfig.AWS) { c.Profile = "ops" }, nil, plan.Invalid,
 			"read the configuration of AWS: failed to get shared config profile, ops",
 		},
 		"no region": {
-			script{}, func(c *cloudconfig.AWS) { c.Region = "" }, nil, plan.Invalid,
+			script{},
+			func(c *cloudconfig.AWS) { c.Region = "" }, nil, plan.Invalid,
 			"find the region: neither the cloud-config, the environment, the profile nor the instance metadata says it",
 		},
 	}
