@@ -35,8 +35,7 @@ func (c *Cloud) setSecurityGroups(in setSecurityGroupsIn) (any, *refusal) {
 		return nil, refused
 	}
 	if len(b.SecurityGroups) == 0 {
-		return nil, unfit("Security groups cannot be set on the load balancer '%s' because it was created without any",
-			b.LoadBalancerName)
+		return nil, unfit("You cannot set security groups on a Network Load Balancer which was created without any security groups.")
 	}
 	if len(in.SecurityGroups) == 0 {
 		return nil, invalid("A load balancer that has security groups must keep at least one")

@@ -193,6 +193,16 @@ func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else {
 		a = c.serve(r, call, form)
 	}
+	if len(a.body) > bufferedAnswer {
+		pause(r.Context(), clientRest)
+	}
 	c.leave(call, a)
 	a.write(w)
 }
+
+// What a client reads in one go is safe from what NewHTTPClient tells of; before
+// larger answers it gets some time.
+const (
+	bufferedAnswer = 2 << 10
+	clientRest     = 2 * time.Millisecond
+)

@@ -133,18 +133,7 @@ func (c *Cloud) freeAddress(s *subnet, prefix netip.Prefix) netip.Addr {
 	if !prefix.IsValid() {
 		return netip.Addr{}
 	}
-	used := map[netip.Addr]bool{}
-	for _, n := range c.allNICs(c.now()) {
-		if n.SubnetID != s.SubnetID {
-			continue
-		}
-		for _, a := range n.PrivateIPAddresses {
-			used[parseAddr(a.PrivateIPAddress)] = true
-		}
-		for _, a := range n.Ipv6Addresses {
-			used[parseAddr(a.Ipv6Address)] = true
-		}
-	}
+	used := c.usedAddresses(s.SubnetID)
 	a := prefix.Addr()
 	for range reservedAddresses - 1 {
 		a = a.Next()
@@ -155,6 +144,32 @@ func (c *Cloud) freeAddress(s *subnet, prefix netip.Prefix) netip.Addr {
 		}
 	}
 	return netip.Addr{}
+}
+
+// usedAddresses are the addresses that somebody has in a subnet.
+func (c *Cloud) usedAddresses(subnetID string) map[netip.Addr]bool {
+	used := map[netip.Addr]bool{}
+	add := func(four []privateAddress, six []ipv6Address) {
+		for _, a := range four {
+			used[parseAddr(a.PrivateIPAddress)] = true
+		}
+		for _, a := range six {
+			used[parseAddr(a.Ipv6Address)] = true
+		}
+	}
+	for _, n := range c.nics.all() {
+		if n.SubnetID == subnetID {
+			add(n.PrivateIPAddresses, n.Ipv6Addresses)
+		}
+	}
+	for _, m := range c.instances.all() {
+		for _, n := range m.NetworkInterfaces {
+			if n.SubnetID == subnetID {
+				add(n.PrivateIPAddresses, n.Ipv6Addresses)
+			}
+		}
+	}
+	return used
 }
 
 // parseAddr reads an address that was judged before.

@@ -35,7 +35,7 @@ type rig struct {
 // config is the SDK's, pointed at a server, with no retries.
 func config(url string) aws.Config {
 	return aws.Config{
-		Region: awssim.DefaultRegion, BaseEndpoint: aws.String(url),
+		Region: awssim.DefaultRegion, BaseEndpoint: aws.String(url), HTTPClient: awssim.NewHTTPClient(),
 		Credentials: credentials.NewStaticCredentialsProvider("AKIATEST", "secret", ""),
 		Retryer:     func() aws.Retryer { return aws.NopRetryer{} },
 	}

@@ -101,7 +101,7 @@ func (c *Cloud) seedSite(d document) {
 // putAll stores seeded objects as if they had always been there.
 func putAll[T any](s *store[T], list []T, id func(*T) string) {
 	for i := range list {
-		s.items[id(&list[i])] = []version[T]{{value: &list[i]}}
+		s.set(id(&list[i]), []version[T]{{value: &list[i]}})
 	}
 }
 

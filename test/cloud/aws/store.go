@@ -50,6 +50,7 @@ type version[T any] struct {
 type store[T any] struct {
 	items map[string][]version[T] // oldest first
 	keep  time.Duration           // how far back reads go
+	order []string                // the ids, sorted; nil when they have changed
 }
 
 func newStore[T any](keep time.Duration) *store[T] {
@@ -85,8 +86,11 @@ func (s *store[T]) past(when time.Time) []*T {
 }
 
 func (s *store[T]) listed(find func(string) *T) []*T {
+	if s.order == nil {
+		s.order = slices.Sorted(maps.Keys(s.items))
+	}
 	found := make([]*T, 0, len(s.items))
-	for _, id := range slices.Sorted(maps.Keys(s.items)) {
+	for _, id := range s.order {
 		if v := find(id); v != nil {
 			found = append(found, v)
 		}
@@ -120,9 +124,18 @@ func (s *store[T]) append(id string, v version[T]) {
 	}
 	if len(versions) == 1 && v.value == nil {
 		delete(s.items, id)
+		s.order = nil
 		return
 	}
-	s.items[id] = slices.Clip(versions)
+	s.set(id, slices.Clip(versions))
+}
+
+// set stores all that is known of an object.
+func (s *store[T]) set(id string, versions []version[T]) {
+	if s.items[id] == nil {
+		s.order = nil
+	}
+	s.items[id] = versions
 }
 
 // clone copies an object with all that it holds.
