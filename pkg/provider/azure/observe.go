@@ -189,13 +189,13 @@ func (p *Provider) membership(ctx context.Context, in Input, r *Result) (*machin
 			continue
 		}
 		scope.Pools = append(scope.Pools, pool.ID)
-		m := machines.Pool{ID: pool.ID, Family: pool.Family, Serves: r.servedBy(pool.LoadBalancer)}
+		m := machines.Pool{ID: pool.ID, Family: pool.Family, Serves: append(r.servedBy(pool.LoadBalancer), pool.Kept...)}
 		switch {
 		case pool.Gone || stale:
 			wish.Leave = append(wish.Leave, m)
 		default:
-			if len(m.Serves) == 0 {
-				continue // nobody of the batch is there, who could be told
+			if len(m.Serves) == 0 && !pool.Used {
+				continue // nobody is served there
 			}
 			if pool.Step.Kind != "" {
 				m.Needs = append(m.Needs, pool.Step)

@@ -34,6 +34,12 @@ type Pool struct {
 	Members Members
 	// Preconfigured pools are not ours to touch.
 	Preconfigured bool
+	// Used: a rule leads to the pool, of whichever Service. Nodes come and go
+	// for it, be it in the batch or not.
+	Used bool
+	// Kept are the Services of the batch with such a rule that are left as they
+	// are.
+	Kept []plan.Key
 }
 
 // ensurePools makes the pools of the Service's families where it is served.
@@ -201,12 +207,28 @@ func (t *turn) poolsOf() []Pool {
 				ID: names.Child(b.ID, names.Pools, name), Family: f, LoadBalancer: b.ID, Gone: b.emptied,
 				Members: t.settings.Members, Preconfigured: t.settings.Preconfigured[b.exposure],
 			}
+			p.Used, p.Kept = b.usesPool(p.ID), t.keptIn(b, p.ID)
 			if b.written() {
 				p.Step = b.target()
 				_, before := document.Get(b.first, "properties")
 				p.New = !b.exists || !before || !hadPool(b.first, name)
 			}
 			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// keptIn are the Services that are left as they are, with a rule that leads to
+// the pool.
+func (t *turn) keptIn(b *balancer, pool string) []plan.Key {
+	var out []plan.Key
+	for _, it := range t.kept {
+		base := names.Base(it.Service.UID)
+		if slices.ContainsFunc(b.rules.all(), func(r *rule) bool {
+			return names.Owns(base, r.Name) && names.Same(r.Properties.BackendAddressPool.id(), pool)
+		}) {
+			out = append(out, it.Key)
 		}
 	}
 	return out
