@@ -171,5 +171,5 @@ func (c *Cloud) setAddressType(in setAddressTypeIn) (any, *refusal) {
 			}
 		})
 	}
-	return setAddressTypeOut(setAddressTypeOut{IPAddressType: in.IPAddressType}), nil
+	return setAddressTypeOut{IPAddressType: in.IPAddressType}, nil
 }

@@ -82,7 +82,7 @@ func (c *Cloud) createPolicy(in createPolicyIn) (any, *refusal) {
 func judgePolicyAttributes(p policy) *refusal {
 	for _, a := range p.Attributes {
 		switch {
-		case p.PolicyTypeName == proxyProtocol && a.AttributeName == "ProxyProtocol" && strings.Contains(" true false ", " "+a.AttributeValue+" "):
+		case p.PolicyTypeName == proxyProtocol && a.AttributeName == "ProxyProtocol" && slices.Contains(strings.Fields(truths), a.AttributeValue):
 		case p.PolicyTypeName == negotiation && a.AttributeName == "Reference-Security-Policy" &&
 			strings.HasPrefix(a.AttributeValue, "ELBSecurityPolicy-"):
 		default:

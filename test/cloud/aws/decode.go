@@ -56,7 +56,7 @@ func (n *node) child(name string) *node {
 func (n *node) into(target any) *refusal { return n.assign(reflect.ValueOf(target).Elem()) }
 
 func (n *node) assign(v reflect.Value) *refusal {
-	switch v.Kind() { //nolint:exhaustive // requests have no other kinds of fields
+	switch v.Kind() {
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
 		return n.assign(v.Elem())
@@ -144,7 +144,7 @@ func (n *node) assignText(v reflect.Value) *refusal {
 	if !n.set || len(n.children) > 0 {
 		return n.unknown()
 	}
-	switch v.Kind() { //nolint:exhaustive // requests have no other kinds of fields
+	switch v.Kind() {
 	case reflect.String:
 		v.SetString(n.text)
 		return nil

@@ -116,7 +116,7 @@ func (e *encoder) name(field reflect.StructField) string {
 }
 
 func (e *encoder) value(name string, v reflect.Value) {
-	switch v.Kind() { //nolint:exhaustive // answers have no other kinds of fields
+	switch v.Kind() {
 	case reflect.Pointer:
 		if !v.IsNil() {
 			e.value(name, v.Elem())

@@ -144,6 +144,8 @@ func (l Latencies) of(call *Call) time.Duration {
 		return l.Read
 	case Write:
 		return l.Write
+	case Other:
+		return 0
 	default:
 		return 0
 	}

@@ -26,7 +26,7 @@ func TestAClusterOfFiveHundredIsServedInTime(t *testing.T) {
 	for i := range services {
 		group.Go(func() error {
 			name := fmt.Sprintf("web-%d", i)
-			lb, tg := r.balancer(name), r.targets(name, int32(30000+i)) //nolint:gosec // i is below 200
+			lb, tg := r.balancer(name), r.targets(name, int32(30000+i))
 			r.listener(lb, tg, 80)
 			return r.register(tg, r.nodes...)
 		})

@@ -4,6 +4,7 @@ package awssim
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -55,9 +56,7 @@ func actionTable() map[string]action {
 		classicActions(), classicPartActions(), balancerActions(), listenerActions(), targetActions(),
 		tokenActions(),
 	} {
-		for name, run := range part {
-			table[name] = run
-		}
+		maps.Copy(table, part)
 	}
 	return table
 }

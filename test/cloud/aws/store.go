@@ -69,9 +69,9 @@ func (s *store[T]) get(id string) *T {
 // at is the object as it was.
 func (s *store[T]) at(id string, when time.Time) *T {
 	versions := s.items[id]
-	for i := len(versions) - 1; i >= 0; i-- {
-		if !versions[i].since.After(when) {
-			return versions[i].value
+	for _, v := range slices.Backward(versions) {
+		if !v.since.After(when) {
+			return v.value
 		}
 	}
 	return nil
@@ -118,7 +118,7 @@ func (s *store[T]) edit(id string, now time.Time, change func(*T)) {
 }
 
 func (s *store[T]) append(id string, v version[T]) {
-	versions := append(s.items[id], v)
+	versions := slices.Concat(s.items[id], []version[T]{v})
 	for len(versions) > 1 && !versions[1].since.After(v.since.Add(-s.keep)) {
 		versions = versions[1:]
 	}
@@ -127,7 +127,7 @@ func (s *store[T]) append(id string, v version[T]) {
 		s.order = nil
 		return
 	}
-	s.set(id, slices.Clip(versions))
+	s.set(id, versions)
 }
 
 // set stores all that is known of an object.
