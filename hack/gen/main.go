@@ -26,6 +26,7 @@ func outputs() []output {
 	registry := intent.Annotations()
 	return []output{
 		{"docs/annotations.md", func() ([]byte, error) { return []byte(registry.Page()), nil }},
+		{"docs/aws-iam-policy.json", iamPolicy},
 		{"manifests/base/admission-policy.yaml", func() ([]byte, error) {
 			return manifest(registry.Policy(), intent.PolicyBinding())
 		}},

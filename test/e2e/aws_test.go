@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"slices"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+)
+
+const aws = "manifests/overlays/aws"
+
+// The overlay for AWS stands where cloud-provider-aws stood: in its namespace,
+// under its ServiceAccount, and without a file.
+func TestAWSOverlayTakesThePeersPlace(t *testing.T) {
+	const server = "cloud-controller-manager" // the peer's ServiceAccount
+	found := map[string]int{}
+	for _, obj := range render(t, aws) {
+		found[obj.GetKind()]++
+		if ns := obj.GetNamespace(); ns != "" && ns != "kube-system" {
+			t.Errorf("%s %s is in namespace %s", obj.GetKind(), obj.GetName(), ns)
+		}
+		switch obj.GetKind() {
+		case "ServiceAccount":
+			if obj.GetName() != server {
+				t.Errorf("the ServiceAccount is %s", obj.GetName())
+			}
+		case "RoleBinding", "ClusterRoleBinding":
+			want := rbacv1.Subject{Kind: "ServiceAccount", Namespace: "kube-system", Name: server}
+			if b := as[rbacv1.RoleBinding](t, obj); !slices.Equal(b.Subjects, []rbacv1.Subject{want}) {
+				t.Errorf("%s %s is for %+v", obj.GetKind(), obj.GetName(), b.Subjects)
+			}
+		case "Deployment":
+			pod := as[appsv1.Deployment](t, obj).Spec.Template.Spec
+			c := pod.Containers[0]
+			if pod.ServiceAccountName != server || len(pod.Volumes) > 0 || len(c.VolumeMounts) > 0 || !pod.HostNetwork {
+				t.Errorf("the Pod is %+v", pod)
+			}
+			for _, want := range []string{"--cloud-provider=aws", "--cluster-name=kubernetes", "--configure-cloud-routes=false"} {
+				if !slices.Contains(c.Args, want) {
+					t.Errorf("arguments %q lack %s", c.Args, want)
+				}
+			}
+		}
+	}
+	if found["ServiceAccount"] != 1 || found["Deployment"] != 1 || found["Namespace"]+found["ConfigMap"] > 0 {
+		t.Errorf("the overlay has %v", found)
+	}
+}
