@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/aws"
+	"github.com/fairlead/fairlead/pkg/provider/aws/api"
+	awssim "github.com/fairlead/fairlead/test/cloud/aws"
+)
+
+// live is the provider before a simulated account, over the wire.
+type live struct {
+	cloud    *awssim.Cloud
+	site     *awssim.Site
+	config   *cloudconfig.AWS
+	url      string
+	provider *aws.Provider
+	nodes    []*v1.Node
+	services cache.Indexer
+}
+
+func startLive(t *testing.T, o awssim.Options) *live {
+	t.Helper()
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
+		t.Setenv(name, "test")
+	}
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	l := &live{cloud: awssim.New(o), services: cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})}
+	l.site = l.cloud.NewSite(awssim.SiteOptions{})
+	server := l.cloud.Start()
+	t.Cleanup(server.Close)
+	l.url = server.URL
+	for i, id := range l.site.Launch(3) {
+		l.nodes = append(l.nodes, &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("n", i)}, Spec: v1.NodeSpec{ProviderID: "aws:///us-east-1a/" + id}})
+	}
+	l.config = cloudconfig.NewAWS()
+	l.config.Region, l.config.VPC, l.config.ClusterID = "us-east-1", l.site.VPC, l.site.Cluster
+	l.config.Endpoints = cloudconfig.AWSEndpoints{EC2: l.url, ELB: l.url, ELBv2: l.url, STS: l.url}
+	l.restart(t)
+	return l
+}
+
+// restart is a new process.
+func (l *live) restart(t *testing.T) {
+	t.Helper()
+	client, err := api.New(t.Context(), l.config, api.Setup{Limits: &api.Limits{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.provider = aws.New(aws.Options{Client: client, Config: l.config, Cluster: "rig", Services: corelisters.NewServiceLister(l.services)})
+}
+
+func (l *live) add(t *testing.T, svc *v1.Service) {
+	t.Helper()
+	if err := l.services.Add(svc); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pass is one pass over the Services, and the statuses that it gives.
+func (l *live) pass(t *testing.T, want provider.Want, cause provider.Cause, list ...*v1.Service) (provider.Decision, map[plan.Key]*v1.LoadBalancerStatus, error) {
+	t.Helper()
+	b := provider.Batch{Group: "aws", Nodes: l.nodes}
+	for _, svc := range list {
+		b.Items = append(b.Items, item(svc, want, cause))
+	}
+	p, err := l.provider.Observe(t.Context(), b)
+	if err != nil {
+		return provider.Decision{}, nil, err
+	}
+	d := p.Decide()
+	var errs []error
+	for _, st := range d.Plan.Steps {
+		if err := p.Execute(t.Context(), st, nil); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", st.Target, err))
+		}
+	}
+	out := map[plan.Key]*v1.LoadBalancerStatus{}
+	for i := range b.Items {
+		out[b.Items[i].Key] = p.Status(b.Items[i].Key)
+	}
+	return d, out, errors.Join(errs...)
+}
+
+// must is a pass that does n steps and no more.
+func (l *live) must(t *testing.T, n int, want provider.Want, cause provider.Cause, list ...*v1.Service) map[plan.Key]*v1.LoadBalancerStatus {
+	t.Helper()
+	d, status, err := l.pass(t, want, cause, list...)
+	if err != nil || len(d.Refused) > 0 {
+		t.Fatalf("%v, refused %v", err, d.Refused)
+	}
+	if n >= 0 && len(d.Plan.Steps) != n {
+		t.Errorf("want %d steps:\n%s", n, d.Plan)
+	}
+	return status
+}
+
+func total(counts map[string]int) int {
+	var n int
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}
+
+// TestOverTheWire tells a whole life: made, seen again, nodes, changed, removed.
+func TestOverTheWire(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		config func(*cloudconfig.AWS)
+		change []func(*v1.Service)
+	}{
+		{name: "one port"},
+		{name: "its own group", config: func(c *cloudconfig.AWS) { c.ManagedNLBSecurityGroups = true }, change: []func(*v1.Service){local}},
+		{name: "udp, ranges", change: []func(*v1.Service){ports(tcp("a", 53, 30053), udp("b", 53, 30053), udp("c", 54, 30054)), sourceRanges("192.0.2.0/24")}},
+		{name: "internal, attributes", change: []func(*v1.Service){with("internal", "true", "cross-zone-load-balancing-enabled", "true", "target-group-attributes", "proxy_protocol_v2.enabled=true", "additional-resource-tags", "team=web")}},
+		{name: "tls", change: []func(*v1.Service){with("ssl-cert", "arn:aws:acm:us-east-1:123456789012:certificate/7342f8ec-3b62-426b-90be-4147ce5be218")}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := startLive(t, awssim.Options{})
+			if c.config != nil {
+				c.config(l.config)
+				l.restart(t)
+			}
+			before := string(l.cloud.State())
+			svc := newSite(t).service("web", c.change...)
+			l.add(t, svc)
+			status := l.must(t, -1, provider.Serve, provider.Edit, svc)
+			host := status[plan.Key{Namespace: "default", Name: "web"}].Ingress[0].Hostname
+			if !strings.Contains(host, ".elb.us-east-1.") {
+				t.Errorf("hostname %q", host)
+			}
+			svc.Status.LoadBalancer = *status[plan.Key{Namespace: "default", Name: "web"}]
+			l.must(t, 0, provider.Serve, provider.Edit, svc)
+			l.must(t, 0, provider.Serve, provider.Nodes, svc)
+			l.restart(t)
+			l.must(t, 0, provider.Serve, provider.Resync, svc)
+			l.nodes = l.nodes[:2]
+			l.must(t, -1, provider.Serve, provider.Nodes, svc)
+			l.must(t, 0, provider.Serve, provider.Nodes, svc)
+			svc.Spec.Ports = append(svc.Spec.Ports, tcp("more", 8080, 30100))
+			svc.Annotations[annotation+"internal"] = "true"
+			l.must(t, -1, provider.Serve, provider.Edit, svc)
+			l.must(t, 0, provider.Serve, provider.Edit, svc)
+			l.must(t, -1, provider.Remove, provider.Edit, svc)
+			if after := string(l.cloud.State()); after != before {
+				t.Errorf("left behind:\n%s", after)
+			}
+			for api, n := range l.cloud.Counts().Failed {
+				t.Errorf("%s failed %d times", api, n)
+			}
+		})
+	}
+}
+
+// TestCallsKeepToTheBudget counts calls: what the bench measures with time.
+func TestCallsKeepToTheBudget(t *testing.T) {
+	const n = 50
+	l := startLive(t, awssim.Options{Limits: awssim.Limits{RulesPerGroup: 1000, NetworkLoadBalancers: n}})
+	l.config.SecurityGroupRuleLimit = 1000
+	l.restart(t)
+	s := newSite(t)
+	var list []*v1.Service
+	for i := range n {
+		svc := s.service(fmt.Sprint("web", i))
+		l.add(t, svc)
+		list = append(list, svc)
+	}
+	check := func(what string, reads, writes float64) {
+		t.Helper()
+		c := l.cloud.Counts()
+		r, w := float64(total(c.Reads)+c.Pages), float64(total(c.Writes))
+		t.Logf("%s: %.0f reads, %.0f writes: %v %v", what, r, w, c.Reads, c.Writes)
+		if r > reads || w > writes {
+			t.Errorf("%s: %.0f reads of at most %.0f, %.0f writes of at most %.0f", what, r, reads, w, writes)
+		}
+		l.cloud.ResetCalls()
+	}
+	l.must(t, -1, provider.Serve, provider.Edit, list...)
+	check("created", n, 4.1*n)
+	l.restart(t)
+	l.must(t, 0, provider.Serve, provider.Resync, list...)
+	check("restart", 3.3*n, 0)
+	l.nodes = l.nodes[:2]
+	l.must(t, n, provider.Serve, provider.Nodes, list...)
+	check("node gone", 5, n)
+	l.must(t, -1, provider.Remove, provider.Edit, list...)
+	check("removed", 0.5*n, 2.1*n)
+}
+
+func TestSecurityGroupInUseHoldsUpItsServiceAlone(t *testing.T) {
+	l := startLive(t, awssim.Options{Timing: awssim.Timing{Linger: 15 * time.Second, Release: 2 * time.Second}})
+	l.config.ManagedNLBSecurityGroups = true
+	l.restart(t)
+	s := newSite(t)
+	svc := s.service("web")
+	l.add(t, svc)
+	before := string(l.cloud.State())
+	l.must(t, -1, provider.Serve, provider.Edit, svc)
+	for i := range 3 {
+		_, _, err := l.pass(t, provider.Remove, provider.Edit, svc)
+		if i == 2 {
+			if err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+		if plan.KindOf(err) != plan.Transient {
+			t.Fatalf("try %d: %v", i, err)
+		}
+		l.cloud.Advance(10 * time.Second)
+	}
+	if after := string(l.cloud.State()); after != before {
+		t.Errorf("left behind:\n%s", after)
+	}
+}
