@@ -160,18 +160,30 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 		return nil, err
 	}
 	header = resp.Header
+	if runtime.HasStatusCode(resp, http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent) {
+		return resp, nil
+	}
+	err = runtime.NewResponseError(resp)
 	if resp.StatusCode == http.StatusTooManyRequests {
-		after := retryAfter(resp.Header, c.clock.Now())
-		if after == 0 {
-			after = unsaidRetryAfter
-		}
-		c.gates.close(gate, min(after, longestRetryAfter))
-		observeThrottle(r, throttledByCloud)
+		c.refusedForMany(r, gate, err)
 	}
-	if !runtime.HasStatusCode(resp, http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent) {
-		return nil, runtime.NewResponseError(resp)
+	return nil, err
+}
+
+// refusedForMany closes the gate after a 429 that is about all calls of the
+// type: its code says so, or it has no known code and a Retry-After. Others, such
+// as RetryableError, are about this one call.
+func (c *Client) refusedForMany(r request, gate gateKey, err error) {
+	after := retryAfter(headerOf(err), c.clock.Now())
+	v, known := readError(err).codeVerdict()
+	if (known && v.kind != plan.Throttled) || (!known && after == 0) {
+		return
 	}
-	return resp, nil
+	if after == 0 {
+		after = unsaidRetryAfter
+	}
+	c.gates.close(gate, min(after, longestRetryAfter))
+	observeThrottle(r, throttledByCloud)
 }
 
 // admitted is an error while the gate is closed.

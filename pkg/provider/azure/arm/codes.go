@@ -21,12 +21,20 @@ type verdict struct {
 // verdict judges by the codes, the innermost known one first, and else by the
 // status. An operation that failed is answered with status 200.
 func (a answer) verdict() verdict {
-	for _, code := range slices.Backward(a.codes) {
-		if v, ok := codeVerdict(code); ok {
-			return v
-		}
+	if v, ok := a.codeVerdict(); ok {
+		return v
 	}
 	return statusVerdict(a.status)
+}
+
+// codeVerdict judges by the codes alone; false when none is known.
+func (a answer) codeVerdict() (verdict, bool) {
+	for _, code := range slices.Backward(a.codes) {
+		if v, ok := codeVerdict(code); ok {
+			return v, true
+		}
+	}
+	return verdict{}, false
 }
 
 // codeVerdict are the codes that say more than their status, most of them from

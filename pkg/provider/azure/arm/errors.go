@@ -145,6 +145,15 @@ type problem struct {
 	Details []problem `json:"details"`
 }
 
+// readError is what the service said; nothing for an error that is no answer.
+func readError(err error) answer {
+	re, ok := errors.AsType[*azcore.ResponseError](err)
+	if !ok {
+		return answer{}
+	}
+	return readAnswer(re)
+}
+
 func readAnswer(re *azcore.ResponseError) answer {
 	a := answer{status: re.StatusCode}
 	var body struct {

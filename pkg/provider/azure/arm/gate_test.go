@@ -56,6 +56,40 @@ func TestThrottledReadIsNotTriedAgain(t *testing.T) {
 	}
 }
 
+// A 429 that is about the one call holds back no other.
+func TestOneCallThatIsToBeTriedAgainHoldsBackNoOther(t *testing.T) {
+	for name, tt := range map[string]struct {
+		code    string
+		headers []string
+		kind    plan.Kind
+		closes  bool
+	}{
+		"the call is to be tried again":         {"RetryableError", nil, plan.Transient, false},
+		"the call, with a time":                 {"RetryableError", []string{"Retry-After", "10"}, plan.Transient, false},
+		"another operation":                     {"AnotherOperationInProgress", []string{"Retry-After", "10"}, plan.Conflict, false},
+		"a code that nobody knows":              {"Whatever", nil, plan.Throttled, false},
+		"a code that nobody knows, with a time": {"Whatever", []string{"Retry-After", "10"}, plan.Throttled, true},
+		"too many requests":                     {"TooManyRequests", nil, plan.Throttled, true},
+		"too many of the type":                  {"ResourceRequestsThrottled", []string{"Retry-After", "10"}, plan.Throttled, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, refuse(429, tt.code, "Later.", tt.headers...), answer(200, doc("e2", "Succeeded", 5)))
+			clk := newFastClock()
+			c := client(t, s, clk)
+			_, err := c.Put(t.Context(), publicIP, sent(5), "")
+			kind(t, err, tt.kind, "write public IP ip in rg: ")
+			if tt.closes {
+				_, err = c.Put(t.Context(), publicIP+"2", sent(5), "")
+				kind(t, err, plan.Throttled, "held back for ")
+				clk.pass(10 * time.Second)
+			}
+			if _, err = c.Put(t.Context(), publicIP+"2", sent(5), ""); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestRetryAfterMayBeADateOrMilliseconds(t *testing.T) {
 	clk := newFastClock()
 	date := clk.Now().Add(time.Minute).UTC().Format(http.TimeFormat)
