@@ -309,7 +309,8 @@ func (o *order) beforeLink(l *privateLink) []plan.ID {
 
 // openSubnet is the step that lets private link services take addresses from
 // the subnet; one for all that want to. It comes after the load balancers, which
-// take addresses from the subnet as well and so move its etag.
+// take addresses from the subnet as well and so move its etag, and after the
+// security group: Azure writes no subnet whose group is being written.
 func (o *order) openSubnet(s *subnetState, l *privateLink) plan.ID {
 	id := plan.ID{Kind: kindSubnet, Name: s.doc.Name}
 	for i := range o.result.Steps {
@@ -319,8 +320,8 @@ func (o *order) openSubnet(s *subnetState, l *privateLink) plan.ID {
 		}
 	}
 	why := []plan.Diff{{Field: keyLinkPolicy, Have: "Enabled", Want: "Disabled"}}
-	o.add(plan.Step{Action: plan.Update, Target: id, Serves: l.keys(), Why: why, Needs: slices.SortedFunc(maps.Keys(o.balancers), compareIDs)},
-		Write{ID: s.doc.ID, Etag: s.etag, Document: s.raw, Refresh: len(o.balancers) > 0})
+	o.add(plan.Step{Action: plan.Update, Target: id, Serves: l.keys(), Why: why, Needs: o.shared()},
+		Write{ID: s.doc.ID, Etag: s.etag, Document: s.raw, Refresh: len(o.shared()) > 0})
 	return id
 }
 

@@ -133,6 +133,23 @@ func TestConnectionsGoFirst(t *testing.T) {
 	}
 }
 
+// Azure refuses to write a subnet while its security group is being written.
+func TestSubnetComesAfterItsSecurityGroup(t *testing.T) {
+	s := closed(t)
+	svc := with(newService("web", "TCP:80"), "azure-pls-create", "true", "azure-disable-load-balancer-floating-ip", "true")
+	r := s.compute(t, s.batch(item(svc, provider.Serve, provider.Edit)))
+	for _, st := range r.Steps {
+		if st.Target.Kind != "azure/subnet" {
+			continue
+		}
+		if !slices.Contains(st.Needs, plan.ID{Kind: "azure/securityGroup", Name: "rig-nsg"}) || !slices.Contains(st.Needs, plan.ID{Kind: "azure/loadBalancer", Name: "kubernetes"}) {
+			t.Errorf("it needs %v", st.Needs)
+		}
+		return
+	}
+	t.Errorf("no subnet is written:\n%s", text(t, r))
+}
+
 func TestReadsOfABatch(t *testing.T) {
 	s := empty(t)
 	items := []provider.Item{
