@@ -112,7 +112,7 @@ bench: controlplane build ## Measure what docs/benchmarks.md holds. Needs root a
 	$(GO) run ./test/bench $(BENCHFLAGS)
 
 .PHONY: soak-azure
-soak-azure: ## Kill the controller at every write to a simulated Azure, and spoil every write (10 min).
+soak-azure: ## Kill the controller at every write to a simulated Azure, and spoil every write (15 min).
 	FAIRLEAD_SOAK=1 $(GO) test -count=1 -v -timeout 1h $(TESTFLAGS) ./test/cloud/azure/rig -run '^Test(Killed|Fault)AtEveryWrite$$'
 
 .PHONY: soak
