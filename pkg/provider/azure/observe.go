@@ -204,6 +204,7 @@ func (p *Provider) membership(ctx context.Context, in Input, r *Result) (*machin
 		}
 	}
 	if len(wish.Join) == 0 && len(wish.Leave) == 0 {
+		p.later.wait(nil)
 		return &machines.Membership{}, nil
 	}
 	for i := range in.Batch.Items {
@@ -225,6 +226,7 @@ func (p *Provider) membership(ctx context.Context, in Input, r *Result) (*machin
 	for _, n := range m.Notices {
 		klog.FromContext(ctx).Info("Node is left out of a pool", "node", n.Node, "reason", n.Message)
 	}
+	p.later.wait(m.Waiting)
 	return m, nil
 }
 

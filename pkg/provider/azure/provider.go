@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	v1 "k8s.io/api/core/v1"
@@ -55,12 +56,14 @@ type Provider struct {
 	machines *machines.Reader
 	routes   *routes.Routes // nil: no route table is configured
 	zones    zones
+	later    *later
 	changed  chan struct{} // holds one
 }
 
 var _ provider.Provider = (*Provider)(nil)
 
-// New returns a provider. Run must run for routes to be written.
+// New returns a provider. Run must run for routes to be written, and for
+// machines to be looked at that could not join pools when a pass looked.
 func New(o Options) *Provider {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
@@ -69,7 +72,7 @@ func New(o Options) *Provider {
 		client: o.Client, cluster: o.Cluster, services: o.Services, nodes: o.Nodes, clock: o.Clock,
 		spread: o.Spread, several: len(o.Config.LoadBalancers) > 0,
 		machines: machines.NewReader(o.Client, o.Clock, machineOptions(o.Config)),
-		changed:  make(chan struct{}, 1),
+		later:    newLater(), changed: make(chan struct{}, 1),
 	}
 	p.config.Store(o.Config)
 	if o.Config.RouteTableName != "" {
@@ -78,11 +81,15 @@ func New(o Options) *Provider {
 	return p
 }
 
-// Run writes routes until ctx ends.
+// Run writes routes, and looks again at machines that could not join pools,
+// until ctx ends.
 func (p *Provider) Run(ctx context.Context) {
+	var running sync.WaitGroup
 	if p.routes != nil {
-		p.routes.Run(ctx)
+		running.Go(func() { p.routes.Run(ctx) })
 	}
+	p.later.run(ctx, p.lookAgain)
+	running.Wait()
 }
 
 // Update makes a new configuration count from the next pass on. Where the cloud
@@ -149,7 +156,8 @@ func (p *Provider) NodeFingerprint(n *v1.Node) string {
 }
 
 // Changed receives when the configuration changed, or the endpoints of a Service
-// with a pool of its own.
+// with a pool of its own, and when it is time to look again at machines that
+// could not join pools.
 func (p *Provider) Changed() <-chan struct{} { return p.changed }
 
 // Instances answers for nodes from lists of machines.

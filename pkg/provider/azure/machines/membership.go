@@ -52,6 +52,9 @@ type Membership struct {
 	Steps   []plan.Step        // by target, none of them shared
 	Writes  map[plan.ID]*Write // what each step writes
 	Notices []Notice           // by node
+	// Waiting are the nodes that will join when their machines are made, listed
+	// or switched on, sorted: of that no change of a node tells.
+	Waiting []string
 	leaving map[string][]plan.ID
 	snap    *Snapshot // that it was decided from
 }
@@ -87,6 +90,8 @@ func (s *Snapshot) Decide(w Wish) (*Membership, error) {
 		return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Message, b.Message))
 	})
 	d.out.Notices = slices.Compact(d.out.Notices)
+	slices.Sort(d.out.Waiting)
+	d.out.Waiting = slices.Compact(d.out.Waiting)
 	slices.SortFunc(d.out.Steps, func(a, b plan.Step) int {
 		return cmp.Or(cmp.Compare(rank(a.Target.Kind), rank(b.Target.Kind)), cmp.Compare(a.Target.Name, b.Target.Name))
 	})
@@ -124,13 +129,19 @@ func (d *decision) missing(nodes []*v1.Node) {
 	}
 	for _, n := range nodes {
 		if !Unmanaged(n) && d.snap.Machine(n) == nil {
-			d.notice(n.Name, "its machine is not listed by Azure yet")
+			d.wait(n.Name, "its machine is not listed by Azure yet")
 		}
 	}
 }
 
 func (d *decision) notice(node, why string) {
 	d.out.Notices = append(d.out.Notices, Notice{node, fmt.Sprintf("Node %s is not added to the load balancer's pool: %s.", node, why)})
+}
+
+// wait is a notice of what time will change.
+func (d *decision) wait(node, why string) {
+	d.notice(node, why)
+	d.out.Waiting = append(d.out.Waiting, node)
 }
 
 // scaleSets decides on the models, which new instances follow: they join with
@@ -180,7 +191,7 @@ func (d *decision) machine(m *Machine, wanted, excluded string) error {
 	w := d.write(m, c)
 	if w == nil {
 		if len(c.join) > 0 {
-			d.notice(wanted, "its network interface is not listed by Azure yet")
+			d.wait(wanted, "its network interface is not listed by Azure yet")
 		}
 		return nil
 	}
@@ -190,7 +201,7 @@ func (d *decision) machine(m *Machine, wanted, excluded string) error {
 			return fmt.Errorf("%s: %w", w.id, err)
 		}
 		if slices.ContainsFunc(e.diffs, func(x plan.Diff) bool { return x.Want != "" }) {
-			d.notice(wanted, why)
+			d.wait(wanted, why)
 		}
 		w.change.join = nil
 	}

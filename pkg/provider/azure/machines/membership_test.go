@@ -121,6 +121,9 @@ func show(t *testing.T, m *Membership, pools ...Pool) string {
 	for _, n := range m.Notices {
 		fmt.Fprintf(&b, "%s: %s\n", n.Node, n.Message)
 	}
+	for _, n := range m.Waiting {
+		fmt.Fprintf(&b, "%s is to be looked at again\n", n)
+	}
 	return b.String()
 }
 
