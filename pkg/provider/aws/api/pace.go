@@ -4,6 +4,7 @@ package api
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,12 +20,26 @@ const (
 	slower   = 0.5
 	recovery = 0.02
 	slowest  = 0.1
+	// unrefused is how long a call is on its way at most when it is refused for
+	// too many: what is refused is not worked on. One that takes longer, or is
+	// answered, was let in.
+	unrefused = 150 * time.Millisecond
+	// most are the calls on trial at once.
+	most = 32
+	// firstTrial and longestTrial are the time after a refused trial before the
+	// next; it doubles.
+	firstTrial   = time.Minute
+	longestTrial = 16 * time.Minute
 )
 
 // pace spreads calls so that the service's token buckets are not overdrawn.
 // They are taken to be full and as large as published, until a call is refused:
 // then somebody else takes calls, too, or the account has less, and the bucket is
 // taken to be empty and slower, for a while. Who waits is served in turn.
+//
+// An account may have more than is published. So when the bucket is empty, one
+// call is sent on trial. If it is let in, two are, and so on; if it is refused,
+// there is no other for a while. What is published then costs one refused call.
 type pace struct {
 	clock  clock.Clock
 	limits Limits
@@ -41,6 +56,23 @@ type bucket struct {
 	factor float64   // of the published rate and size
 	at     time.Time // when left and factor were true
 	slowed time.Time // when the rate was last lowered
+
+	// trials are when the calls on trial were sent that may still be refused, in
+	// that order, and window how many there may be.
+	trials []time.Time
+	window int
+	// none is when trials may begin again, pause how long they ended last for.
+	none  time.Time
+	pause time.Duration
+	tried time.Time // when the last one was sent
+}
+
+// grant lets a call be sent.
+type grant struct {
+	key  bucketKey
+	sent time.Time
+	// trial: there was no token for it.
+	trial bool
 }
 
 func newPace(c clock.Clock, limits Limits) *pace {
@@ -54,7 +86,7 @@ func (p *pace) bucket(k bucketKey) *bucket {
 	if b == nil {
 		limit := p.limits.of(k)
 		b = &bucket{
-			turn: make(chan struct{}, 1), limit: limit, factor: 1,
+			turn: make(chan struct{}, 1), limit: limit, factor: 1, window: 1, pause: firstTrial,
 			left: float64(limit.Size), at: p.clock.Now(),
 		}
 		p.buckets[k] = b
@@ -62,67 +94,121 @@ func (p *pace) bucket(k bucketKey) *bucket {
 	return b
 }
 
-// take takes a call out of the bucket, and waits until there is one.
-func (p *pace) take(ctx context.Context, k bucketKey) error {
+// take takes a call out of the bucket, and waits until there is one. done must
+// be called with the grant when there is an answer.
+func (p *pace) take(ctx context.Context, k bucketKey) (grant, error) {
 	b := p.bucket(k)
 	if b.limit.Size <= 0 {
-		return ctx.Err()
+		return grant{key: k, sent: p.clock.Now()}, ctx.Err()
 	}
 	select {
 	case b.turn <- struct{}{}:
 	case <-ctx.Done():
-		return ctx.Err()
+		return grant{}, ctx.Err()
 	}
 	defer func() { <-b.turn }()
 	for {
-		wait := p.try(b)
+		g, wait := p.try(b)
 		if wait == 0 {
-			return ctx.Err()
+			g.key = k
+			return g, ctx.Err()
 		}
 		if err := sleep(ctx, p.clock, wait); err != nil {
-			return err
+			return grant{}, err
 		}
 	}
 }
 
 // try takes a call out, or says how long there will be none.
-func (p *pace) try(b *bucket) time.Duration {
+func (p *pace) try(b *bucket) (grant, time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	b.flow(p.clock.Now())
-	if b.left >= 1+spare || b.left >= b.size() {
-		b.left--
-		return 0
+	now := p.clock.Now()
+	b.flow(now)
+	closed := now.Before(b.none)
+	if b.left >= 1+spare || b.left >= b.size() || (b.left >= 1 && !closed) {
+		b.left-- // a trial shall have no token to live on
+		return grant{sent: now}, 0
 	}
 	missing := min(1+spare, b.size()) - b.left
-	return max(time.Duration(missing/b.rate()*float64(time.Second)), time.Millisecond)
+	wait := max(time.Duration(missing/b.rate()*float64(time.Second)), time.Millisecond)
+	switch {
+	case closed:
+		return grant{}, min(wait, b.none.Sub(now))
+	case len(b.trials) < b.window:
+		b.trials, b.tried = append(b.trials, now), now
+		return grant{sent: now, trial: true}, 0
+	}
+	return grant{}, min(wait, max(b.trials[0].Add(unrefused).Sub(now), time.Millisecond))
 }
 
 func (b *bucket) size() float64 { return max(1, float64(b.limit.Size)*b.factor) }
 
 func (b *bucket) rate() float64 { return b.limit.Refill * b.factor }
 
-// flow adds what has been refilled, and lets the rate recover.
+// flow adds what has been refilled, lets the rate recover, and counts trials as
+// passed that nobody refused.
 func (b *bucket) flow(now time.Time) {
 	seconds := now.Sub(b.at).Seconds()
 	b.factor = min(1, b.factor+seconds*recovery)
 	b.left = min(b.left+seconds*b.rate(), b.size())
 	b.at = now
+	for len(b.trials) > 0 && now.Sub(b.trials[0]) >= unrefused {
+		b.passed(0)
+	}
 }
 
-// refused tells that the service refused a call, sent at that time, for too
-// many. Calls that were sent before an earlier refusal tell nothing new.
-func (p *pace) refused(k bucketKey, sent time.Time) {
-	b := p.bucket(k)
+// passed takes a call off trial.
+func (b *bucket) passed(i int) {
+	b.trials = slices.Delete(b.trials, i, i+1)
+	if b.window++; b.window >= most {
+		b.window, b.pause = most, firstTrial
+	}
+}
+
+// answer is what the service did with a call. The zero value is none.
+type answer uint8
+
+const (
+	admitted answer = iota + 1
+	refused         // for too many
+	unknown         // there was no answer
+)
+
+// done ends a call.
+func (p *pace) done(g grant, a answer) {
+	b := p.bucket(g.key)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.clock.Now()
 	b.flow(now)
+	switch i := slices.Index(b.trials, g.sent); {
+	case a == refused:
+		b.refused(g, now)
+	case g.trial && i >= 0 && a == admitted:
+		b.passed(i)
+	}
+}
+
+// refused tells that the service refused a call for too many. Calls that were
+// sent before an earlier refusal tell nothing new.
+func (b *bucket) refused(g grant, now time.Time) {
+	onTrial := g.trial || now.Sub(b.tried) < time.Second // trials took what others had
+	b.trials, b.window = nil, 1
+	if !now.Before(b.none) && onTrial {
+		b.none = now.Add(b.pause)
+		b.pause = min(longestTrial, 2*b.pause)
+	}
+	if onTrial {
+		b.left = min(b.left, 1+spare)
+		return
+	}
 	b.left = min(b.left, spare)
-	if sent.Before(b.slowed) {
+	if g.sent.Before(b.slowed) {
 		return
 	}
 	b.factor, b.slowed = max(slowest, b.factor*slower), now
+	b.none = now.Add(b.pause)
 }
 
 // next is about when the bucket has a call again.
@@ -130,6 +216,9 @@ func (p *pace) next(k bucketKey) time.Duration {
 	b := p.bucket(k)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if b.limit.Size <= 0 {
+		return time.Second
+	}
 	b.flow(p.clock.Now())
 	return max(time.Second, time.Duration((1+spare-b.left)/b.rate()*float64(time.Second)))
 }

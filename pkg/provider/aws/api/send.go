@@ -94,16 +94,16 @@ func (s *sender) attempts(
 ) (middleware.FinalizeOutput, middleware.Metadata, error) {
 	c := callOf(ctx)
 	c.begun = true
-	for lost, refused := 1, 1; ; {
+	for lost, throttled := 1, 1; ; {
 		out, metadata, err := s.attempt(ctx, c, in, next)
 		switch {
 		case err == nil || ctx.Err() != nil || !c.signed:
 			return out, metadata, err
 		case isThrottle(err):
-			if refused >= throttleAttempts {
+			if throttled >= throttleAttempts {
 				return out, metadata, err
 			}
-			refused++
+			throttled++
 		case isUnavailable(err):
 			if lost >= c.mostAttempts() {
 				return out, metadata, err
@@ -128,18 +128,23 @@ func (s *sender) attempt(
 	ctx context.Context, c *call, in middleware.FinalizeInput, next middleware.FinalizeHandler,
 ) (out middleware.FinalizeOutput, metadata middleware.Metadata, err error) {
 	asked := s.clock.Now()
-	if err := s.pace.take(ctx, c.key); err != nil {
+	granted, err := s.pace.take(ctx, c.key)
+	if err != nil {
 		return out, metadata, err
 	}
-	sent := s.clock.Now()
-	observeWait(c, sent.Sub(asked))
+	observeWait(c, granted.sent.Sub(asked))
 	within, cancel := context.WithTimeout(ctx, s.times.Call)
 	defer cancel()
 	out, metadata, err = next.HandleFinalize(within, in)
-	observeCall(ctx, c, s.clock.Since(sent), err)
-	if err != nil && isThrottle(err) {
-		s.pace.refused(c.key, sent)
+	observeCall(ctx, c, s.clock.Since(granted.sent), err)
+	switch {
+	case err != nil && isThrottle(err):
+		s.pace.done(granted, refused)
 		observeThrottle(c)
+	case err != nil && Code(err) == "":
+		s.pace.done(granted, unknown)
+	default:
+		s.pace.done(granted, admitted)
 	}
 	return out, metadata, err
 }
