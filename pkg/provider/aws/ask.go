@@ -32,8 +32,8 @@ type ask struct {
 	mine     bool
 	mappings []*mapping
 	network  *Network // that is there already; of Serve alone
-	// groups are the security groups of its load balancer; the first is what
-	// the nodes may let in.
+	// groups are the security groups of its load balancer. The nodes let in the
+	// one that all share, or else the first.
 	groups []Ref
 	// nodeSources are the groups that the nodes let in with all protocols: those
 	// of classic load balancers.

@@ -116,6 +116,9 @@ type turn struct {
 	// descriptions are those of all rules of security groups.
 	descriptions map[string]bool
 	groupsByName map[string]*ec2types.SecurityGroup
+	// backend is the id of the security group that network load balancers
+	// share; empty when it is not there.
+	backend string
 }
 
 func newTurn(in *Input, refused map[plan.Key]error) *turn {
@@ -127,6 +130,11 @@ func newTurn(in *Input, refused map[plan.Key]error) *turn {
 	for _, g := range in.Observed.Groups {
 		if g.VpcId == nil || *g.VpcId == in.Settings.VPC {
 			t.groupsByName[awssdk.ToString(g.GroupName)] = g
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(in.Observed.Groups)) {
+		if t.backend == "" && in.Settings.Tags.OwnsBackend(ec2Tags(in.Observed.Groups[id].Tags)) {
+			t.backend = id
 		}
 	}
 	for _, lb := range in.Observed.Networks {
@@ -164,6 +172,7 @@ func (t *turn) run() {
 	if len(t.refused) == 0 {
 		t.secureNodes()
 		t.dropNetworkGroups()
+		t.dropBackend()
 	}
 }
 

@@ -57,6 +57,9 @@ func (t *turn) secureNodes() {
 			}
 		}
 	}
+	for _, g := range groups {
+		t.wantBackend(g)
+	}
 	held := t.heldRules()
 	for _, id := range slices.Sorted(maps.Keys(groups)) {
 		t.putNodeGroup(groups[id], held)
@@ -130,7 +133,9 @@ func (t *turn) nodeRules(a *ask) described {
 	}
 	out.let(a.clients(), rule{protocol: protocolICMP, from: icmpType, to: icmpCode}, names.MTURule)
 	if len(a.groups) > 0 && !t.letsClientsIn(a) {
-		maps.Copy(out, a.groupRules())
+		if !t.behind(a) {
+			maps.Copy(out, a.groupRules())
+		}
 		return out
 	}
 	for _, m := range a.mappings {
@@ -150,7 +155,7 @@ func (t *turn) nodeRules(a *ask) described {
 // though the load balancer has a security group, as the peer does. It stays so
 // until the user edits the Service.
 func (t *turn) letsClientsIn(a *ask) bool {
-	if a.strict() {
+	if a.strict() || t.behind(a) {
 		return false
 	}
 	return t.descriptions[names.ClientRule(a.name)] && !t.descriptions[names.GroupRule(a.name)]
@@ -272,12 +277,17 @@ func (t *turn) heldRules() described {
 	return out
 }
 
+// healthPort is the port of the nodes that health checks ask.
+func (g *TargetGroup) healthPort() int32 {
+	if n, err := strconv.ParseUint(awssdk.ToString(g.HealthCheckPort), 10, 16); err == nil {
+		return int32(n)
+	}
+	return awssdk.ToInt32(g.Port)
+}
+
 // holdGroup adds the health checks of a target group.
 func (d described) holdGroup(lb string, prefixes []string, g *TargetGroup) {
-	port := awssdk.ToInt32(g.Port)
-	if n, err := strconv.ParseUint(awssdk.ToString(g.HealthCheckPort), 10, 16); err == nil {
-		port = int32(n)
-	}
+	port := g.healthPort()
 	for _, p := range prefixes {
 		d[rule{protocol: "tcp", from: port, to: port, kind: fromIPv4, source: p}] = names.HealthRule(lb)
 	}
@@ -368,6 +378,11 @@ func (t *turn) surplus(g *nodeGroup, held described) (surplus, renamed described
 		}
 		a := t.ownerOf(r, g.have[r])
 		if a == nil {
+			if _, wanted := g.want[r]; !wanted {
+				if a = t.shares(r); a != nil {
+					surplus[r], owners = g.have[r], append(owners, a)
+				}
+			}
 			continue
 		}
 		if text, ok := needed(g, held, r); ok {

@@ -35,12 +35,13 @@ func (t *turn) groupsForNew(a *ask) error {
 	if t.settings.NetworkGroups != ManagedGroups {
 		return nil
 	}
-	return t.wantGroups(a)
+	return t.wantGroups(a, true)
 }
 
-// wantGroups are the groups that the annotation names, or else one of the
-// Service's own, which is made where it is missing.
-func (t *turn) wantGroups(a *ask) error {
+// wantGroups are the groups that the annotation names; or else one of the
+// Service's own, which is made where it is missing, and perhaps the one that
+// all share.
+func (t *turn) wantGroups(a *ask, backend bool) error { //nolint:revive // what differs is one group in a list
 	if ids := a.list(intent.KeyAWSSecurityGroups); len(ids) > 0 {
 		for _, id := range ids {
 			a.groups = append(a.groups, Ref{ID: id})
@@ -52,6 +53,9 @@ func (t *turn) wantGroups(a *ask) error {
 		return err
 	}
 	a.groups = []Ref{ref}
+	if backend {
+		a.groups = append(a.groups, t.ensureBackend(a))
+	}
 	t.putGroupRules(a, t.networkGroupName(a), ref, a.listenerRules())
 	return nil
 }
@@ -181,7 +185,7 @@ func (t *turn) putNetworkGroups(a *ask, b *balancer) error {
 		}
 		return nil
 	}
-	if err := t.wantGroups(a); err != nil {
+	if err := t.wantGroups(a, a.strict() || slices.Contains(have, t.backend)); err != nil {
 		return err
 	}
 	in := &elbv2.SetSecurityGroupsInput{LoadBalancerArn: awssdk.String(b.ref.Text())}

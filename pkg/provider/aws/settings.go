@@ -31,8 +31,10 @@ type GroupMode uint8
 
 // The group modes.
 const (
-	NoGroups      GroupMode = iota + 1 // none: its clients are let in at the nodes
-	ManagedGroups                      // one of its own, or those that the annotation names
+	NoGroups GroupMode = iota + 1 // none: its clients are let in at the nodes
+	// ManagedGroups: those that the annotation names, or else one of its own for
+	// its clients, and one that all share for the nodes to let in.
+	ManagedGroups
 )
 
 // Claims says whose Services are served. The zero value is none.
@@ -58,10 +60,9 @@ type Settings struct {
 	NodeRules bool
 	// ClassicGroup is the group of all classic load balancers, which is not
 	// ours to write; empty: each has its own.
-	ClassicGroup  string
-	NetworkGroups GroupMode
-	Claims        Claims
-
+	ClassicGroup    string
+	NetworkGroups   GroupMode
+	Claims          Claims
 	Probes          ProbeMode
 	SharedProbePort uint16
 	SharedProbePath string
@@ -69,6 +70,10 @@ type Settings struct {
 	// RuleLimit is how many rules a security group may have.
 	RuleLimit int
 }
+
+// backendCluster is the cluster in the name of the group that network load
+// balancers share.
+func (s *Settings) backendCluster() string { return cmp.Or(s.Tags.ID, s.Cluster) }
 
 // NewSettings are those of a configuration. What it leaves open is filled in by
 // self, what the controller's own instance says.

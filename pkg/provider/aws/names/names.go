@@ -131,3 +131,18 @@ func InstanceID(providerID string) (string, bool) {
 	}
 	return id, strings.HasPrefix(id, "i-") && !strings.Contains(id, "/")
 }
+
+// BackendGroup is the name of the security group that all network load
+// balancers with groups share, so that one rule lets them all in at the nodes.
+// It is ours: the peer lets clients in by their addresses.
+func BackendGroup(cluster string) string {
+	const longest = 200
+	sum := sha256.Sum256([]byte(cluster))
+	return fmt.Sprintf("fairlead-traffic-%.*s-%.10s", longest, alphanumeric(cluster), hex.EncodeToString(sum[:]))
+}
+
+// What describes the shared group, and the rules of the nodes that let it in.
+const (
+	BackendGroupDescription = "[k8s] Shared SecurityGroup for LoadBalancers at the nodes"
+	BackendRule             = groupRule + "shared"
+)

@@ -121,3 +121,20 @@ func (c Cluster) ServiceTags(more map[string]string, namespace, service string) 
 func (c Cluster) OwnsFor(tags map[string]string, namespace, service string) bool {
 	return c.Owns(tags) && tags[TagService] == namespace+"/"+service
 }
+
+// tagResource says what an object of the whole cluster is.
+const tagResource = "fairlead.dev/resource"
+
+const backendResource = "traffic"
+
+// BackendTags are those of the group that network load balancers share.
+func (c Cluster) BackendTags() map[string]string {
+	out := c.Tags()
+	out[tagResource] = backendResource
+	return out
+}
+
+// OwnsBackend reports whether the tags are those of BackendTags.
+func (c Cluster) OwnsBackend(tags map[string]string) bool {
+	return tags[tagResource] == backendResource && (c.ID == "" || c.Owns(tags))
+}

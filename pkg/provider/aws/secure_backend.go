@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws
+
+import (
+	"slices"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+
+	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/aws/names"
+)
+
+// portGap is how far apart ports may be to be let in by one rule: node ports
+// are near each other, and health checks of nodes are not among them.
+const portGap = 4096
+
+// backendID is the step that makes the group that network load balancers share.
+func (t *turn) backendID() plan.ID {
+	return plan.ID{Kind: kindGroup, Name: names.BackendGroup(t.settings.backendCluster())}
+}
+
+// backendRef is the group that network load balancers share, there or made.
+func (t *turn) backendRef() Ref {
+	if t.backend != "" {
+		return Ref{ID: t.backend}
+	}
+	return Ref{Made: t.backendID()}
+}
+
+// ensureBackend is the group that network load balancers share. It has no rules
+// of its own: the nodes let it in.
+func (t *turn) ensureBackend(a *ask) Ref {
+	ref := t.backendRef()
+	if ref.ID != "" {
+		return ref
+	}
+	for i := range t.steps {
+		if t.steps[i].Target == ref.Made {
+			t.steps[i].Serves = append(t.steps[i].Serves, a.key)
+			return ref
+		}
+	}
+	in := &ec2.CreateSecurityGroupInput{
+		GroupName: awssdk.String(ref.Made.Name), Description: awssdk.String(names.BackendGroupDescription), VpcId: awssdk.String(t.settings.VPC),
+		TagSpecifications: []ec2types.TagSpecification{{ResourceType: ec2types.ResourceTypeSecurityGroup, Tags: sortedEC2Tags(t.settings.Tags.BackendTags())}},
+	}
+	t.addShared(plan.Step{
+		Action: plan.Create, Target: ref.Made, Serves: []plan.Key{a.key}, Shared: true,
+		Why: []plan.Diff{{Field: "description", Want: names.BackendGroupDescription}},
+	}, in)
+	return ref
+}
+
+// behind reports whether the nodes let the Service's load balancer in by the
+// shared group.
+func (t *turn) behind(a *ask) bool { return slices.Contains(a.groups, t.backendRef()) }
+
+// backendPorts are the node ports of load balancers with the shared group, by
+// the protocols of rules: of the batch, and of others by their target groups.
+func (t *turn) backendPorts() map[string][]int32 {
+	out := map[string][]int32{}
+	inBatch := map[string]bool{}
+	for _, a := range t.asks {
+		if a.elsewhere || a.want == provider.Keep {
+			continue
+		}
+		inBatch[a.name] = true
+		if !a.serve() || a.kind != NetworkKind || !t.behind(a) {
+			continue
+		}
+		for _, m := range a.mappings {
+			for _, protocol := range transports(m.target) {
+				out[protocol] = append(out[protocol], int32(m.nodePort))
+			}
+			out["tcp"] = append(out["tcp"], m.healthPort())
+		}
+	}
+	for _, lb := range t.sortedNetworks() {
+		if t.backend == "" || inBatch[awssdk.ToString(lb.LoadBalancerName)] || !slices.Contains(lb.SecurityGroups, t.backend) {
+			continue
+		}
+		for _, g := range t.observed.TargetGroups {
+			if g.TargetType != elbv2types.TargetTypeEnumInstance || !slices.Contains(g.LoadBalancerArns, awssdk.ToString(lb.LoadBalancerArn)) {
+				continue
+			}
+			for _, protocol := range transports(g.Protocol) {
+				out[protocol] = append(out[protocol], awssdk.ToInt32(g.Port))
+			}
+			out["tcp"] = append(out["tcp"], g.healthPort())
+		}
+	}
+	return out
+}
+
+// backendRules let the shared group in at a security group of the nodes: few
+// ranges of ports for all load balancers. A rule that is there and covers one
+// stays as it is.
+func (t *turn) backendRules(have described) described {
+	out := described{}
+	ports := t.backendPorts()
+	for _, protocol := range []string{"tcp", "udp"} {
+		for _, span := range spans(ports[protocol]) {
+			r := rule{protocol: protocol, from: span[0], to: span[1], kind: fromGroup, source: t.backendRef().Text()}
+			for _, old := range sortedRules(have) {
+				covers := old.protocol == r.protocol && old.kind == r.kind && old.source == r.source && old.from <= span[0] && span[1] <= old.to
+				if _, has := have[r]; covers && !has {
+					r = old
+				}
+			}
+			out[r] = names.BackendRule
+		}
+	}
+	return out
+}
+
+// spans are ranges that hold all ports, with no large gaps.
+func spans(ports []int32) [][2]int32 {
+	ports = slices.Clone(ports)
+	slices.Sort(ports)
+	var out [][2]int32
+	for _, p := range ports {
+		if n := len(out); n > 0 && p-out[n-1][1] <= portGap {
+			out[n-1][1] = p
+			continue
+		}
+		out = append(out, [2]int32{p, p})
+	}
+	return out
+}
+
+// wantBackend adds the rules for the shared group to those that the batch wants
+// of a security group of the nodes.
+func (t *turn) wantBackend(g *nodeGroup) {
+	var asking []*ask
+	for _, a := range t.asks {
+		if a.serve() && a.kind == NetworkKind && t.behind(a) && slices.Contains(t.groupsOfNodes(a), g.id) {
+			asking = append(asking, a)
+		}
+	}
+	here := len(asking) > 0
+	for r := range g.have {
+		here = here || (r.kind == fromGroup && r.source == t.backend)
+	}
+	if !here {
+		return
+	}
+	for r, text := range t.backendRules(g.have) {
+		g.want[r] = text
+		g.asked[r] = append(g.asked[r], asking...)
+	}
+}
+
+// shares is a Service of the batch that may answer for a rule that lets the
+// shared group in; nil when there is none.
+func (t *turn) shares(r rule) *ask {
+	if t.backend == "" || r.kind != fromGroup || r.source != t.backend {
+		return nil
+	}
+	for _, a := range t.asks {
+		if a.answers() && !t.blind(a) {
+			return a
+		}
+	}
+	return nil
+}
+
+// answers reports whether the Service's pass sets right what all share.
+func (a *ask) answers() bool {
+	return !a.elsewhere && (a.want == provider.Remove || (a.serve() && a.kind == NetworkKind && a.strict()))
+}
+
+// dropBackend deletes the shared group when no load balancer has it any more.
+func (t *turn) dropBackend() {
+	if t.backend == "" || !t.settings.NodeRules {
+		return
+	}
+	var last *ask
+	gone := map[string]bool{}
+	for _, a := range t.asks {
+		if a.serve() && t.behind(a) {
+			return
+		}
+		if a.answers() {
+			gone[a.name] = true
+			last = a
+		}
+	}
+	for name, lb := range t.networksByName {
+		if slices.Contains(lb.SecurityGroups, t.backend) && !gone[name] {
+			return
+		}
+	}
+	if last != nil {
+		t.deleteSecurityGroup(last, t.observed.Groups[t.backend])
+	}
+}
