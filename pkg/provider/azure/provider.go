@@ -4,7 +4,6 @@ package azure
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -102,7 +101,7 @@ func (p *Provider) Update(ctx context.Context, c *cloudconfig.Config) {
 	if reflect.DeepEqual(old, c.Azure) {
 		return
 	}
-	if atStart(old) != atStart(c.Azure) {
+	if !reflect.DeepEqual(atStart(old), atStart(c.Azure)) {
 		klog.FromContext(ctx).Info("The cloud-config changed in what is read at the start alone: restart the controller")
 	}
 	p.lookAgain()
@@ -116,11 +115,28 @@ func (p *Provider) lookAgain() {
 	}
 }
 
-// atStart is what counts from the start on. Secrets are in it as themselves.
-func atStart(c *cloudconfig.Azure) string {
-	return fmt.Sprintf("%v %v %v %v %v %v %q %q %v %v %v %v", c.Cloud, c.CloudName, c.ResourceManagerEndpoint, c.TenantID,
-		c.SubscriptionID, c.NetworkResourceSubscriptionID, c.Auth.ClientID+c.Auth.ClientSecret.Reveal(),
-		c.Auth.ClientCertPath, c.VMType, c.RouteTableName, c.NodeGracePeriod, len(c.LoadBalancers) > 0)
+// startOnly is what counts from the start on alone.
+type startOnly struct {
+	cloud                                      cloudconfig.AzureCloud
+	cloudName, endpoint, userAgent             string
+	tenant, networkTenant, networkSubscription string
+	auth                                       cloudconfig.AzureAuth
+	location                                   string // of the zones
+	machines                                   machines.Options
+	routes                                     routes.Options // zero: no route table
+	several                                    bool
+}
+
+func atStart(c *cloudconfig.Azure) startOnly {
+	s := startOnly{
+		cloud: c.Cloud, cloudName: c.CloudName, endpoint: c.ResourceManagerEndpoint, userAgent: c.UserAgent,
+		tenant: c.TenantID, networkTenant: c.NetworkResourceTenantID, networkSubscription: c.NetworkResourceSubscriptionID,
+		auth: c.Auth, location: c.Location, machines: machineOptions(c), several: len(c.LoadBalancers) > 0,
+	}
+	if c.RouteTableName != "" {
+		s.routes = routeOptions(c)
+	}
+	return s
 }
 
 // settings are those of the configuration now. Several load balancers that were
