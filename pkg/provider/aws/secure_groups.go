@@ -199,7 +199,7 @@ func (t *turn) putNetworkGroups(a *ask, b *balancer) error {
 	if slices.Equal(slices.Sorted(slices.Values(have)), slices.Sorted(slices.Values(in.SecurityGroups))) {
 		return nil
 	}
-	st.Why = []plan.Diff{{Field: "security groups", Have: strings.Join(have, ", "), Want: strings.Join(in.SecurityGroups, ", ")}}
+	st.Why = []plan.Diff{{Field: "security groups", Have: strings.Join(have, ", "), Want: strings.ReplaceAll(strings.Join(in.SecurityGroups, ", "), placeholder, "")}}
 	t.add(a, st, in)
 	return nil
 }
@@ -228,7 +228,7 @@ func (a *ask) uses(group string) bool {
 func (t *turn) deleteSecurityGroup(a *ask, g *ec2types.SecurityGroup) {
 	st := plan.Step{
 		Action: plan.Delete, Target: plan.ID{Kind: kindGroup, Name: awssdk.ToString(g.GroupName)},
-		Needs: t.targetsOfKind(a, kindNetwork, kindGroups), Why: []plan.Diff{{Field: "description", Have: awssdk.ToString(g.Description)}},
+		Needs: t.targetsOfKind(a, kindNetwork, kindClassic, kindGroups), Why: []plan.Diff{{Field: "description", Have: awssdk.ToString(g.Description)}},
 	}
 	for i := range t.steps {
 		if t.steps[i].Target.Kind == kindNodeLeftovers {
