@@ -10,7 +10,7 @@ import (
 )
 
 // minFreeAddresses is how many addresses a subnet must have free for a load
-// balancer: the user guide on Network Load Balancers.
+// balancer whose address AWS chooses: the user guide on Network Load Balancers.
 const minFreeAddresses = 8
 
 // zonesOf judges where a load balancer is to be, and gives its zones in the
@@ -49,7 +49,7 @@ func (c *Cloud) zonesOf(b *balancer, mappings []mapping) (zones []balancerZone, 
 func (c *Cloud) zoneOf(b *balancer, s *subnet, m mapping) (balancerZone, *refusal) {
 	z := balancerZone{SubnetID: s.SubnetID, ZoneName: s.AvailabilityZone}
 	mine := c.nicOf(b.LoadBalancerArn, s.SubnetID) != nil
-	if !mine && c.counted([]*subnet{s})[0].AvailableIPAddressCount < minFreeAddresses {
+	if !mine && m.PrivateIPv4Address == "" && c.counted([]*subnet{s})[0].AvailableIPAddressCount < minFreeAddresses {
 		return z, bad("InvalidSubnet", "Not enough IP space available in %s. ELB requires at least %d free IP addresses in each subnet.",
 			s.SubnetID, minFreeAddresses)
 	}

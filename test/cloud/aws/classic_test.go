@@ -3,13 +3,16 @@
 package awssim_test
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing/types"
 
@@ -187,7 +190,12 @@ func TestPoliciesOfAClassicLoadBalancer(t *testing.T) {
 		})
 		return err
 	}
-	refused(t, backend(1, "proxy"), "InvalidConfigurationRequest")
+	err := backend(1, "proxy")
+	refused(t, err, "InvalidConfigurationRequest")
+	var answer *awshttp.ResponseError
+	if !errors.As(err, &answer) || answer.HTTPStatusCode() != http.StatusConflict {
+		t.Errorf("the status of %v is not 409", err)
+	}
 	refused(t, backend(30080, "none"), "PolicyNotFound")
 	refused(t, backend(30080, "tls"), "InvalidConfigurationRequest")
 	if err := backend(30080, "proxy"); err != nil {

@@ -189,5 +189,9 @@ func (r *refusal) answer(call *Call) *answer {
 		e.element("RequestId", requestID(call))
 		e.out.WriteString("</ErrorResponse>")
 	}
-	return &answer{status: r.status, kind: "text/xml", body: e.out.Bytes(), code: r.code}
+	a := &answer{status: r.status, kind: "text/xml", body: e.out.Bytes(), code: r.code}
+	if call.Service == ELB && r.code == "InvalidConfigurationRequest" {
+		a.status = http.StatusConflict // only so in the API of classic load balancers
+	}
+	return a
 }
