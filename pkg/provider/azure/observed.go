@@ -8,12 +8,14 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/azure/machines"
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
@@ -191,13 +193,14 @@ func nodesOf(s *Settings, o *Observed, nodes []*v1.Node) []node {
 
 // Labels of nodes.
 const (
-	labelManaged         = "kubernetes.azure.com/managed"
+	labelManaged         = machines.ManagedLabel
 	labelControlPlane    = "node-role.kubernetes.io/control-plane"
 	labelControlPlaneOld = "node-role.kubernetes.io/master"
 )
 
-// unmanaged reports whether the node's machine is none of Azure's.
-func unmanaged(n *v1.Node) bool { return n.Labels[labelManaged] == "false" }
+// unmanaged reports whether the node's label says that its machine is none of
+// Azure's.
+func unmanaged(n *v1.Node) bool { return strings.EqualFold(n.Labels[labelManaged], "false") }
 
 func controlPlane(n *v1.Node) bool {
 	_, is := n.Labels[labelControlPlane]

@@ -4,6 +4,7 @@ package azure
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -156,8 +157,9 @@ func (p *Provider) Name() string { return intent.Azure }
 func (p *Provider) Group(*v1.Service) provider.Group { return group }
 
 // NodeFingerprint is what pools and rules depend on: the machine, its
-// addresses and whether it may serve. Empty for a node that is not initialised
-// yet, is no machine of Azure's, or is kept out of pools.
+// addresses, whether it may serve, and the labels by which a load balancer is
+// chosen. Empty for a node that is not initialised yet, is no machine of
+// Azure's, or is kept out of pools.
 func (p *Provider) NodeFingerprint(n *v1.Node) string {
 	if n.Spec.ProviderID == "" || unmanaged(n) || (controlPlane(n) && p.config.Load().LoadBalancer.ExcludeControlPlane) {
 		return ""
@@ -168,7 +170,32 @@ func (p *Provider) NodeFingerprint(n *v1.Node) string {
 	for i, ip := range ips {
 		texts[i] = ip.String()
 	}
-	return n.Spec.ProviderID + " " + strings.Join(texts, ",")
+	parts := []string{n.Spec.ProviderID, strings.Join(texts, ","), strings.ToLower(n.Labels[machines.GroupLabel])}
+	for _, key := range p.nodeLabels() {
+		value, has := n.Labels[key]
+		parts = append(parts, fmt.Sprintf("%s=%s,%v", key, value, has))
+	}
+	return strings.Join(parts, " ")
+}
+
+// nodeLabels are the labels by which nodes are spread over several load
+// balancers, sorted.
+func (p *Provider) nodeLabels() []string {
+	if !p.several {
+		return nil
+	}
+	var out []string
+	for _, c := range p.config.Load().LoadBalancers {
+		if c.NodeSelector == nil {
+			continue
+		}
+		requirements, _ := c.NodeSelector.Requirements()
+		for _, r := range requirements {
+			out = append(out, r.Key())
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // Changed receives when the configuration changed, or the endpoints of a Service
