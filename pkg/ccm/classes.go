@@ -9,7 +9,9 @@ import (
 	v1 "k8s.io/api/core/v1"
 	servicehelpers "k8s.io/cloud-provider/service/helpers"
 
+	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/pkg/engine"
+	"github.com/fairlead/fairlead/pkg/intent"
 )
 
 const (
@@ -41,6 +43,25 @@ type Classes struct {
 	Provider string
 	// Unclassed says whether Services without a class are ours.
 	Unclassed UnclassedPolicy
+	// Claimed are classes of another controller whose Services are ours too.
+	Claimed []string
+	// Elsewhere reports whether a Service without a class asks for another
+	// controller all the same; nil: none does.
+	Elsewhere func(*v1.Service) bool
+}
+
+// NewClasses are the classes of a provider under a cloud-config.
+func NewClasses(provider string, unclassed UnclassedPolicy, conf *cloudconfig.Config) Classes {
+	c := Classes{Provider: provider, Unclassed: unclassed}
+	if conf == nil || conf.AWS == nil {
+		return c
+	}
+	if conf.AWS.Controller.Claim {
+		c.Claimed = []string{intent.AWSControllerClass}
+		return c
+	}
+	c.Elsewhere = func(svc *v1.Service) bool { return intent.AWSFormOf(svc) == intent.AWSExternal }
+	return c
 }
 
 // UnclassedPolicy says who serves Services without a class. The zero value is
@@ -63,9 +84,15 @@ func (c Classes) Owns(svc *v1.Service) bool {
 
 func (c Classes) ours(svc *v1.Service) bool {
 	if class := svc.Spec.LoadBalancerClass; class != nil {
-		return *class == c.Class()
+		return *class == c.Class() || slices.Contains(c.Claimed, *class)
 	}
-	return c.Unclassed == ServeUnclassed
+	return c.Unclassed == ServeUnclassed && !c.elsewhere(svc)
+}
+
+// elsewhere reports whether the Service is without a class and asks for another
+// controller.
+func (c Classes) elsewhere(svc *v1.Service) bool {
+	return svc.Spec.LoadBalancerClass == nil && c.Elsewhere != nil && c.Elsewhere(svc)
 }
 
 // Show returns the Service as the upstream controller shall see it: one of
@@ -75,6 +102,8 @@ func (c Classes) ours(svc *v1.Service) bool {
 func (c Classes) Show(svc *v1.Service) *v1.Service {
 	wants := svc.Spec.Type == v1.ServiceTypeLoadBalancer
 	switch {
+	case c.Unclassed == ServeUnclassed && c.elsewhere(svc) && has(svc, StockFinalizer):
+		return c.showLeft(svc)
 	case c.servedByAnother(svc), !c.ours(svc) && !has(svc, Finalizer):
 		if !wants && !has(svc, StockFinalizer) {
 			return svc
@@ -92,6 +121,18 @@ func (c Classes) Show(svc *v1.Service) *v1.Service {
 		// Nothing of ours is left, and no finalizer can be added any more: the
 		// upstream controller would try for ever.
 		return indifferent(svc)
+	}
+	return shown
+}
+
+// showLeft is Show for a Service that was ours, or of the controller before us,
+// and asks for another one now: what was made for it is to be cleaned up.
+func (c Classes) showLeft(svc *v1.Service) *v1.Service {
+	shown := indifferent(svc)
+	if has(svc, Finalizer) {
+		shown.Finalizers = withMark(svc.Finalizers, markBoth, StockFinalizer)
+	} else {
+		shown.Finalizers = append(shown.Finalizers, StockFinalizer)
 	}
 	return shown
 }

@@ -12,6 +12,9 @@ import (
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
+
+	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/pkg/intent"
 )
 
 const other = "example.com/other"
@@ -211,5 +214,62 @@ func TestOwns(t *testing.T) {
 		if got := tc.classes.Owns(tc.real.service()); got != tc.want {
 			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
 		}
+	}
+}
+
+func awsTyped(kind, class string, finalizers ...string) *v1.Service {
+	svc := &v1.Service{Spec: v1.ServiceSpec{Type: v1.ServiceTypeLoadBalancer}}
+	svc.Finalizers = finalizers
+	svc.Status.LoadBalancer.Ingress = []v1.LoadBalancerIngress{{Hostname: "x.elb.amazonaws.com"}}
+	if kind != "" {
+		svc.Annotations = map[string]string{intent.KeyAWSType: kind}
+	}
+	if class != "" {
+		svc.Spec.LoadBalancerClass = &class
+	}
+	return svc
+}
+
+func TestServicesOfTheLoadBalancerControllerAreClaimedByTheConfigAlone(t *testing.T) {
+	conf := cloudconfig.DefaultAWS()
+	left := NewClasses("aws", ServeUnclassed, conf)
+	claiming := cloudconfig.DefaultAWS()
+	claiming.AWS.Controller.Claim = true
+	claimed := NewClasses("aws", ServeUnclassed, claiming)
+	for name, tt := range map[string]struct {
+		svc           *v1.Service
+		left, claimed bool
+	}{
+		"without a type":         {awsTyped("", ""), true, true},
+		"of type nlb":            {awsTyped("nlb", ""), true, true},
+		"of type external":       {awsTyped("external", ""), false, true},
+		"of type nlb-ip":         {awsTyped("nlb-ip", ""), false, true},
+		"of its class":           {awsTyped("", intent.AWSControllerClass), false, true},
+		"of our class":           {awsTyped("external", "fairlead.dev/aws"), true, true},
+		"of a class of somebody": {awsTyped("", "example.com/lb"), false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := left.Owns(tt.svc); got != tt.left {
+				t.Errorf("not claimed: ours is %t, want %t", got, tt.left)
+			}
+			if got := claimed.Owns(tt.svc); got != tt.claimed {
+				t.Errorf("claimed: ours is %t, want %t", got, tt.claimed)
+			}
+			if shown := claimed.Show(tt.svc); tt.claimed && (shown.Spec.Type != v1.ServiceTypeLoadBalancer || shown.Spec.LoadBalancerClass != nil) {
+				t.Errorf("claimed, it is shown as %+v", shown.Spec)
+			}
+		})
+	}
+}
+
+func TestWhatWasMadeForAServiceThatGoesElsewhereIsCleanedUp(t *testing.T) {
+	classes := NewClasses("aws", ServeUnclassed, cloudconfig.DefaultAWS())
+	shown := classes.Show(awsTyped("external", "", StockFinalizer, "service.k8s.aws/resources"))
+	if shown.Spec.Type == v1.ServiceTypeLoadBalancer || !slices.Contains(shown.Finalizers, StockFinalizer) || len(shown.Status.LoadBalancer.Ingress) > 0 {
+		t.Errorf("it is shown as %+v %v", shown.Spec, shown.Finalizers)
+	}
+	shown = classes.Show(awsTyped("external", "", "service.k8s.aws/resources"))
+	if shown.Spec.Type == v1.ServiceTypeLoadBalancer || slices.Contains(shown.Finalizers, StockFinalizer) {
+		t.Errorf("one that was never ours is shown as %+v %v", shown.Spec, shown.Finalizers)
 	}
 }

@@ -129,7 +129,7 @@ func (l *leadership) build(ctx, services context.Context) error {
 }
 
 func (m *manager) classes() Classes {
-	return Classes{Provider: m.cloud.Name, Unclassed: m.opts.unclassed()}
+	return NewClasses(m.cloud.Name, m.opts.unclassed(), m.conf)
 }
 
 func (m *manager) countNodes() int {

@@ -174,10 +174,11 @@ func (p *planner) report(ctx context.Context, client kubernetes.Interface, keys 
 	if err != nil {
 		return nil, ccm.Classes{}, err
 	}
-	classes := ccm.Classes{Provider: cloud.Name, Unclassed: ccm.ServeUnclassed}
+	unclassed := ccm.ServeUnclassed
 	if !p.unclassed {
-		classes.Unclassed = ccm.IgnoreUnclassed
+		unclassed = ccm.IgnoreUnclassed
 	}
+	classes := ccm.NewClasses(cloud.Name, unclassed, cfg)
 	factory := informers.NewSharedInformerFactory(client, 0)
 	core := factory.Core().V1()
 	services, nodes, namespaces := core.Services(), core.Nodes(), core.Namespaces()
@@ -233,6 +234,8 @@ func notOurs(services corelisters.ServiceLister, key plan.Key, classes ccm.Class
 	switch {
 	case svc.Spec.Type != v1.ServiceTypeLoadBalancer:
 		return fmt.Errorf("plan %s: the Service is of type %s, and has no load balancer to plan; give it type LoadBalancer, or name another", key, svc.Spec.Type)
+	case class == nil && classes.Elsewhere != nil && classes.Elsewhere(svc):
+		return fmt.Errorf("plan %s: the Service asks for the AWS Load Balancer Controller by its type, and the cloud-config does not claim its Services; set aws.loadBalancerController.claim: true to plan for them", key)
 	case class == nil:
 		return fmt.Errorf("plan %s: the Service has no loadBalancerClass, and --serve-unclassed=false leaves it to others; plan with --serve-unclassed, or name one of class %s", key, classes.Class())
 	}
