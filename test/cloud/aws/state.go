@@ -226,7 +226,7 @@ func Normalise(state []byte) (string, error) {
 	if err := json.Unmarshal([]byte(nameReplacer(d).Replace(string(state))), &tree); err != nil {
 		return "", err
 	}
-	data, err := json.MarshalIndent(sorted(tree), "", " ")
+	data, err := json.MarshalIndent(sorted(timeless(tree)), "", " ")
 	return string(data) + "\n", err
 }
 
@@ -248,7 +248,6 @@ func nameReplacer(d document) *strings.Replacer {
 		names[b.LoadBalancerArn] = b.LoadBalancerName
 		add(b.LoadBalancerArn, "balancer "+b.LoadBalancerName)
 		add(b.DNSName, "dns "+b.LoadBalancerName)
-		add(b.CreatedTime, "created")
 		for _, l := range lb.Listeners {
 			add(l.Listener.ListenerArn, fmt.Sprintf("listener %s %d", b.LoadBalancerName, l.Listener.Port))
 		}
@@ -258,7 +257,6 @@ func nameReplacer(d document) *strings.Replacer {
 	}
 	for _, b := range d.ClassicLoadBalancers {
 		add(b.LoadBalancerDescription.DNSName, "dns "+b.LoadBalancerDescription.LoadBalancerName)
-		add(b.LoadBalancerDescription.CreatedTime, "created")
 	}
 	for _, a := range d.Addresses {
 		add(a.AssociationID, "association")
@@ -273,6 +271,24 @@ func nameReplacer(d document) *strings.Replacer {
 		list = append(list, p.given, p.name)
 	}
 	return strings.NewReplacer(list...)
+}
+
+// timeless deletes all times.
+func timeless(tree any) any {
+	switch v := tree.(type) {
+	case map[string]any:
+		for _, name := range []string{"CreatedTime", "LaunchTime", "AttachTime"} {
+			delete(v, name)
+		}
+		for _, value := range v {
+			timeless(value)
+		}
+	case []any:
+		for _, value := range v {
+			timeless(value)
+		}
+	}
+	return tree
 }
 
 // sorted orders all lists by what their elements are as text.
