@@ -82,6 +82,7 @@ func TestValidate(t *testing.T) {
 		{"no_such_file", "", []string{"missing.yaml", "plain.yaml"}},
 		{"no_such_format", "", []string{"-o", "yaml", "plain.yaml"}},
 		{"azure_json", "", []string{"azure.json"}},
+		{"aws_cloud_conf", "", []string{"cloud.conf"}},
 		{"allowed_and_seldom_meant", "", []string{"empty_metal.yaml", "peer_in_pool.yaml"}},
 		{"no_file", "", nil},
 	} {
