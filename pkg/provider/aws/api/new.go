@@ -74,6 +74,7 @@ func New(ctx context.Context, conf *cloudconfig.AWS, s Setup) (*Client, error) {
 		return nil, signInRefusal(conf, err)
 	}
 	base.APIOptions = append(base.APIOptions, send.install)
+	base.Retryer = func() aws.Retryer { return aws.NopRetryer{} } // sender does it
 	return newClient(conf, base, metadata)
 }
 
@@ -92,7 +93,6 @@ func load(ctx context.Context, conf *cloudconfig.AWS, web aws.HTTPClient, metada
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(web),
 		config.WithLogger(logging.Nop{}),
-		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }), // see sender
 		config.WithAPIOptions([]func(*middleware.Stack) error{
 			awsmiddleware.AddUserAgentKeyValue("fairlead", version.Get().GitVersion),
 		}),
