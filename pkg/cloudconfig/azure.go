@@ -86,11 +86,6 @@ type AzureLoadBalancer struct {
 	// PreConfiguredPools are the load balancers whose pools others fill.
 	PreConfiguredPools AzurePools
 	PoolType           AzurePoolType
-	// MigrateAPI lets Azure turn a pool of interfaces into one of addresses.
-	MigrateAPI bool
-	// VMSSBatchSize is how many instances of a scale set are written at once;
-	// 0 or 1: one.
-	VMSSBatchSize int
 	// ExcludeControlPlane keeps control plane nodes out of pools. True unless
 	// switched off.
 	ExcludeControlPlane bool

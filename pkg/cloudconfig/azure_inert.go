@@ -6,7 +6,7 @@ package cloudconfig
 func azureInertKeys() []azureKey {
 	const (
 		basic    = "it is for Basic load balancers, and none are made"
-		cache    = "each pass reads what it needs, and nothing is kept in between"
+		cache    = "how long an answer is kept is the controller's own: of load balancers, public IPs and the security group none is"
 		rate     = "calls follow the limits that Azure answers with; cloud-provider-azure ignores it too"
 		backoff  = "retries and their waits are the controller's own"
 		batches  = "what waits is written at once, in one write"
@@ -19,6 +19,8 @@ func azureInertKeys() []azureKey {
 			out = append(out, azureKey{name: name, read: func(v value, _ *azureDraft) { v.inert(why) }})
 		}
 	}
+	add("with nodeIP the machines leave their pools one by one, and then the pools take their addresses", "enableMigrateToIPBasedBackendPoolAPI")
+	add("instances of scale sets are written side by side", "putVMSSVMBatchSize")
 	add("a Retry-After of Azure is obeyed as it stands", "enableMinimumRetryAfter")
 	add(backoff, "cloudProviderBackoff", "cloudProviderBackoffRetries", "cloudProviderBackoffExponent",
 		"cloudProviderBackoffDuration", "cloudProviderBackoffJitter")

@@ -124,11 +124,6 @@ func azureBalancerKeys() []azureKey {
 			"loadBalancerBackendPoolConfigurationType", func(v value, d *azureDraft) { v.azurePoolType(&d.Azure) },
 			func(a *Azure, _ func(Secret) string) any { return orNil(a.LoadBalancer.PoolType.String()) },
 		},
-		azureFlag("enableMigrateToIPBasedBackendPoolAPI", false, func(a *Azure) *bool { return &a.LoadBalancer.MigrateAPI }),
-		{
-			"putVMSSVMBatchSize", func(v value, d *azureDraft) { into(&d.LoadBalancer.VMSSBatchSize, value.priority)(v) },
-			func(a *Azure, _ func(Secret) string) any { return orNil(a.LoadBalancer.VMSSBatchSize) },
-		},
 		azureFlag("excludeMasterFromStandardLB", true, func(a *Azure) *bool { return &a.LoadBalancer.ExcludeControlPlane }),
 		azureFlag("disableOutboundSNAT", false, func(a *Azure) *bool { return &a.LoadBalancer.DisableOutboundSNAT }),
 		azureFlag("enableIPTagMutationForExistingPublicIP", false, func(a *Azure) *bool { return &a.LoadBalancer.MutateIPTags }),

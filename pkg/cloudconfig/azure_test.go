@@ -168,4 +168,10 @@ func TestKeysWithoutEffectWarnWhenTheySayMore(t *testing.T) {
 	if len(c.Faults.Warnings()) != 3 || len(c.Faults.Errors()) != 0 {
 		t.Errorf("got\n%s", c.Faults)
 	}
+	c = parse(t, azureRequired+"enableMigrateToIPBasedBackendPoolAPI: true\nputVMSSVMBatchSize: 100\n")
+	for _, key := range []string{"enableMigrateToIPBasedBackendPoolAPI", "putVMSSVMBatchSize"} {
+		if text := fmt.Sprint(c.Faults.Warnings()); !strings.Contains(text, key+": has no effect: ") || c.Azure == nil {
+			t.Errorf("no warning names %s: %s", key, text)
+		}
+	}
 }

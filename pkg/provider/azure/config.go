@@ -58,7 +58,7 @@ func NewSettings(c *cloudconfig.Azure, cluster string) *Settings {
 func machineOptions(c *cloudconfig.Azure) machines.Options {
 	o := machines.Options{
 		Subscription: c.SubscriptionID, ResourceGroup: c.ResourceGroup,
-		VMType: machines.VMSS, Power: machines.PowerListed, Grace: c.NodeGracePeriod,
+		VMType: machines.VMSS, Grace: c.NodeGracePeriod,
 	}
 	switch c.VMType {
 	case cloudconfig.AzureStandardVM:

@@ -31,9 +31,8 @@ func TestEveryFieldOfTheConfigurationCounts(t *testing.T) {
 		"LoadBalancers.PrimaryVMSet", "LoadBalancers.ServiceLabelSelector", "LoadBalancers.ServiceNamespaceSelector", "LoadBalancers.NodeSelector",
 	}
 	forOthers := []string{
-		"ConfigType",                                            // of those who read the file
-		"ExtendedLocationType",                                  // the type of all edge zones is the same
-		"LoadBalancer.MigrateAPI", "LoadBalancer.VMSSBatchSize", // they have no effect
+		"ConfigType",           // of those who read the file
+		"ExtendedLocationType", // the type of all edge zones is the same
 	}
 	var walk func(path string, field func(*cloudconfig.Azure) reflect.Value)
 	walk = func(path string, field func(*cloudconfig.Azure) reflect.Value) {

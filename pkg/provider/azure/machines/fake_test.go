@@ -253,7 +253,7 @@ func created(at time.Time) func(*v1.Node) {
 }
 
 func options() Options {
-	return Options{Subscription: subscription, ResourceGroup: "rig", VMType: VMSS, Power: PowerListed}
+	return Options{Subscription: subscription, ResourceGroup: "rig", VMType: VMSS}
 }
 
 func newTestReader(f *fakeARM, o Options) (*Reader, *clocktesting.FakePassiveClock) {

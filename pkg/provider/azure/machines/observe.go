@@ -82,7 +82,7 @@ func (r *Reader) Observe(ctx context.Context, scope Scope) (*Snapshot, error) {
 	for _, s := range snap.ScaleSets {
 		inPool := slices.ContainsFunc(s.Pools, func(p string) bool { return equalAnyFold(scope.Pools, p) })
 		if s.Kind == Uniform && (inPool || uniform[homeOf(s.ID)][strings.ToLower(s.Name)]) {
-			lists = append(lists, r.instancesOf(s.ID))
+			lists = append(lists, instancesOf(s.ID))
 		}
 	}
 	instances, err := fetchAll(ctx, r.machines, lists, scope.NotBefore)

@@ -37,10 +37,6 @@ func TestObserveReadsWhatTheNodesNeed(t *testing.T) {
 			name: "no node: a scale set that is still in the pool", pools: []string{strings.ToUpper(public.ID)},
 			want: []string{"LIST " + set, "LIST " + set + "/np-uniform/virtualmachines $expand"},
 		},
-		{
-			name: "without instance views where the configuration says so", nodes: nodes[:1], options: func(o *Options) { o.Power = PowerNone },
-			want: []string{"LIST " + set, "LIST " + set + "/np-uniform/virtualmachines"},
-		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f, o := newFake(t), options()

@@ -28,22 +28,11 @@ const (
 	VMSSFlex                   // vmssflex: of flexible scale sets
 )
 
-// PowerSource says where the power states of scale sets' instances come from.
-// The zero value is none.
-type PowerSource uint8
-
-// The sources.
-const (
-	PowerListed PowerSource = iota + 1 // the list of instances, with their instance views
-	PowerNone                          // nowhere: the list is made without
-)
-
 // Options are what the configuration says about machines.
 type Options struct {
 	Subscription  string // of the cluster's machines
 	ResourceGroup string // of the cluster's machines
 	VMType        VMType
-	Power         PowerSource // PowerNone: listVmssVirtualMachinesWithoutInstanceView
 	// Grace is how long a new node exists though Azure does not show it:
 	// nodeInstanceNotFoundGracePeriodInSeconds.
 	Grace time.Duration
@@ -105,13 +94,10 @@ func publicIPsOf(g group) collection {
 	return collection{path: g.path("Microsoft.Network/publicIPAddresses")}
 }
 
-// instancesOf is the collection of a uniform scale set's instances.
-func (r *Reader) instancesOf(set string) collection {
-	c := collection{path: strings.ToLower(set) + "/virtualMachines"}
-	if r.options.Power != PowerNone {
-		c.query = url.Values{"$expand": {"instanceView"}}.Encode()
-	}
-	return c
+// instancesOf is the collection of a uniform scale set's instances, with their
+// power states.
+func instancesOf(set string) collection {
+	return collection{path: strings.ToLower(set) + "/virtualMachines", query: url.Values{"$expand": {"instanceView"}}.Encode()}
 }
 
 // members are the machines of a flexible scale set, with their states: only
@@ -149,7 +135,7 @@ func (r *Reader) find(ctx context.Context, node *v1.Node, notBefore time.Time) (
 func (r *Reader) findRef(ctx context.Context, ref Ref, notBefore time.Time) (*Machine, error) {
 	c := virtualMachinesOf(ref.group())
 	if ref.ScaleSet != "" {
-		c = r.instancesOf(ref.group().path("Microsoft.Compute/virtualMachineScaleSets/" + ref.ScaleSet))
+		c = instancesOf(ref.group().path("Microsoft.Compute/virtualMachineScaleSets/" + ref.ScaleSet))
 	}
 	list, err := r.machines.get(ctx, c, notBefore)
 	if err != nil {
@@ -171,7 +157,7 @@ func (r *Reader) findName(ctx context.Context, g group, name string, notBefore t
 		}
 		for _, s := range sets.items {
 			if s.Kind == Uniform {
-				lists = append(lists, r.instancesOf(s.ID))
+				lists = append(lists, instancesOf(s.ID))
 			}
 		}
 	}

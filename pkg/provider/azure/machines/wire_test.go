@@ -60,7 +60,7 @@ func newRig(t *testing.T, cloud *azuresim.Cloud) *rig {
 	}
 	return &rig{
 		Reader: machines.NewReader(client, clock.RealClock{}, machines.Options{
-			Subscription: azuresim.DefaultSubscription, ResourceGroup: "rig", VMType: machines.VMSS, Power: machines.PowerListed,
+			Subscription: azuresim.DefaultSubscription, ResourceGroup: "rig", VMType: machines.VMSS,
 		}),
 		client: client, cloud: cloud,
 	}

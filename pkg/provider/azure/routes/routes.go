@@ -45,13 +45,11 @@ type Options struct {
 	// SystemTags are the prefixes of tags that others put on the table. When
 	// there are any, tags that match none, and are not in Tags, are taken away.
 	SystemTags []string
-	// MaxAge is how old the table may be that is listed:
-	// routeTableCacheTTLInSeconds, 120 s unless set.
-	MaxAge time.Duration
 }
 
-// defaultMaxAge is the default of routeTableCacheTTLInSeconds.
-const defaultMaxAge = 120 * time.Second
+// maxAge is how old the table may be that is listed: the peer's default of
+// routeTableCacheTTLInSeconds.
+const maxAge = 120 * time.Second
 
 // Routes keeps the routes to nodes. Run must run, else changes wait.
 type Routes struct {
@@ -79,9 +77,6 @@ type ask struct {
 // New returns routes of a table that was not read yet. The lister tells which
 // nodes Azure does not run.
 func New(api API, nodes corelisters.NodeLister, c clock.PassiveClock, o Options) *Routes {
-	if o.MaxAge <= 0 {
-		o.MaxAge = defaultMaxAge
-	}
 	return &Routes{
 		api: api, clock: c, options: o, nodes: nodes, asks: make(chan ask),
 		site: site{location: o.Location, tags: o.Tags, system: o.SystemTags},
@@ -210,7 +205,7 @@ func (r *Routes) table(ctx context.Context) (table, error) {
 func (r *Routes) known() (t table, fresh bool, writes int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	fresh = !r.read.IsZero() && r.clock.Since(r.read) < r.options.MaxAge
+	fresh = !r.read.IsZero() && r.clock.Since(r.read) < maxAge
 	return r.newest, fresh, r.writes
 }
 
