@@ -3,7 +3,6 @@
 package aws_test
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/fairlead/fairlead/pkg/provider"
@@ -13,9 +12,6 @@ const nothing = "Nothing to do.\n"
 
 func TestWhatThePeerLeftNeedsNoWrite(t *testing.T) {
 	for _, name := range cases(t) {
-		if !strings.HasPrefix(name, "nlb-") {
-			continue
-		}
 		for _, cause := range []provider.Cause{provider.Drift, provider.Nodes, provider.Config, provider.Resync, provider.Edit, provider.Repair} {
 			t.Run(name, func(t *testing.T) {
 				s := load(t, name)
@@ -37,9 +33,6 @@ func TestWhatThePeerLeftNeedsNoWrite(t *testing.T) {
 
 func TestWhatThePeerLeftIsRemovedWhole(t *testing.T) {
 	for _, name := range cases(t) {
-		if !strings.HasPrefix(name, "nlb-") {
-			continue
-		}
 		t.Run(name, func(t *testing.T) {
 			s := load(t, name)
 			s.settle(t, s.all(provider.Remove, provider.Edit))

@@ -38,6 +38,9 @@ type ask struct {
 	// nodeSources are the groups that the nodes let in with all protocols: those
 	// of classic load balancers.
 	nodeSources []Ref
+	// lettingGo are the ids of security groups, not ours, that its classic load
+	// balancer has until it is deleted.
+	lettingGo []string
 	// subnets are the ids of those of its load balancer.
 	subnets []string
 	notices []provider.Notice

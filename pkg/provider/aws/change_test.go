@@ -64,8 +64,11 @@ func (c *change) start(t *testing.T) *site {
 	return s
 }
 
-func TestChanges(t *testing.T) {
-	for _, c := range changes() {
+func TestChanges(t *testing.T) { testChanges(t, changes()) }
+
+func testChanges(t *testing.T, list []change) {
+	t.Helper()
+	for _, c := range list {
 		t.Run(c.name, func(t *testing.T) {
 			s := c.start(t)
 			golden(t, c.name, s.settle(t, s.all(provider.Serve, provider.Edit)))
@@ -77,8 +80,11 @@ func TestChanges(t *testing.T) {
 
 // TestCutAnywhere ends the process after each step of a creation, a change and
 // a deletion: the next process finds out what is missing.
-func TestCutAnywhere(t *testing.T) {
-	for _, c := range changes() {
+func TestCutAnywhere(t *testing.T) { testCutAnywhere(t, changes()) }
+
+func testCutAnywhere(t *testing.T, list []change) {
+	t.Helper()
+	for _, c := range list {
 		t.Run(c.name, func(t *testing.T) {
 			whole := c.start(t)
 			steps := len(whole.compute(whole.all(provider.Serve, provider.Edit)).Steps)
@@ -189,6 +195,7 @@ func (s *site) picture() []string {
 			out = append(out, *g.GroupName+" "+r)
 		}
 	}
+	out = append(out, s.classicPicture(ids)...)
 	slices.Sort(out)
 	return out
 }

@@ -239,6 +239,11 @@ func (s *site) answerEC2(call aws.Call) (any, error) {
 				return nil, errors.New("DependencyViolation: load balancer")
 			}
 		}
+		for _, c := range s.observed.Classics {
+			if slices.Contains(c.SecurityGroups, *in.GroupId) {
+				return nil, errors.New("DependencyViolation: classic load balancer")
+			}
+		}
 		for _, g := range s.observed.Groups {
 			for _, p := range g.IpPermissions {
 				for _, x := range p.UserIdGroupPairs {
@@ -252,7 +257,7 @@ func (s *site) answerEC2(call aws.Call) (any, error) {
 	case *ec2.AuthorizeSecurityGroupIngressInput, *ec2.RevokeSecurityGroupIngressInput, *ec2.UpdateSecurityGroupRuleDescriptionsIngressInput:
 		return nil, nil
 	}
-	return nil, fmt.Errorf("call %T is not known", call)
+	return s.answerClassic(call)
 }
 
 // served are the step targets that serve a Service.

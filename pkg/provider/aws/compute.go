@@ -26,6 +26,11 @@ const (
 	kindHealthCheck    = "aws/healthCheck"                // by the target group's name
 	kindTargetSettings = "aws/targetGroupAttributes"      // by the target group's name
 	kindTargets        = "aws/targets"                    // by the target group's name
+	kindListeners      = "aws/listeners"                  // by the classic load balancer's name
+	kindCertificate    = "aws/listenerCertificate"        // by the classic load balancer's name and the port
+	kindListenerPolicy = "aws/listenerPolicy"             // by the classic load balancer's name and the port
+	kindBackendPolicy  = "aws/backendPolicy"              // by the classic load balancer's name and the node port
+	kindPolicy         = "aws/policy"                     // by the classic load balancer's name and the policy's
 	kindListener       = "aws/listener"                   // by the load balancer's name and the port
 	kindGroup          = "aws/securityGroup"              // by name
 	kindGroupRules     = "aws/securityGroupRules"         // by the group's name
@@ -172,6 +177,7 @@ func (t *turn) run() {
 	if len(t.refused) == 0 {
 		t.secureNodes()
 		t.dropNetworkGroups()
+		t.dropClassicGroups()
 		t.dropBackend()
 	}
 }
@@ -183,14 +189,16 @@ func (t *turn) one(a *ask) error {
 		return nil
 	case a.want == provider.Remove:
 		t.removeNetworks(a)
+		t.removeClassic(a)
 		return nil
 	case a.want == provider.Keep:
 		t.keepNetwork(a)
+		t.keepClassic(a)
 		return nil
 	case a.kind == NetworkKind:
 		return t.serveNetwork(a)
 	default:
-		return nil
+		return t.serveClassic(a)
 	}
 }
 

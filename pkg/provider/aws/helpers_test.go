@@ -57,7 +57,6 @@ type state struct {
 	ClassicLoadBalancers []struct {
 		LoadBalancerAttributes  elbtypes.LoadBalancerAttributes
 		LoadBalancerDescription elbtypes.LoadBalancerDescription
-		PolicyDescriptions      []elbtypes.PolicyDescription
 		Tags                    []pair
 	}
 	NetworkLoadBalancers []struct {
@@ -156,7 +155,7 @@ func (s *site) learn(t testing.TB, file string) {
 	for i := range st.ClassicLoadBalancers {
 		c := &st.ClassicLoadBalancers[i]
 		o.Classics[awssdk.ToString(c.LoadBalancerDescription.LoadBalancerName)] = &aws.Classic{
-			LoadBalancerDescription: c.LoadBalancerDescription, Tags: pairs(c.Tags), Attributes: &c.LoadBalancerAttributes, Policies: c.PolicyDescriptions,
+			LoadBalancerDescription: c.LoadBalancerDescription, Tags: pairs(c.Tags), Attributes: &c.LoadBalancerAttributes,
 		}
 	}
 	for i := range st.NetworkLoadBalancers {

@@ -29,6 +29,7 @@ func (o *Observed) Learn(in Call, out any) (made string) {
 		o.learnSecurity(in)
 		o.learnNetworkChange(in, out)
 		o.learnGroupChange(in, out)
+		o.learnClassic(in, out)
 	}
 	return ""
 }

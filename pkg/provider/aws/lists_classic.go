@@ -20,15 +20,6 @@ func readClassicAttributes(ctx context.Context, c *api.Client, name string) (*el
 	return page.LoadBalancerAttributes, nil
 }
 
-// readPolicies are the load balancer's own policies, never nil.
-func readPolicies(ctx context.Context, c *api.Client, name string) ([]elbtypes.PolicyDescription, error) {
-	page, err := api.Call(ctx, c.ELB.DescribeLoadBalancerPolicies, &elb.DescribeLoadBalancerPoliciesInput{LoadBalancerName: awssdk.String(name)})
-	if err != nil {
-		return nil, err
-	}
-	return append([]elbtypes.PolicyDescription{}, page.PolicyDescriptions...), nil
-}
-
 // readClassicTags are the tags of classic load balancers, by name.
 func readClassicTags(ctx context.Context, c *api.Client, list []string) (map[string]map[string]string, error) {
 	page, err := api.Call(ctx, c.ELB.DescribeTags, &elb.DescribeTagsInput{LoadBalancerNames: list})

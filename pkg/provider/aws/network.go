@@ -49,7 +49,7 @@ func (t *turn) serveNetwork(a *ask) error {
 	}
 	a.network = lb
 	b := &balancer{name: a.name, have: lb}
-	if lb != nil && t.replaced(a, lb) {
+	if lb != nil && t.replaced(a, lb.Scheme) {
 		b.have = nil
 	}
 	switch {
@@ -97,28 +97,29 @@ func (t *turn) sortedNetworks() []*Network {
 // keepsType refuses another type of load balancer than that whose address
 // clients use. One that no status shows is removed.
 func (t *turn) keepsType(a *ask, exists bool) error {
-	_, classic := t.observed.Classics[a.name]
-	if !classic || exists {
+	classic := t.observed.Classics[a.name]
+	if classic == nil || (exists && !t.strays(a, classic.DNSName)) {
 		return nil
 	}
-	if a.hasHostname() {
+	if !exists && a.hasHostname() {
 		return refuse(ReasonTypeChanged, "annotation %s asks for a network load balancer, but a classic one serves with an address that would go; take the annotation back, or make a new Service", intent.KeyAWSType)
 	}
+	t.removeClassic(a)
 	return nil
 }
 
 // replaced reports whether the load balancer must be made anew: its scheme
 // cannot be changed. The peer never does, so it counts when the user edits the
 // Service.
-func (t *turn) replaced(a *ask, lb *Network) bool {
+func (t *turn) replaced(a *ask, have elbv2types.LoadBalancerSchemeEnum) bool {
 	want := scheme(a)
-	if lb.Scheme == want {
+	if have == want {
 		return false
 	}
 	if a.strict() {
 		return true
 	}
-	a.warn(ReasonAdoptedAsIs, fmt.Sprintf("load balancer %s is %s, and annotation %s asks for %s; it stays until the Service is edited, which gives it a new address", a.name, lb.Scheme, intent.KeyAWSInternal, want))
+	a.warn(ReasonAdoptedAsIs, fmt.Sprintf("load balancer %s is %s, and annotation %s asks for %s; it stays until the Service is edited, which gives it a new address", a.name, have, intent.KeyAWSInternal, want))
 	return false
 }
 

@@ -244,12 +244,6 @@ func (d *detailReader) classics(ctx context.Context, r Reads) {
 			return err
 		})
 	}
-	for _, name := range r.ClassicPolicies {
-		d.group.Go(func() (err error) {
-			o.Classics[name].Policies, err = readPolicies(ctx, d.provider.client, name)
-			return err
-		})
-	}
 	for chunk := range slices.Chunk(r.Classics, tagsPerCall) {
 		d.group.Go(func() error {
 			tags, err := readClassicTags(ctx, d.provider.client, chunk)

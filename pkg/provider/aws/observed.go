@@ -61,7 +61,6 @@ type Classic struct {
 	elbtypes.LoadBalancerDescription
 	Tags       map[string]string                // nil: not read
 	Attributes *elbtypes.LoadBalancerAttributes // nil: not read
-	Policies   []elbtypes.PolicyDescription     // nil: not read
 }
 
 // Instance is the EC2 instance of a node.

@@ -21,7 +21,6 @@ type Reads struct {
 	GroupAttributes []string // ARNs of target groups: their attributes
 	Tags            []string // ARNs of load balancers and target groups
 	Classics        []string // names: attributes and tags
-	ClassicPolicies []string // names
 	// Discovery: a load balancer is made, or its subnets are compared: the route
 	// tables and the types of the zones.
 	Discovery bool
@@ -113,9 +112,6 @@ func (w *wishes) classic(it *provider.Item, name string, c *Classic) {
 		return
 	}
 	w.Classics = append(w.Classics, name)
-	if _, policies := it.Intent.Options.Text(intent.KeyAWSTLSPolicy); policies || len(c.BackendServerDescriptions) > 0 {
-		w.ClassicPolicies = append(w.ClassicPolicies, name)
-	}
 }
 
 // orphans adds load balancers that are nobody's by name: one of them may be
@@ -133,7 +129,7 @@ func (w *wishes) orphans() {
 }
 
 func (w *wishes) sorted() Reads {
-	for _, list := range []*[]string{&w.Networks, &w.Targets, &w.GroupAttributes, &w.Tags, &w.Classics, &w.ClassicPolicies} {
+	for _, list := range []*[]string{&w.Networks, &w.Targets, &w.GroupAttributes, &w.Tags, &w.Classics} {
 		slices.Sort(*list)
 		*list = slices.Compact(*list)
 	}
@@ -182,7 +178,7 @@ func (o *Observed) keepDetails(old *Observed) {
 	}
 	for name, c := range o.Classics {
 		if had, ok := old.Classics[name]; ok {
-			c.Tags, c.Attributes, c.Policies = had.Tags, had.Attributes, had.Policies
+			c.Tags, c.Attributes = had.Tags, had.Attributes
 		}
 	}
 	if o.RouteTables == nil {

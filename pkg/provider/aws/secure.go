@@ -126,7 +126,7 @@ func (t *turn) guardOf(i *Instance) (group, doubt string) {
 func (t *turn) nodeRules(a *ask) described {
 	out := described{}
 	for _, g := range a.nodeSources {
-		out[rule{protocol: allProtocols, from: -1, to: -1, kind: fromGroup, source: g.Text()}] = ""
+		out[allFrom(g.Text())] = t.sourceText(a, g)
 	}
 	if a.kind != NetworkKind {
 		return out
@@ -261,13 +261,7 @@ func (t *turn) heldRules() described {
 			out[rule{kind: fromGroup, source: id}] = name
 		}
 	}
-	for name, c := range t.observed.Classics {
-		if !inBatch[name] {
-			for _, id := range c.SecurityGroups {
-				out[rule{kind: fromGroup, source: id}] = name
-			}
-		}
-	}
+	t.holdClassics(out, inBatch)
 	for _, svc := range t.observed.Services {
 		name := names.LoadBalancer(svc.UID)
 		if kind, elsewhere := kindOf(svc, t.settings.Claims); kind == NetworkKind && !elsewhere && !inBatch[name] {
@@ -319,7 +313,7 @@ func (t *turn) putNodeGroup(g *nodeGroup, held described) {
 	st := plan.Step{Action: plan.Update, Target: plan.ID{Kind: kindNodeLeftovers, Name: g.id}, Shared: true, Needs: []plan.ID{grant}, Why: ruleDiffs(nil, surplus)}
 	for _, a := range owners {
 		st.Serves = append(st.Serves, a.key)
-		st.Needs = append(st.Needs, t.targetsOfKind(a, kindNetwork, kindGroups, kindListener, kindClassic)...)
+		st.Needs = append(st.Needs, t.leaving(a)...)
 	}
 	calls := ruleCalls(Ref{ID: g.id}, nil, surplus)
 	if len(renamed) > 0 {
@@ -377,6 +371,9 @@ func (t *turn) surplus(g *nodeGroup, held described) (surplus, renamed described
 			continue
 		}
 		a := t.ownerOf(r, g.have[r])
+		if a == nil {
+			a = t.shutOut(g, r)
+		}
 		if a == nil {
 			if _, wanted := g.want[r]; !wanted {
 				if a = t.shares(r); a != nil {

@@ -39,6 +39,9 @@ func send(ctx context.Context, c *api.Client, call Call) (any, error) {
 		_, err := api.Call(ctx, c.EC2.UpdateSecurityGroupRuleDescriptionsIngress, in)
 		return nil, err
 	default:
+		if answer, ok, err := sendClassic(ctx, c, in); ok {
+			return answer, err
+		}
 		return sendNetwork(ctx, c, in)
 	}
 }

@@ -207,7 +207,11 @@ func TestRefusals(t *testing.T) {
 		{name: "tcp and udp with two node ports", change: []func(*v1.Service){ports(tcp("a", 53, 30053), udp("b", 53, 30054))}},
 		{name: "no node ports", change: []func(*v1.Service){ports(tcp("a", 53, 0))}},
 		{name: "a classic load balancer serves", change: []func(*v1.Service){shown}, site: func(s *site) {
-			s.observed.Classics["a0000000100000000000000000000000"] = &aws.Classic{LoadBalancerDescription: elbtypes.LoadBalancerDescription{LoadBalancerName: awssdk.String("a0000000100000000000000000000000")}}
+			c := &aws.Classic{LoadBalancerDescription: elbtypes.LoadBalancerDescription{LoadBalancerName: awssdk.String("a0000000100000000000000000000000")}}
+			for id := range s.observed.Instances {
+				c.Instances = append(c.Instances, elbtypes.Instance{InstanceId: awssdk.String(id)})
+			}
+			s.observed.Classics["a0000000100000000000000000000000"] = c
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws
+
+import (
+	"context"
+	"slices"
+
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing/types"
+	"k8s.io/klog/v2"
+
+	"github.com/fairlead/fairlead/pkg/provider/aws/api"
+)
+
+// sendClassic makes a call of classic load balancers; false for any other.
+func sendClassic(ctx context.Context, c *api.Client, call Call) (answer any, ok bool, err error) {
+	switch in := call.(type) {
+	case *elb.CreateLoadBalancerInput:
+		answer, err = api.Call(ctx, c.ELB.CreateLoadBalancer, in)
+		return answer, true, err
+	case *elb.DeleteLoadBalancerInput:
+		_, err = api.Call(ctx, c.ELB.DeleteLoadBalancer, in)
+		return nil, true, gone(err)
+	case *elb.RegisterInstancesWithLoadBalancerInput:
+		return nil, true, registerClassic(ctx, c, in)
+	case *elb.DeregisterInstancesFromLoadBalancerInput:
+		return nil, true, deregisterClassic(ctx, c, in)
+	}
+	ok, err = sendClassicChange(ctx, c, call)
+	return nil, ok, err
+}
+
+// sendClassicChange makes the calls whose answers tell nothing.
+func sendClassicChange(ctx context.Context, c *api.Client, call Call) (ok bool, err error) {
+	switch in := call.(type) {
+	case *elb.ConfigureHealthCheckInput:
+		_, err = api.Call(ctx, c.ELB.ConfigureHealthCheck, in)
+	case *elb.ModifyLoadBalancerAttributesInput:
+		_, err = api.Call(ctx, c.ELB.ModifyLoadBalancerAttributes, in)
+	case *elb.ApplySecurityGroupsToLoadBalancerInput:
+		_, err = api.Call(ctx, c.ELB.ApplySecurityGroupsToLoadBalancer, in)
+	case *elb.AttachLoadBalancerToSubnetsInput:
+		_, err = api.Call(ctx, c.ELB.AttachLoadBalancerToSubnets, in)
+	case *elb.DetachLoadBalancerFromSubnetsInput:
+		_, err = api.Call(ctx, c.ELB.DetachLoadBalancerFromSubnets, in)
+	case *elb.AddTagsInput:
+		_, err = api.Call(ctx, c.ELB.AddTags, in)
+	case *elb.CreateLoadBalancerListenersInput:
+		_, err = api.Call(ctx, c.ELB.CreateLoadBalancerListeners, in)
+	case *elb.DeleteLoadBalancerListenersInput:
+		_, err = api.Call(ctx, c.ELB.DeleteLoadBalancerListeners, in)
+	case *elb.SetLoadBalancerListenerSSLCertificateInput:
+		_, err = api.Call(ctx, c.ELB.SetLoadBalancerListenerSSLCertificate, in)
+	case *elb.CreateLoadBalancerPolicyInput:
+		_, err = api.Call(ctx, c.ELB.CreateLoadBalancerPolicy, in)
+		if api.Code(err) == "DuplicatePolicyName" {
+			err = nil // its name says all that is in it
+		}
+	case *elb.SetLoadBalancerPoliciesOfListenerInput:
+		_, err = api.Call(ctx, c.ELB.SetLoadBalancerPoliciesOfListener, in)
+	case *elb.SetLoadBalancerPoliciesForBackendServerInput:
+		_, err = api.Call(ctx, c.ELB.SetLoadBalancerPoliciesForBackendServer, in)
+	default:
+		return false, nil
+	}
+	return true, err
+}
+
+// badInstance is the code for an instance that cannot be registered, or that
+// AWS does not know any more.
+const badInstance = "InvalidInstance"
+
+// registerClassic registers instances. AWS refuses all when it refuses one, so
+// halves are tried until the others are in. It fails when none is.
+func registerClassic(ctx context.Context, c *api.Client, in *elb.RegisterInstancesWithLoadBalancerInput) error {
+	return inHalves(ctx, in.Instances, func(part []elbtypes.Instance) error {
+		one := *in
+		one.Instances = part
+		_, err := api.Call(ctx, c.ELB.RegisterInstancesWithLoadBalancer, &one)
+		return err
+	})
+}
+
+// deregisterClassic deregisters instances. What AWS does not know is gone.
+func deregisterClassic(ctx context.Context, c *api.Client, in *elb.DeregisterInstancesFromLoadBalancerInput) error {
+	err := inHalves(ctx, in.Instances, func(part []elbtypes.Instance) error {
+		one := *in
+		one.Instances = part
+		_, err := api.Call(ctx, c.ELB.DeregisterInstancesFromLoadBalancer, &one)
+		return err
+	})
+	if api.Code(err) == badInstance {
+		return nil
+	}
+	return gone(err)
+}
+
+// inHalves calls with all, and where one instance is at fault with halves. It
+// fails when all are.
+func inHalves(ctx context.Context, list []elbtypes.Instance, call func([]elbtypes.Instance) error) error {
+	err := call(list)
+	if api.Code(err) != badInstance || len(list) < 2 {
+		return err
+	}
+	mid := len(list) / 2 //nolint:mnd // halves
+	bad := 0
+	for _, half := range [][]elbtypes.Instance{list[:mid], list[mid:]} {
+		part := slices.Clone(half)
+		partErr := inHalves(ctx, part, call)
+		switch {
+		case partErr == nil:
+		case api.Code(partErr) == badInstance:
+			bad++
+			klog.FromContext(ctx).Error(partErr, "Instances are left out", "instances", len(part))
+		default:
+			return partErr
+		}
+	}
+	if bad > 1 {
+		return err
+	}
+	return nil
+}
