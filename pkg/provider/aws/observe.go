@@ -244,7 +244,7 @@ func (d *detailReader) classics(ctx context.Context, r Reads) {
 			return err
 		})
 	}
-	for chunk := range slices.Chunk(r.Classics, tagsPerCall) {
+	for chunk := range slices.Chunk(r.ClassicTags, tagsPerCall) {
 		d.group.Go(func() error {
 			tags, err := readClassicTags(ctx, d.provider.client, chunk)
 			if err != nil {

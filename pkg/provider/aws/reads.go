@@ -20,7 +20,8 @@ type Reads struct {
 	Targets         []string // ARNs of target groups: their targets
 	GroupAttributes []string // ARNs of target groups: their attributes
 	Tags            []string // ARNs of load balancers and target groups
-	Classics        []string // names: attributes and tags
+	Classics        []string // names: attributes
+	ClassicTags     []string // names
 	// Discovery: a load balancer is made, or its subnets are compared: the route
 	// tables and the types of the zones.
 	Discovery bool
@@ -111,7 +112,10 @@ func (w *wishes) classic(it *provider.Item, name string, c *Classic) {
 	if c == nil {
 		return
 	}
-	w.Classics = append(w.Classics, name)
+	w.ClassicTags = append(w.ClassicTags, name)
+	if it.Want == provider.Serve {
+		w.Classics = append(w.Classics, name)
+	}
 }
 
 // orphans adds load balancers that are nobody's by name: one of them may be
@@ -129,7 +133,7 @@ func (w *wishes) orphans() {
 }
 
 func (w *wishes) sorted() Reads {
-	for _, list := range []*[]string{&w.Networks, &w.Targets, &w.GroupAttributes, &w.Tags, &w.Classics} {
+	for _, list := range []*[]string{&w.Networks, &w.Targets, &w.GroupAttributes, &w.Tags, &w.Classics, &w.ClassicTags} {
 		slices.Sort(*list)
 		*list = slices.Compact(*list)
 	}
@@ -155,6 +159,11 @@ func (o *Observed) Knows(r Reads) bool {
 	}
 	for _, name := range r.Classics {
 		if c := o.Classics[name]; c == nil || c.Attributes == nil {
+			return false
+		}
+	}
+	for _, name := range r.ClassicTags {
+		if c := o.Classics[name]; c == nil || c.Tags == nil {
 			return false
 		}
 	}

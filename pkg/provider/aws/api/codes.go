@@ -62,7 +62,7 @@ func codes() map[string]verdict {
 	add(verdict{kind: plan.Transient, reason: reasonConflict, word: "still in use"},
 		"DependencyViolation", "ResourceInUse", "DependencyThrottle")
 	add(verdict{kind: plan.Conflict, reason: reasonConflict, word: "conflict"},
-		"DuplicateListener", "InvalidTarget", "InvalidInstance", "IncorrectState", "IncorrectInstanceState", "RouteAlreadyExists",
+		"DuplicateListener", "DuplicateLoadBalancerName", "InvalidTarget", "InvalidInstance", "IncorrectState", "IncorrectInstanceState", "RouteAlreadyExists",
 		"InvalidPermission.Duplicate", "InvalidPermission.NotFound", "InvalidGroup.Duplicate", "InvalidGroup.InUse", "DuplicatePolicyName",
 		"DuplicateTargetGroupName", "DuplicateTagKeys", "ConcurrentModification", "ConcurrentTagAccess")
 	add(verdict{kind: plan.Exhausted, reason: reasonExhausted, word: "the subnet has no free addresses", cure: "free addresses in the subnet, or use another"},

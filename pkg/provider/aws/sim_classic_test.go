@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+
+	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
+	awssim "github.com/fairlead/fairlead/test/cloud/aws"
+)
+
+const liveCertificate = "arn:aws:acm:us-east-1:123456789012:certificate/7342f8ec-3b62-426b-90be-4147ce5be218"
+
+// TestClassicOverTheWire tells a whole life: made, seen again, nodes, changed,
+// removed.
+func TestClassicOverTheWire(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change []func(*v1.Service)
+		edit   []func(*v1.Service)
+	}{
+		{name: "one port", edit: []func(*v1.Service){with("internal", "true")}},
+		{name: "tls", change: []func(*v1.Service){with("ssl-cert", liveCertificate, "ssl-ports", "http")}, edit: []func(*v1.Service){with("ssl-negotiation-policy", "ELBSecurityPolicy-TLS-1-2-2017-01")}},
+		{name: "https", change: []func(*v1.Service){with("ssl-cert", liveCertificate, "backend-protocol", "https", "ssl-negotiation-policy", "ELBSecurityPolicy-TLS-1-2-2017-01")}, edit: []func(*v1.Service){without("ssl-negotiation-policy")}},
+		{name: "proxy protocol", change: []func(*v1.Service){with("proxy-protocol", "*")}, edit: []func(*v1.Service){without("proxy-protocol")}},
+		{name: "attributes", change: []func(*v1.Service){local, with(
+			"access-log-enabled", "true", "access-log-s3-bucket-name", "logs", "access-log-emit-interval", "5",
+			"connection-draining-enabled", "true", "connection-draining-timeout", "60", "connection-idle-timeout", "120", "additional-resource-tags", "team=web",
+		)}, edit: []func(*v1.Service){without("access-log-emit-interval", "connection-draining-timeout"), with("healthcheck-protocol", "tcp", "healthcheck-port", "traffic-port")}},
+		{name: "subnets", change: []func(*v1.Service){with("subnets", "public-us-east-1a")}, edit: []func(*v1.Service){with("subnets", "private-us-east-1a,public-us-east-1b")}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := startLive(t, awssim.Options{})
+			before := string(l.cloud.State())
+			svc := newSite(t).service("web", append([]func(*v1.Service){classic}, c.change...)...)
+			l.add(t, svc)
+			key := plan.Key{Namespace: "default", Name: "web"}
+			status := l.must(t, -1, provider.Serve, provider.Edit, svc)
+			if host := status[key].Ingress[0].Hostname; !strings.HasSuffix(host, ".us-east-1.elb.amazonaws.com") {
+				t.Errorf("hostname %q", host)
+			}
+			svc.Status.LoadBalancer = *status[key]
+			same := func() {
+				t.Helper()
+				for _, cause := range []provider.Cause{provider.Edit, provider.Nodes} {
+					l.must(t, 0, provider.Serve, cause, svc)
+				}
+				l.restart(t)
+				l.must(t, 0, provider.Serve, provider.Resync, svc)
+			}
+			same()
+			l.nodes = l.nodes[:2]
+			l.must(t, 1, provider.Serve, provider.Nodes, svc)
+			same()
+			svc.Spec.Ports = []v1.ServicePort{tcp("http", 80, 30090), tcp("more", 8080, 30100)}
+			for _, f := range c.edit {
+				f(svc)
+			}
+			l.must(t, -1, provider.Serve, provider.Edit, svc)
+			same()
+			l.must(t, -1, provider.Remove, provider.Edit, svc)
+			if after := string(l.cloud.State()); after != before {
+				t.Errorf("left behind:\n%s", after)
+			}
+			for api, n := range l.cloud.Counts().Failed {
+				t.Errorf("%s failed %d times", api, n)
+			}
+		})
+	}
+}
+
+// TestClassicCallsKeepToTheBudget counts calls.
+func TestClassicCallsKeepToTheBudget(t *testing.T) {
+	const n = 50
+	l := startLive(t, awssim.Options{Limits: awssim.Limits{RulesPerGroup: 1000, ClassicLoadBalancers: n}})
+	l.config.SecurityGroupRuleLimit = 1000
+	l.restart(t)
+	s := newSite(t)
+	var list []*v1.Service
+	for i := range n {
+		svc := s.service(fmt.Sprint("web", i), classic)
+		l.add(t, svc)
+		list = append(list, svc)
+	}
+	check := func(what string, reads, writes float64) {
+		t.Helper()
+		c := l.cloud.Counts()
+		r, w := float64(total(c.Reads)+c.Pages), float64(total(c.Writes))
+		t.Logf("%s: %.0f reads, %.0f writes: %v %v", what, r, w, c.Reads, c.Writes)
+		if r > reads || w > writes {
+			t.Errorf("%s: %.0f reads of at most %.0f, %.0f writes of at most %.0f", what, r, reads, w, writes)
+		}
+		l.cloud.ResetCalls()
+	}
+	l.must(t, -1, provider.Serve, provider.Edit, list...)
+	check("created", n, 5.1*n)
+	l.restart(t)
+	l.must(t, 0, provider.Serve, provider.Resync, list...)
+	check("restart", 1.5*n, 0)
+	l.nodes = l.nodes[:2]
+	l.must(t, n, provider.Serve, provider.Nodes, list...)
+	check("node gone", 5, n)
+	l.must(t, -1, provider.Remove, provider.Edit, list...)
+	check("removed", 0.3*n, 2.1*n)
+}
+
+// TestClassicGroupInUseHoldsUpItsServiceAlone removes a load balancer whose
+// interfaces linger.
+func TestClassicGroupInUseHoldsUpItsServiceAlone(t *testing.T) {
+	l := startLive(t, awssim.Options{Timing: awssim.Timing{Linger: 15 * time.Second, Release: 2 * time.Second}})
+	svc := newSite(t).service("web", classic)
+	l.add(t, svc)
+	before := string(l.cloud.State())
+	l.must(t, -1, provider.Serve, provider.Edit, svc)
+	if _, _, err := l.pass(t, provider.Remove, provider.Edit, svc); plan.KindOf(err) != plan.Transient {
+		t.Fatalf("want a group in use: %v", err)
+	}
+	clear(svc.Annotations)
+	l.cloud.Advance(20 * time.Second)
+	l.must(t, 1, provider.Remove, provider.Resync, svc)
+	if after := string(l.cloud.State()); after != before {
+		t.Errorf("left behind:\n%s", after)
+	}
+}
+
+// TestOneBadInstanceKeepsNoOtherOut registers machines of which AWS knows one
+// no longer.
+func TestOneBadInstanceKeepsNoOtherOut(t *testing.T) {
+	l := startLive(t, awssim.Options{})
+	gone := l.nodes[1].DeepCopy()
+	gone.Name, gone.Spec.ProviderID = "gone", "aws:///us-east-1a/i-0123456789abcdef0"
+	l.nodes = append(l.nodes, gone)
+	svc := newSite(t).service("web", classic)
+	l.add(t, svc)
+	l.must(t, -1, provider.Serve, provider.Edit, svc)
+	state := string(l.cloud.State())
+	for _, n := range l.nodes[:3] {
+		if id := n.Spec.ProviderID[strings.LastIndex(n.Spec.ProviderID, "/")+1:]; strings.Count(state, id) < 2 {
+			t.Errorf("%s is not registered", id)
+		}
+	}
+}
