@@ -132,14 +132,15 @@ func (c *Client) lookBack(ctx context.Context, r request, cause error) (json.Raw
 	return nil, notDone, lostIt
 }
 
-// getSettled reads a resource until no operation on it goes on.
+// getSettled reads a resource until no operation on it goes on. It looks four times
+// as often as at an operation that is known: others wait for the write.
 func (c *Client) getSettled(ctx context.Context, t target) (json.RawMessage, error) {
 	for {
 		doc, err := c.get(ctx, t, nil, purposeReread)
 		if err != nil || settled(doc) {
 			return doc, err
 		}
-		if err := sleep(ctx, c.clock, max(c.times.Poll, time.Millisecond)); err != nil {
+		if err := sleep(ctx, c.clock, max(c.times.Poll/4, time.Millisecond)); err != nil {
 			return nil, err
 		}
 	}
