@@ -41,17 +41,21 @@ func newPeer(t *testing.T) *peer {
 	return p
 }
 
-// comparable is a state without what the emulator that the golden states come
+// likened is a state without what the emulator that the golden states come
 // from tells otherwise: attributes of today, hosted zones, zones and source
 // groups of classic load balancers.
-func comparable(t *testing.T, c *awssim.Cloud) string {
+func likened(t *testing.T, c *awssim.Cloud) string {
 	t.Helper()
 	var tree map[string]any
 	if err := json.Unmarshal([]byte(normal(t, c)), &tree); err != nil {
 		t.Fatal(err)
 	}
 	drop(tree, "Attributes", "CanonicalHostedZoneId", "CanonicalHostedZoneNameID", "SourceSecurityGroup", "SecurityGroupArn")
-	for _, lb := range tree["ClassicLoadBalancers"].([]any) { //nolint:errcheck,forcetypeassert // the form is that of a document
+	classics, ok := tree["ClassicLoadBalancers"].([]any)
+	if !ok {
+		t.Fatal("the state has no list of classic load balancers")
+	}
+	for _, lb := range classics {
 		description, ok := lb.(map[string]any)["LoadBalancerDescription"].(map[string]any)
 		if !ok {
 			t.Fatal("a classic load balancer has no description")
@@ -128,7 +132,7 @@ func TestTheCallsOfThePeerLeaveItsNetworkLoadBalancer(t *testing.T) {
 		everywhere("icmp", "kubernetes.io/rule/nlb/mtu", 3, 4)); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(comparable(t, golden(t, "nlb-managed-group")), comparable(t, p.cloud)); diff != "" {
+	if diff := cmp.Diff(likened(t, golden(t, "nlb-managed-group")), likened(t, p.cloud)); diff != "" {
 		t.Errorf("-golden +made:\n%s", diff)
 	}
 }
@@ -182,7 +186,7 @@ func TestTheCallsOfThePeerLeaveItsClassicLoadBalancer(t *testing.T) {
 	must(p.elb.RegisterInstancesWithLoadBalancer(t.Context(), &elasticloadbalancing.RegisterInstancesWithLoadBalancerInput{
 		LoadBalancerName: aws.String(name), Instances: instances,
 	}))(t)
-	if diff := cmp.Diff(comparable(t, golden(t, "clb-proxy-protocol")), comparable(t, p.cloud)); diff != "" {
+	if diff := cmp.Diff(likened(t, golden(t, "clb-proxy-protocol")), likened(t, p.cloud)); diff != "" {
 		t.Errorf("-golden +made:\n%s", diff)
 	}
 }
