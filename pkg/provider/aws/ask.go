@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 
+	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/fairlead/fairlead/pkg/intent"
@@ -24,10 +25,14 @@ type ask struct {
 	// elsewhere: it is another controller's, and nothing of it is touched while
 	// it lives.
 	elsewhere bool
-	name      string // of its load balancer, by the peer's rule
-	place     string // name of the load balancer that serves it
-	tags      map[string]string
-	targets   []string // ids of the instances that get its traffic, sorted
+	// external: it follows the rules of the AWS Load Balancer Controller.
+	external bool
+	scheme   elbv2types.LoadBalancerSchemeEnum // of a network load balancer
+	base     string                            // the name of its load balancer, by the peer's rule
+	name     string                            // of its load balancer: base, but for external ones
+	place    string                            // name of the load balancer that serves it
+	tags     map[string]string
+	targets  []string // ids of the instances that get its traffic, sorted
 	// mine: we made its load balancer, or there is none yet.
 	mine     bool
 	mappings []*mapping
@@ -48,18 +53,31 @@ type ask struct {
 
 func newAsk(it *provider.Item, t *turn, nodes []node) *ask {
 	svc := it.Service
-	a := &ask{item: it, key: it.Key, want: it.Want, name: names.LoadBalancer(svc.UID)}
-	a.place = a.name
+	a := &ask{item: it, key: it.Key, want: it.Want, base: names.LoadBalancer(svc.UID)}
+	a.name, a.place = a.base, a.base
 	a.kind, a.elsewhere = kindOf(svc, t.settings.Claims)
-	more := maps.Clone(t.settings.MoreTags)
-	if more == nil {
-		more = map[string]string{}
-	}
-	maps.Copy(more, a.pairs(intent.KeyAWSTags))
-	a.tags = t.settings.Tags.ServiceTags(more, svc.Namespace, svc.Name)
+	a.tags = t.settings.Tags.ServiceTags(t.moreTags(a), svc.Namespace, svc.Name)
 	a.mine = t.madeByUs(a.name)
+	a.scheme = elbv2types.LoadBalancerSchemeEnumInternetFacing
+	if intent.AWSInternal(it.Intent) == intent.AWSInternalYes {
+		a.scheme = elbv2types.LoadBalancerSchemeEnumInternal
+	}
+	a.external = !a.elsewhere && t.settings.Claims == AlsoLoadBalancerController && intent.AWSFormOf(svc) == intent.AWSExternal
+	if a.external {
+		t.beExternal(a)
+	}
 	a.targets = targetsOf(nodes, a.nodeLabels())
 	return a
+}
+
+// moreTags are those that the cloud config and the user add.
+func (t *turn) moreTags(a *ask) map[string]string {
+	out := maps.Clone(t.settings.MoreTags)
+	if out == nil {
+		out = map[string]string{}
+	}
+	maps.Copy(out, a.pairs(intent.KeyAWSTags))
+	return out
 }
 
 // madeByUs reports whether no load balancer with the name is a peer's.
@@ -110,6 +128,9 @@ func (a *ask) hasHostname() bool { return len(a.item.Service.Status.LoadBalancer
 func (a *ask) clients() []netip.Prefix {
 	if list := a.item.Intent.SourceRanges; len(list) > 0 {
 		return list
+	}
+	if a.addressType() == elbv2types.IpAddressTypeDualstack {
+		return append(everyone(), netip.PrefixFrom(netip.IPv6Unspecified(), 0))
 	}
 	return everyone()
 }

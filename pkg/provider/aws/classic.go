@@ -108,7 +108,7 @@ func (t *turn) createClassic(a *ask, b *classicBalancer) error {
 		return err
 	}
 	in := &elb.CreateLoadBalancerInput{LoadBalancerName: awssdk.String(b.name), Subnets: subnets, Tags: classicTags(a.tagsOfBalancer())}
-	if a.internal() {
+	if a.scheme == elbv2types.LoadBalancerSchemeEnumInternal {
 		in.Scheme = awssdk.String(string(elbv2types.LoadBalancerSchemeEnumInternal))
 	}
 	var texts []string
@@ -118,7 +118,7 @@ func (t *turn) createClassic(a *ask, b *classicBalancer) error {
 		texts = append(texts, l.String())
 	}
 	st := plan.Step{Action: plan.Create, Target: plan.ID{Kind: kindClassic, Name: b.name}, Why: []plan.Diff{
-		{Field: "scheme", Want: string(scheme(a))}, {Field: "subnets", Want: strings.Join(subnets, ", ")}, {Field: "listeners", Want: strings.Join(texts, ", ")},
+		{Field: "scheme", Want: string(a.scheme)}, {Field: "subnets", Want: strings.Join(subnets, ", ")}, {Field: "listeners", Want: strings.Join(texts, ", ")},
 	}}
 	for _, g := range a.groups {
 		in.SecurityGroups = append(in.SecurityGroups, g.Text())
@@ -129,7 +129,7 @@ func (t *turn) createClassic(a *ask, b *classicBalancer) error {
 	calls := []Call{in}
 	if had := b.now; had != nil {
 		st.Action = plan.Replace
-		st.Why = []plan.Diff{{Field: "scheme", Have: awssdk.ToString(had.Scheme), Want: string(scheme(a))}}
+		st.Why = []plan.Diff{{Field: "scheme", Have: awssdk.ToString(had.Scheme), Want: string(a.scheme)}}
 		calls = []Call{&elb.DeleteLoadBalancerInput{LoadBalancerName: had.LoadBalancerName}, in}
 	}
 	t.add(a, st, calls...)

@@ -252,7 +252,7 @@ func (t *turn) classicSubnets(a *ask, b *classicBalancer) ([]string, error) {
 	if t.observed.RouteTables == nil {
 		return nil, nil
 	}
-	list, _ := t.discover(scheme(a))
+	list, _ := t.discover(a.scheme)
 	list = slices.DeleteFunc(list, func(s *ec2types.Subnet) bool {
 		few := s.AvailableIpAddressCount != nil && *s.AvailableIpAddressCount < freeAddresses
 		return few && !slices.Contains(b.now.Subnets, awssdk.ToString(s.SubnetId))

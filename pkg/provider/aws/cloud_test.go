@@ -102,7 +102,8 @@ func (s *site) answer(call aws.Call) (any, error) {
 			return nil, errors.New("TargetGroupNotFound, or too many")
 		}
 	case *elbv2.DeregisterTargetsInput, *elbv2.ModifyLoadBalancerAttributesInput, *elbv2.ModifyTargetGroupAttributesInput,
-		*elbv2.AddTagsInput, *elbv2.DeleteListenerInput, *elbv2.SetSecurityGroupsInput:
+		*elbv2.AddTagsInput, *elbv2.DeleteListenerInput, *elbv2.SetSecurityGroupsInput, *elbv2.SetIpAddressTypeInput,
+		*elbv2.AddListenerCertificatesInput, *elbv2.RemoveListenerCertificatesInput:
 	default:
 		return s.answerEC2(call)
 	}
@@ -156,6 +157,7 @@ func (s *site) createGroup(in *elbv2.CreateTargetGroupInput) (any, error) {
 		HealthCheckIntervalSeconds: in.HealthCheckIntervalSeconds, HealthCheckTimeoutSeconds: in.HealthCheckTimeoutSeconds,
 		HealthyThresholdCount: in.HealthyThresholdCount, UnhealthyThresholdCount: in.UnhealthyThresholdCount,
 	}
+	g.Matcher = in.Matcher
 	if g.HealthCheckTimeoutSeconds == nil {
 		g.HealthCheckTimeoutSeconds = awssdk.Int32(10)
 	}
@@ -174,7 +176,7 @@ func (s *site) createListener(in *elbv2.CreateListenerInput) (any, error) {
 	}
 	l := elbv2types.Listener{
 		ListenerArn: awssdk.String(s.id("listener")), LoadBalancerArn: in.LoadBalancerArn, Port: in.Port, Protocol: in.Protocol,
-		DefaultActions: in.DefaultActions, Certificates: in.Certificates, SslPolicy: in.SslPolicy,
+		DefaultActions: in.DefaultActions, Certificates: in.Certificates, SslPolicy: in.SslPolicy, AlpnPolicy: in.AlpnPolicy,
 	}
 	if err := s.forwards(&l); err != nil {
 		return nil, err
@@ -203,7 +205,7 @@ func (s *site) modifyListener(in *elbv2.ModifyListenerInput) (any, error) {
 			if *l.ListenerArn != *in.ListenerArn {
 				continue
 			}
-			l.Protocol, l.DefaultActions, l.Certificates, l.SslPolicy = in.Protocol, in.DefaultActions, in.Certificates, in.SslPolicy
+			l.Protocol, l.DefaultActions, l.Certificates, l.SslPolicy, l.AlpnPolicy = in.Protocol, in.DefaultActions, in.Certificates, in.SslPolicy, in.AlpnPolicy
 			return &elbv2.ModifyListenerOutput{Listeners: []elbv2types.Listener{l}}, s.forwards(&l)
 		}
 	}
@@ -218,6 +220,7 @@ func (s *site) modifyGroup(in *elbv2.ModifyTargetGroupInput) (any, error) {
 	g := had.TargetGroup
 	g.HealthCheckProtocol, g.HealthCheckPort, g.HealthCheckPath = in.HealthCheckProtocol, in.HealthCheckPort, in.HealthCheckPath
 	g.HealthCheckIntervalSeconds, g.HealthyThresholdCount, g.UnhealthyThresholdCount = in.HealthCheckIntervalSeconds, in.HealthyThresholdCount, in.UnhealthyThresholdCount
+	g.Matcher = in.Matcher
 	if in.HealthCheckTimeoutSeconds != nil {
 		g.HealthCheckTimeoutSeconds = in.HealthCheckTimeoutSeconds
 	}

@@ -19,6 +19,7 @@ const (
 	kindNetwork        = "aws/loadBalancer"               // by name
 	kindAttributes     = "aws/loadBalancerAttributes"     // by the load balancer's name
 	kindSubnets        = "aws/loadBalancerSubnets"        // by the load balancer's name
+	kindAddressType    = "aws/loadBalancerAddressType"    // by the load balancer's name
 	kindGroups         = "aws/loadBalancerGroups"         // by the load balancer's name
 	kindTags           = "aws/tags"                       // by the load balancer's name
 	kindClassic        = "aws/classicLoadBalancer"        // by name
@@ -32,6 +33,7 @@ const (
 	kindBackendPolicy  = "aws/backendPolicy"              // by the classic load balancer's name and the node port
 	kindPolicy         = "aws/policy"                     // by the classic load balancer's name and the policy's
 	kindListener       = "aws/listener"                   // by the load balancer's name and the port
+	kindCertificates   = "aws/listenerCertificates"       // by the load balancer's name and the port
 	kindGroup          = "aws/securityGroup"              // by name
 	kindGroupRules     = "aws/securityGroupRules"         // by the group's name
 	kindNodeGroup      = "aws/nodeSecurityGroup"          // by the group's id; what it lets in

@@ -29,6 +29,7 @@ func (o *Observed) Learn(in Call, out any) (made string) {
 		o.learnSecurity(in)
 		o.learnNetworkChange(in, out)
 		o.learnGroupChange(in, out)
+		o.learnCertificates(in)
 		o.learnClassic(in, out)
 	}
 	return ""
@@ -39,10 +40,10 @@ func (o *Observed) learnNetwork(in *elbv2.CreateLoadBalancerInput, out any) stri
 	if !ok || len(answer.LoadBalancers) == 0 {
 		return ""
 	}
-	lb := &Network{LoadBalancer: answer.LoadBalancers[0], Tags: tagMap(in.Tags), Attributes: networkDefaults(), Listeners: []elbv2types.Listener{}}
+	lb := &Network{LoadBalancer: answer.LoadBalancers[0], Tags: tagMap(in.Tags), Attributes: networkDefaults(), Listeners: []elbv2types.Listener{}, Certificates: map[string][]string{}}
 	arn := awssdk.ToString(lb.LoadBalancerArn)
 	if had, ok := o.Networks[arn]; ok { // it was there: the call was made twice
-		lb.Attributes, lb.Listeners = had.Attributes, had.Listeners
+		lb.Attributes, lb.Listeners, lb.Certificates = had.Attributes, had.Listeners, had.Certificates
 	}
 	o.Networks[arn] = lb
 	return arn
@@ -150,6 +151,9 @@ func (o *Observed) learnNetworkChange(in Call, out any) {
 		o.detach(arn)
 	case *elbv2.ModifyLoadBalancerAttributesInput:
 		o.changeNetwork(awssdk.ToString(in.LoadBalancerArn), func(n *Network) {
+			if n.Attributes == nil {
+				return
+			}
 			n.Attributes = maps.Clone(n.Attributes)
 			for _, x := range in.Attributes {
 				n.Attributes[awssdk.ToString(x.Key)] = awssdk.ToString(x.Value)
@@ -158,6 +162,9 @@ func (o *Observed) learnNetworkChange(in Call, out any) {
 	case *elbv2.AddTagsInput:
 		for _, arn := range in.ResourceArns {
 			o.changeNetwork(arn, func(n *Network) {
+				if n.Tags == nil {
+					return
+				}
 				n.Tags = maps.Clone(n.Tags)
 				maps.Copy(n.Tags, tagMap(in.Tags))
 			})
@@ -166,6 +173,8 @@ func (o *Observed) learnNetworkChange(in Call, out any) {
 		if answer, ok := out.(*elbv2.SetSubnetsOutput); ok {
 			o.changeNetwork(awssdk.ToString(in.LoadBalancerArn), func(n *Network) { n.AvailabilityZones = answer.AvailabilityZones })
 		}
+	case *elbv2.SetIpAddressTypeInput:
+		o.changeNetwork(awssdk.ToString(in.LoadBalancerArn), func(n *Network) { n.IpAddressType = in.IpAddressType })
 	case *elbv2.SetSecurityGroupsInput:
 		o.changeNetwork(awssdk.ToString(in.LoadBalancerArn), func(n *Network) { n.SecurityGroups = in.SecurityGroups })
 	case *elbv2.ModifyListenerInput:
@@ -198,6 +207,9 @@ func (o *Observed) learnGroupChange(in Call, out any) {
 		}
 	case *elbv2.ModifyTargetGroupAttributesInput:
 		o.changeGroup(awssdk.ToString(in.TargetGroupArn), func(g *TargetGroup) {
+			if g.Attributes == nil {
+				return // as long as they are not read, a part of them says nothing
+			}
 			g.Attributes = maps.Clone(g.Attributes)
 			for _, x := range in.Attributes {
 				g.Attributes[awssdk.ToString(x.Key)] = awssdk.ToString(x.Value)
@@ -205,6 +217,9 @@ func (o *Observed) learnGroupChange(in Call, out any) {
 		})
 	case *elbv2.RegisterTargetsInput:
 		o.changeGroup(awssdk.ToString(in.TargetGroupArn), func(g *TargetGroup) {
+			if !g.TargetsRead {
+				return
+			}
 			g.Targets = maps.Clone(g.Targets)
 			for _, x := range in.Targets {
 				g.Targets[targetOf(x)] = elbv2types.TargetHealthStateEnumInitial
@@ -212,6 +227,9 @@ func (o *Observed) learnGroupChange(in Call, out any) {
 		})
 	case *elbv2.DeregisterTargetsInput:
 		o.changeGroup(awssdk.ToString(in.TargetGroupArn), func(g *TargetGroup) {
+			if !g.TargetsRead {
+				return
+			}
 			g.Targets = maps.Clone(g.Targets)
 			for _, x := range in.Targets {
 				g.Targets[targetOf(x)] = elbv2types.TargetHealthStateEnumDraining

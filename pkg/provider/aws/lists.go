@@ -212,3 +212,31 @@ func readTags(ctx context.Context, c *api.Client, arns []string) (map[string]map
 	}
 	return out, nil
 }
+
+// readCertificates are the certificates beside the default ones of listeners
+// with TLS, by ARN, never nil.
+func readCertificates(ctx context.Context, c *api.Client, listeners []elbv2types.Listener) (map[string][]string, error) {
+	out := map[string][]string{}
+	for i := range listeners {
+		l := &listeners[i]
+		if l.Protocol != elbv2types.ProtocolEnumTls {
+			continue
+		}
+		in := &elbv2.DescribeListenerCertificatesInput{ListenerArn: l.ListenerArn, PageSize: awssdk.Int32(pageSizeELB)}
+		for {
+			page, err := api.Call(ctx, c.ELBv2.DescribeListenerCertificates, in)
+			if err != nil {
+				return nil, err
+			}
+			for _, x := range page.Certificates {
+				if !awssdk.ToBool(x.IsDefault) {
+					out[awssdk.ToString(l.ListenerArn)] = append(out[awssdk.ToString(l.ListenerArn)], awssdk.ToString(x.CertificateArn))
+				}
+			}
+			if in.Marker = page.NextMarker; awssdk.ToString(in.Marker) == "" {
+				break
+			}
+		}
+	}
+	return out, nil
+}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -44,6 +43,9 @@ func (t *turn) serveNetwork(a *ask) error {
 	if err := t.keepsType(a, lb != nil); err != nil {
 		return err
 	}
+	if err := t.unsupported(a); err != nil {
+		return err
+	}
 	if a.mappings, err = a.mappingsOf(t.settings); err != nil {
 		return err
 	}
@@ -68,6 +70,7 @@ func (t *turn) serveNetwork(a *ask) error {
 	for _, m := range a.mappings {
 		t.putGroup(a, m, chosen[m])
 		t.putListener(a, b, m)
+		t.putCertificates(a, b, m)
 	}
 	if b.have != nil {
 		t.dropListeners(a, b.have)
@@ -80,6 +83,9 @@ func (t *turn) serveNetwork(a *ask) error {
 // none.
 func (t *turn) ownNetwork(a *ask) (*Network, error) {
 	lb := t.networksByName[a.name]
+	if lb != nil && a.external && a.name != a.base && !t.ownsFor(a, lb.Tags) {
+		return nil, refuse(ReasonNotOurs, "load balancer %s has no tags of this Service, or those of another; it is left alone: choose another name in annotation %s", a.name, intent.KeyAWSName)
+	}
 	if lb != nil && t.settings.Tags.Foreign(lb.Tags) {
 		return nil, refuse(ReasonNotOurs, "load balancer %s has the tags of another cluster; it is left alone", a.name)
 	}
@@ -97,7 +103,7 @@ func (t *turn) sortedNetworks() []*Network {
 // keepsType refuses another type of load balancer than that whose address
 // clients use. One that no status shows is removed.
 func (t *turn) keepsType(a *ask, exists bool) error {
-	classic := t.observed.Classics[a.name]
+	classic := t.observed.Classics[a.base]
 	if classic == nil || (exists && !t.strays(a, classic.DNSName)) {
 		return nil
 	}
@@ -112,7 +118,7 @@ func (t *turn) keepsType(a *ask, exists bool) error {
 // cannot be changed. The peer never does, so it counts when the user edits the
 // Service.
 func (t *turn) replaced(a *ask, have elbv2types.LoadBalancerSchemeEnum) bool {
-	want := scheme(a)
+	want := a.scheme
 	if have == want {
 		return false
 	}
@@ -121,13 +127,6 @@ func (t *turn) replaced(a *ask, have elbv2types.LoadBalancerSchemeEnum) bool {
 	}
 	a.warn(ReasonAdoptedAsIs, fmt.Sprintf("load balancer %s is %s, and annotation %s asks for %s; it stays until the Service is edited, which gives it a new address", a.name, have, intent.KeyAWSInternal, want))
 	return false
-}
-
-func scheme(a *ask) elbv2types.LoadBalancerSchemeEnum {
-	if a.internal() {
-		return elbv2types.LoadBalancerSchemeEnumInternal
-	}
-	return elbv2types.LoadBalancerSchemeEnumInternetFacing
 }
 
 // createNetwork makes the load balancer; instead of another one where that is
@@ -140,8 +139,11 @@ func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 	in := &elbv2.CreateLoadBalancerInput{
 		Name: awssdk.String(b.name), Type: elbv2types.LoadBalancerTypeEnumNetwork, Tags: elbv2Tags(a.tagsOfBalancer()),
 	}
-	if a.internal() {
-		in.Scheme = elbv2types.LoadBalancerSchemeEnumInternal
+	if a.scheme == elbv2types.LoadBalancerSchemeEnumInternal {
+		in.Scheme = a.scheme
+	}
+	if kind := a.addressType(); kind != elbv2types.IpAddressTypeIpv4 {
+		in.IpAddressType = kind
 	}
 	if in.SubnetMappings, err = a.subnetMappings(subnets); err != nil {
 		return err
@@ -151,7 +153,7 @@ func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 	}
 	a.subnets = subnets
 	b.ref.Made = b.target()
-	st := plan.Step{Action: plan.Create, Target: b.target(), Why: []plan.Diff{{Field: "scheme", Want: string(scheme(a))}, {Field: "subnets", Want: strings.Join(mappingTexts(in.SubnetMappings), ", ")}}}
+	st := plan.Step{Action: plan.Create, Target: b.target(), Why: []plan.Diff{{Field: "scheme", Want: string(a.scheme)}, {Field: "subnets", Want: strings.Join(mappingTexts(in.SubnetMappings), ", ")}}}
 	for _, g := range a.groups {
 		in.SecurityGroups = append(in.SecurityGroups, g.Text())
 		if g.ID == "" {
@@ -161,7 +163,7 @@ func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 	calls := []Call{in}
 	if instead != nil {
 		st.Action = plan.Replace
-		st.Why = []plan.Diff{{Field: "scheme", Have: string(instead.Scheme), Want: string(scheme(a))}}
+		st.Why = []plan.Diff{{Field: "scheme", Have: string(instead.Scheme), Want: string(a.scheme)}}
 		calls = []Call{&elbv2.DeleteLoadBalancerInput{LoadBalancerArn: instead.LoadBalancerArn}, in}
 	}
 	t.add(a, st, calls...)
@@ -173,6 +175,7 @@ func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 func (t *turn) updateNetwork(a *ask, b *balancer) error {
 	t.putAttributes(a, b, b.have.Attributes)
 	t.putTags(a, b.have)
+	t.putAddressType(a, b)
 	for i := range b.have.AvailabilityZones {
 		a.subnets = append(a.subnets, awssdk.ToString(b.have.AvailabilityZones[i].SubnetId))
 	}
@@ -198,10 +201,7 @@ func networkDefaults() map[string]string {
 
 // putAttributes sets the attributes that the peer has in its hands.
 func (t *turn) putAttributes(a *ask, b *balancer, have map[string]string) {
-	want := map[string]string{attrCrossZone: strconv.FormatBool(a.on(intent.KeyAWSCrossZone)), attrLogs: strconv.FormatBool(a.on(intent.KeyAWSAccessLog))}
-	if a.on(intent.KeyAWSAccessLog) {
-		want[attrLogsBucket], want[attrLogsPrefix] = a.text(intent.KeyAWSAccessLogBucket), a.text(intent.KeyAWSAccessLogPrefix)
-	}
+	want := a.networkAttributes()
 	diffs := changed(want, have)
 	if len(diffs) == 0 {
 		return
@@ -241,7 +241,7 @@ func (t *turn) putTags(a *ask, lb *Network) {
 
 // tagsOfBalancer are those of a load balancer that we make.
 func (a *ask) tagsOfBalancer() map[string]string {
-	out := maps.Clone(a.tags)
+	out := names.As(a.tags, names.ResourceLoadBalancer)
 	out[names.TagMade] = "true"
 	return out
 }
@@ -249,7 +249,7 @@ func (a *ask) tagsOfBalancer() map[string]string {
 // explainHairpin tells what a network load balancer with private addresses
 // cannot do.
 func (a *ask) explainHairpin() {
-	if !a.internal() || a.pairs(intent.KeyAWSTargetGroupAttributes)[attrPreserveClientIP] == "false" {
+	if a.scheme != elbv2types.LoadBalancerSchemeEnumInternal || a.pairs(intent.KeyAWSTargetGroupAttributes)[attrPreserveClientIP] == "false" {
 		return
 	}
 	a.tell("HairpinTraffic", fmt.Sprintf("a pod cannot reach this internal load balancer when it answers from the pod's own node, as client addresses are preserved; set annotation %s: %s=false if that is needed", intent.KeyAWSTargetGroupAttributes, attrPreserveClientIP))
@@ -298,8 +298,8 @@ func (t *turn) keepNetwork(a *ask) {
 func (t *turn) networksOf(a *ask) []*Network {
 	var out []*Network
 	for _, lb := range t.sortedNetworks() {
-		named := awssdk.ToString(lb.LoadBalancerName) == a.name && !t.settings.Tags.Foreign(lb.Tags)
-		if named || t.settings.Tags.OwnsFor(lb.Tags, a.key.Namespace, a.key.Name) {
+		named := awssdk.ToString(lb.LoadBalancerName) == a.base && !t.settings.Tags.Foreign(lb.Tags)
+		if named || t.ownsFor(a, lb.Tags) {
 			out = append(out, lb)
 		}
 	}

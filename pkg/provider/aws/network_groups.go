@@ -12,7 +12,6 @@ import (
 	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
-	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
@@ -40,12 +39,12 @@ func (t *turn) groupsOf(a *ask, lb *Network) []*TargetGroup {
 	for _, arn := range slices.Sorted(maps.Keys(t.observed.TargetGroups)) {
 		g := t.observed.TargetGroups[arn]
 		if lb != nil && slices.Contains(g.LoadBalancerArns, awssdk.ToString(lb.LoadBalancerArn)) {
-			if t.namedFor(a, g) || t.settings.Tags.OwnsFor(g.Tags, a.key.Namespace, a.key.Name) {
+			if t.namedFor(a, g) || t.ownsFor(a, g.Tags) {
 				out = append(out, g)
 			}
 			continue
 		}
-		if len(g.LoadBalancerArns) == 0 && t.namedFor(a, g) && t.settings.Tags.OwnsFor(g.Tags, a.key.Namespace, a.key.Name) {
+		if len(g.LoadBalancerArns) == 0 && t.namedFor(a, g) && t.ownsFor(a, g.Tags) {
 			out = append(out, g)
 		}
 	}
@@ -89,7 +88,7 @@ func (m *mapping) fits(g *TargetGroup) bool {
 // putGroup brings the target group of a mapping to what it shall be; it makes
 // one when there is none.
 func (t *turn) putGroup(a *ask, m *mapping, g *TargetGroup) {
-	wanted := a.pairs(intent.KeyAWSTargetGroupAttributes)
+	wanted := a.groupAttributes(m)
 	if g == nil {
 		t.createGroup(a, m, wanted)
 		return
@@ -110,7 +109,10 @@ func (t *turn) createGroup(a *ask, m *mapping, attributes map[string]string) {
 		TargetType: elbv2types.TargetTypeEnumInstance, VpcId: awssdk.String(t.settings.VPC),
 		HealthCheckProtocol: h.protocol, HealthCheckPort: awssdk.String(h.port), HealthCheckIntervalSeconds: awssdk.Int32(h.interval),
 		HealthyThresholdCount: awssdk.Int32(h.healthy), UnhealthyThresholdCount: awssdk.Int32(h.unhealthy),
-		Tags: elbv2Tags(a.tags),
+		Tags: elbv2Tags(names.As(a.tags, fmt.Sprintf("%s:%d", a.key, m.port))),
+	}
+	if h.codes != "" {
+		in.Matcher = &elbv2types.Matcher{HttpCode: awssdk.String(h.codes)}
 	}
 	if h.path != "" {
 		in.HealthCheckPath = awssdk.String(h.path)
@@ -138,6 +140,9 @@ func (t *turn) freeGroupName(a *ask, m *mapping) string {
 		Protocol: string(m.target), TargetType: string(elbv2types.TargetTypeEnumInstance),
 		HealthProtocol: string(m.health.protocol), HealthInterval: m.health.interval,
 	}
+	if a.external {
+		return t.freeExternalName(a, m, taken)
+	}
 	for taken[n.String()] {
 		n.Again++
 	}
@@ -158,7 +163,7 @@ func groupDefaults() map[string]string {
 
 func (t *turn) putGroupAttributes(a *ask, m *mapping, want, have map[string]string) {
 	diffs := changed(want, have)
-	if len(diffs) == 0 {
+	if len(diffs) == 0 || have == nil {
 		return
 	}
 	in := &elbv2.ModifyTargetGroupAttributesInput{TargetGroupArn: awssdk.String(m.group.ref.Text())}

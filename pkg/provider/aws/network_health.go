@@ -29,10 +29,14 @@ type health struct {
 	interval           int32  // seconds
 	timeout            int32  // seconds; 0: AWS's default
 	healthy, unhealthy int32  // probes in a row
+	codes              string // of HTTP and HTTPS; empty: AWS's default
 }
 
 // healthOf is how the Service's nodes are probed, as the peer does it.
 func (a *ask) healthOf(s *Settings) health {
+	if a.external {
+		return a.externalHealth()
+	}
 	in := &a.item.Intent
 	local := in.Traffic == intent.Local
 	h := health{protocol: elbv2types.ProtocolEnumTcp, port: trafficPort, path: "/", interval: 30, healthy: 3, unhealthy: 3}
@@ -77,8 +81,12 @@ func (h health) String() string {
 
 // observedHealth is how a target group probes.
 func observedHealth(g *TargetGroup) health {
+	codes := ""
+	if g.Matcher != nil {
+		codes = awssdk.ToString(g.Matcher.HttpCode)
+	}
 	return health{
-		protocol: g.HealthCheckProtocol, port: awssdk.ToString(g.HealthCheckPort), path: awssdk.ToString(g.HealthCheckPath),
+		codes: codes, protocol: g.HealthCheckProtocol, port: awssdk.ToString(g.HealthCheckPort), path: awssdk.ToString(g.HealthCheckPath),
 		interval: awssdk.ToInt32(g.HealthCheckIntervalSeconds), timeout: awssdk.ToInt32(g.HealthCheckTimeoutSeconds),
 		healthy: awssdk.ToInt32(g.HealthyThresholdCount), unhealthy: awssdk.ToInt32(g.UnhealthyThresholdCount),
 	}
@@ -88,6 +96,9 @@ func observedHealth(g *TargetGroup) health {
 // The peer never brings a change of unhealthy and timeout to AWS: they count
 // when the user edits the Service.
 func (h health) isAt(have health, strict bool) bool {
+	if strict && h.codes != "" && h.codes != have.codes {
+		return false
+	}
 	if strict && (h.unhealthy != have.unhealthy || (h.timeout != 0 && h.timeout != have.timeout)) {
 		return false
 	}
@@ -110,6 +121,9 @@ func (t *turn) putHealth(a *ask, m *mapping, g *TargetGroup) {
 		TargetGroupArn: g.TargetGroupArn, HealthCheckProtocol: m.health.protocol, HealthCheckPort: awssdk.String(m.health.port),
 		HealthCheckIntervalSeconds: awssdk.Int32(m.health.interval), HealthyThresholdCount: awssdk.Int32(m.health.healthy),
 		UnhealthyThresholdCount: awssdk.Int32(m.health.unhealthy),
+	}
+	if m.health.codes != "" {
+		in.Matcher = &elbv2types.Matcher{HttpCode: awssdk.String(m.health.codes)}
 	}
 	if m.health.path != "" {
 		in.HealthCheckPath = awssdk.String(m.health.path)

@@ -4,6 +4,7 @@ package aws
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
 
 // listenerAt is the load balancer's listener on the port; nil when there is
@@ -66,7 +68,10 @@ func (t *turn) putListener(a *ask, b *balancer, m *mapping) {
 	if l == nil {
 		in := &elbv2.CreateListenerInput{
 			LoadBalancerArn: awssdk.String(b.ref.Text()), Port: awssdk.Int32(int32(m.port)), Protocol: m.listener,
-			DefaultActions: forward(m.group), Certificates: certificates, Tags: elbv2Tags(a.tags),
+			DefaultActions: forward(m.group), Certificates: certificates, Tags: elbv2Tags(names.As(a.tags, strconv.Itoa(int(m.port)))),
+		}
+		if m.alpn != "" {
+			in.AlpnPolicy = []string{m.alpn}
 		}
 		if m.policy != "" {
 			in.SslPolicy = awssdk.String(m.policy)
@@ -86,6 +91,9 @@ func (t *turn) putListener(a *ask, b *balancer, m *mapping) {
 	in := &elbv2.ModifyListenerInput{ListenerArn: l.ListenerArn, Protocol: m.listener, DefaultActions: forward(m.group), Certificates: certificates}
 	if m.policy != "" {
 		in.SslPolicy = awssdk.String(m.policy)
+	}
+	if m.alpn != "" {
+		in.AlpnPolicy = []string{m.alpn}
 	}
 	st.Action = plan.Update
 	st.Needs = append(st.Needs, t.grants(a)...)
@@ -110,6 +118,9 @@ func (t *turn) listenerDiffs(m *mapping, l *elbv2types.Listener) []plan.Diff {
 	}
 	if m.policy != "" {
 		compare("policy", awssdk.ToString(l.SslPolicy), m.policy)
+	}
+	if m.alpn != "" {
+		compare("ALPN", strings.Join(l.AlpnPolicy, ", "), m.alpn)
 	}
 	var certificate string
 	if len(l.Certificates) > 0 {

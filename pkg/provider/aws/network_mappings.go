@@ -3,6 +3,7 @@
 package aws
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -19,6 +20,7 @@ type mapping struct {
 	listener, target elbv2types.ProtocolEnum
 	certificates     []string // ARNs; the first is the default one
 	policy           string   // of TLS; empty: AWS's default
+	alpn             string   // empty: not asked for
 	health           health
 	// before is how the peer would probe; it differs from health where the peer
 	// is wrong.
@@ -110,6 +112,10 @@ func (a *ask) mapping(s *Settings, p *intent.Port) (*mapping, error) {
 	if p.Proto == intent.TCP && intent.AWSTerminatesTLS(a.item.Intent, *p) {
 		m.plain = !a.onTLSForPeer(p)
 		m.listener, m.certificates, m.policy = elbv2types.ProtocolEnumTls, a.list(intent.KeyAWSCertificates), a.text(intent.KeyAWSTLSPolicy)
+		m.alpn = a.text(intent.KeyAWSALPNPolicy)
+		if a.external {
+			m.policy, m.plain = cmp.Or(m.policy, s.External.TLSPolicy), false
+		}
 		if a.text(intent.KeyAWSBackendProtocol) == "ssl" {
 			m.target = elbv2types.ProtocolEnumTls
 		}

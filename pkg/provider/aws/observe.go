@@ -150,7 +150,7 @@ func (p *Provider) details(ctx context.Context, s *Settings, o *Observed, r Read
 	d.group, gctx = errgroup.WithContext(ctx)
 	d.group.SetLimit(readsAtOnce)
 	for _, arn := range r.Networks {
-		d.network(gctx, arn)
+		d.network(gctx, arn, slices.Contains(r.Certificates, arn))
 	}
 	for _, arn := range r.Targets {
 		d.targets(gctx, arn)
@@ -187,10 +187,13 @@ type detailReader struct {
 	mu       sync.Mutex // guards tags, which several reads may bring for one object
 }
 
-func (d *detailReader) network(ctx context.Context, arn string) {
+func (d *detailReader) network(ctx context.Context, arn string, certificates bool) { //nolint:revive // one more read
 	lb := d.observed.Networks[arn]
 	d.group.Go(func() (err error) {
-		lb.Listeners, err = listListeners(ctx, d.provider.client, arn)
+		if lb.Listeners, err = listListeners(ctx, d.provider.client, arn); err != nil || !certificates {
+			return err
+		}
+		lb.Certificates, err = readCertificates(ctx, d.provider.client, lb.Listeners)
 		return err
 	})
 	d.group.Go(func() (err error) {

@@ -38,6 +38,9 @@ type Network struct {
 	Tags       map[string]string     // nil: not read
 	Attributes map[string]string     // nil: not read
 	Listeners  []elbv2types.Listener // nil: not read; empty: there are none
+	// Certificates are those beside the default ones, by the listeners' ARNs; nil:
+	// not read.
+	Certificates map[string][]string
 }
 
 // TargetGroup is a target group.

@@ -60,9 +60,6 @@ func (a *ask) privateIPs() []string {
 	return out
 }
 
-// internal reports whether the load balancer has private addresses alone.
-func (a *ask) internal() bool { return intent.AWSInternal(a.item.Intent) == intent.AWSInternalYes }
-
 // nodeLabels are those of the nodes that serve. They count for a Service whose
 // new form is refused, too, which has no intent.
 func (a *ask) nodeLabels() map[string]string {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 
@@ -18,6 +19,7 @@ import (
 type Reads struct {
 	Networks        []string // ARNs of load balancers: listeners and attributes
 	Targets         []string // ARNs of target groups: their targets
+	Certificates    []string // ARNs of load balancers: all certificates of their listeners
 	GroupAttributes []string // ARNs of target groups: their attributes
 	Tags            []string // ARNs of load balancers and target groups
 	Classics        []string // names: attributes
@@ -54,6 +56,9 @@ func ReadsOf(s *Settings, o *Observed, items []provider.Item) Reads {
 		}
 		name := names.LoadBalancer(it.Service.UID)
 		lb, classic := w.byName[name], o.Classics[name]
+		if s.Claims == AlsoLoadBalancerController {
+			w.external(it)
+		}
 		if it.Want == provider.Remove {
 			orphans = orphans || (lb == nil && classic == nil)
 		}
@@ -93,16 +98,42 @@ func (w *wishes) network(it *provider.Item, lb *Network) {
 		groups = append(groups, w.groups[arn]...)
 		if it.Want == provider.Serve {
 			w.Networks = append(w.Networks, arn)
+			certificates, _ := it.Intent.Options.Texts(intent.KeyAWSCertificates)
+			if len(certificates) > 1 || (len(certificates) > 0 && it.Intent.AWS == intent.AWSExternal) {
+				w.Certificates = append(w.Certificates, arn)
+			}
 		}
 	}
 	if it.Want == provider.Remove {
 		return
 	}
-	attributes, _ := it.Intent.Options.Pairs(intent.KeyAWSTargetGroupAttributes)
+	attributes := wantsGroupAttributes(it)
 	for _, g := range groups {
 		w.Targets = append(w.Targets, awssdk.ToString(g.TargetGroupArn))
-		if len(attributes) > 0 {
+		if attributes {
 			w.GroupAttributes = append(w.GroupAttributes, awssdk.ToString(g.TargetGroupArn))
+		}
+	}
+}
+
+// wantsGroupAttributes reports whether attributes of target groups matter: where
+// annotations ask for some, or may have done so before an edit.
+func wantsGroupAttributes(it *provider.Item) bool {
+	for key := range it.Service.Annotations {
+		if strings.HasPrefix(key, intent.KeyAWSTargetGroupAttributes) || strings.HasPrefix(key, intent.KeyAWSProxyProtocol) {
+			return true
+		}
+	}
+	return it.Intent.AWS == intent.AWSExternal && (it.Cause == provider.Edit || it.Cause == provider.Repair)
+}
+
+// external adds load balancers that may be the Service's by the names that the
+// AWS Load Balancer Controller or the user gives.
+func (w *wishes) external(it *provider.Item) {
+	wanted := it.Service.Annotations[intent.KeyAWSName]
+	for name, lb := range w.byName {
+		if name == wanted || names.MayBeTargetGroup(name, it.Key.Namespace, it.Key.Name) {
+			w.network(it, lb)
 		}
 	}
 }
@@ -133,7 +164,7 @@ func (w *wishes) orphans() {
 }
 
 func (w *wishes) sorted() Reads {
-	for _, list := range []*[]string{&w.Networks, &w.Targets, &w.GroupAttributes, &w.Tags, &w.Classics, &w.ClassicTags} {
+	for _, list := range []*[]string{&w.Networks, &w.Certificates, &w.Targets, &w.GroupAttributes, &w.Tags, &w.Classics, &w.ClassicTags} {
 		slices.Sort(*list)
 		*list = slices.Compact(*list)
 	}
@@ -144,6 +175,11 @@ func (w *wishes) sorted() Reads {
 func (o *Observed) Knows(r Reads) bool {
 	for _, arn := range r.Networks {
 		if lb := o.Networks[arn]; lb == nil || lb.Listeners == nil || lb.Attributes == nil {
+			return false
+		}
+	}
+	for _, arn := range r.Certificates {
+		if o.Networks[arn].Certificates == nil {
 			return false
 		}
 	}
@@ -177,7 +213,7 @@ func (o *Observed) keepDetails(old *Observed) {
 	}
 	for arn, lb := range o.Networks {
 		if had, ok := old.Networks[arn]; ok {
-			lb.Tags, lb.Attributes, lb.Listeners = had.Tags, had.Attributes, had.Listeners
+			lb.Tags, lb.Attributes, lb.Listeners, lb.Certificates = had.Tags, had.Attributes, had.Listeners, had.Certificates
 		}
 	}
 	for arn, g := range o.TargetGroups {

@@ -23,6 +23,7 @@ const (
 	ReasonChangedMeanwhile  = "ChangedMeanwhile"
 	ReasonAdoptedAsIs       = "AdoptedAsIs"
 	ReasonNoTargets         = "NoTargets"
+	ReasonGroupNotFound     = "SecurityGroupNotFound"
 	ReasonLimitReached      = "LimitReached"
 	ReasonNodeGroups        = "NodeSecurityGroups"
 )

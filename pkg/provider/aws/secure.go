@@ -128,10 +128,12 @@ func (t *turn) nodeRules(a *ask) described {
 	for _, g := range a.nodeSources {
 		out[allFrom(g.Text())] = t.sourceText(a, g)
 	}
-	if a.kind != NetworkKind {
-		return out
+	if a.kind != NetworkKind || (a.external && !a.strict()) {
+		return out // what the AWS Load Balancer Controller made is let in already
 	}
-	out.let(a.clients(), rule{protocol: protocolICMP, from: icmpType, to: icmpCode}, names.MTURule)
+	if !a.external {
+		out.let(a.clients(), rule{protocol: protocolICMP, from: icmpType, to: icmpCode}, names.MTURule)
+	}
 	if len(a.groups) > 0 && !t.letsClientsIn(a) {
 		if !t.behind(a) {
 			maps.Copy(out, a.groupRules())

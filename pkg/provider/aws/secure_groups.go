@@ -24,7 +24,11 @@ import (
 // networkGroupName is the name of the security group that the Service's network
 // load balancer gets from us.
 func (t *turn) networkGroupName(a *ask) string {
-	return names.NetworkGroup(t.settings.Cluster, a.key.Namespace, a.key.Name, a.item.Service.UID)
+	cluster := t.settings.Cluster
+	if a.external {
+		cluster = t.settings.External.Cluster
+	}
+	return names.NetworkGroup(cluster, a.key.Namespace, a.key.Name, a.item.Service.UID)
 }
 
 // groupNamed is the VPC's security group with the name; nil when there is none.
@@ -32,10 +36,19 @@ func (t *turn) groupNamed(name string) *ec2types.SecurityGroup { return t.groups
 
 // groupsForNew are the security groups of a new network load balancer.
 func (t *turn) groupsForNew(a *ask) error {
-	if t.settings.NetworkGroups != ManagedGroups {
+	if !t.hasGroups(a) {
 		return nil
 	}
 	return t.wantGroups(a, true)
+}
+
+// hasGroups reports whether a new load balancer of the Service gets security
+// groups.
+func (t *turn) hasGroups(a *ask) bool {
+	if a.external {
+		return !a.on(intent.KeyAWSNoSecurityGroup)
+	}
+	return t.settings.NetworkGroups == ManagedGroups
 }
 
 // wantGroups are the groups that the annotation names; or else one of the
@@ -43,8 +56,15 @@ func (t *turn) groupsForNew(a *ask) error {
 // all share.
 func (t *turn) wantGroups(a *ask, backend bool) error { //nolint:revive // what differs is one group in a list
 	if ids := a.list(intent.KeyAWSSecurityGroups); len(ids) > 0 {
-		for _, id := range ids {
+		for _, item := range ids {
+			id, err := t.givenGroup(a, item)
+			if err != nil {
+				return err
+			}
 			a.groups = append(a.groups, Ref{ID: id})
+		}
+		if a.external && backend && a.on(intent.KeyAWSManageBackendRules) {
+			a.groups = append(a.groups, t.ensureBackend(a))
 		}
 		return nil
 	}
@@ -60,6 +80,20 @@ func (t *turn) wantGroups(a *ask, backend bool) error { //nolint:revive // what 
 	return nil
 }
 
+// givenGroup is the id of a group that the annotation names: by its id, or for
+// Services of the AWS Load Balancer Controller by its Name tag too.
+func (t *turn) givenGroup(a *ask, item string) (string, error) {
+	if strings.HasPrefix(item, "sg-") {
+		return item, nil
+	}
+	for _, id := range slices.Sorted(maps.Keys(t.observed.Groups)) {
+		if ec2Tags(t.observed.Groups[id].Tags)["Name"] == item {
+			return id, nil
+		}
+	}
+	return "", refuse(ReasonGroupNotFound, "annotation %s names %s, which is no id and no Name tag of a security group of %s", intent.KeyAWSSecurityGroups, item, t.settings.VPC)
+}
+
 // ensureGroup is the security group with the name; it is made where it is
 // missing.
 func (t *turn) ensureGroup(a *ask, name, description string) (Ref, error) {
@@ -72,7 +106,7 @@ func (t *turn) ensureGroup(a *ask, name, description string) (Ref, error) {
 	id := plan.ID{Kind: kindGroup, Name: name}
 	in := &ec2.CreateSecurityGroupInput{
 		GroupName: awssdk.String(name), Description: awssdk.String(description), VpcId: awssdk.String(t.settings.VPC),
-		TagSpecifications: []ec2types.TagSpecification{{ResourceType: ec2types.ResourceTypeSecurityGroup, Tags: sortedEC2Tags(a.tags)}},
+		TagSpecifications: []ec2types.TagSpecification{{ResourceType: ec2types.ResourceTypeSecurityGroup, Tags: sortedEC2Tags(names.As(a.tags, names.ResourceSecurityGroup))}},
 	}
 	t.add(a, plan.Step{Action: plan.Create, Target: id, Why: []plan.Diff{{Field: "description", Want: description}}}, in)
 	return Ref{Made: id}, nil
@@ -96,7 +130,16 @@ func (a *ask) listenerRules() described {
 			out.let(a.clients(), rule{protocol: protocol, from: int32(m.port), to: int32(m.port)}, "")
 		}
 	}
-	out.let(a.clients(), rule{protocol: protocolICMP, from: icmpType, to: icmpCode}, "")
+	if !a.external || a.text(intent.KeyAWSPathMTURule) != "" {
+		out.let(a.clients(), rule{protocol: protocolICMP, from: icmpType, to: icmpCode}, "")
+	}
+	for _, list := range a.list(intent.KeyAWSPrefixLists) {
+		for _, m := range a.mappings {
+			for _, protocol := range transports(m.listener) {
+				out[rule{protocol: protocol, from: int32(m.port), to: int32(m.port), kind: fromPrefixList, source: list}] = ""
+			}
+		}
+	}
 	return out
 }
 
@@ -176,7 +219,7 @@ func ruleDiffs(missing, surplus described) []plan.Diff {
 // they shall be. One that was made without any cannot get one: AWS.
 func (t *turn) putNetworkGroups(a *ask, b *balancer) error {
 	have := b.have.SecurityGroups
-	if t.settings.NetworkGroups != ManagedGroups || len(have) == 0 {
+	if !t.hasGroups(a) || len(have) == 0 {
 		for _, id := range have {
 			a.groups = append(a.groups, Ref{ID: id})
 		}
@@ -188,6 +231,7 @@ func (t *turn) putNetworkGroups(a *ask, b *balancer) error {
 	if err := t.wantGroups(a, a.strict() || slices.Contains(have, t.backend)); err != nil {
 		return err
 	}
+	a.groups = append(a.groups, t.controllerGroups(a, have)...)
 	in := &elbv2.SetSecurityGroupsInput{LoadBalancerArn: awssdk.String(b.ref.Text())}
 	st := plan.Step{Action: plan.Update, Target: plan.ID{Kind: kindGroups, Name: b.name}, Needs: t.grants(a)}
 	for _, g := range a.groups {
@@ -204,6 +248,20 @@ func (t *turn) putNetworkGroups(a *ask, b *balancer) error {
 	return nil
 }
 
+// controllerGroups are those of a load balancer that the AWS Load Balancer
+// Controller lets in at the nodes. They stay as long as the load balancer is as
+// that controller made it.
+func (t *turn) controllerGroups(a *ask, have []string) []Ref {
+	var out []Ref
+	for _, id := range have {
+		g, ok := t.observed.Groups[id]
+		if ok && !a.strict() && names.IsControllerBackend(ec2Tags(g.Tags)) && !a.uses(id) {
+			out = append(out, Ref{ID: id})
+		}
+	}
+	return out
+}
+
 // dropNetworkGroups deletes the security groups that we made for load balancers
 // that are gone or have others, last of all.
 func (t *turn) dropNetworkGroups() {
@@ -212,10 +270,16 @@ func (t *turn) dropNetworkGroups() {
 			continue
 		}
 		g := t.groupNamed(t.networkGroupName(a))
-		if g != nil && t.settings.Tags.Owns(ec2Tags(g.Tags)) && !a.uses(awssdk.ToString(g.GroupId)) {
+		if g != nil && t.ownsGroup(a, ec2Tags(g.Tags)) && !a.uses(awssdk.ToString(g.GroupId)) {
 			t.deleteSecurityGroup(a, g)
 		}
 	}
+}
+
+// ownsGroup reports whether the tags of a group with the Service's name say
+// that it was made for it.
+func (t *turn) ownsGroup(a *ask, tags map[string]string) bool {
+	return t.settings.Tags.Owns(tags) || t.ownsFor(a, tags)
 }
 
 // uses reports whether the Service's load balancer is to have the group.

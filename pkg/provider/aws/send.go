@@ -62,12 +62,18 @@ func sendNetwork(ctx context.Context, c *api.Client, call Call) (any, error) {
 		return api.Call(ctx, c.ELBv2.ModifyTargetGroup, in)
 	case *elbv2.SetSubnetsInput:
 		return api.Call(ctx, c.ELBv2.SetSubnets, in)
+	case *elbv2.SetIpAddressTypeInput:
+		return api.Call(ctx, c.ELBv2.SetIpAddressType, in)
 	case *elbv2.SetSecurityGroupsInput:
 		return api.Call(ctx, c.ELBv2.SetSecurityGroups, in)
 	case *elbv2.ModifyLoadBalancerAttributesInput:
 		return api.Call(ctx, c.ELBv2.ModifyLoadBalancerAttributes, in)
 	case *elbv2.ModifyTargetGroupAttributesInput:
 		return api.Call(ctx, c.ELBv2.ModifyTargetGroupAttributes, in)
+	case *elbv2.AddListenerCertificatesInput:
+		return api.Call(ctx, c.ELBv2.AddListenerCertificates, in)
+	case *elbv2.RemoveListenerCertificatesInput:
+		return api.Call(ctx, c.ELBv2.RemoveListenerCertificates, in)
 	case *elbv2.AddTagsInput:
 		return api.Call(ctx, c.ELBv2.AddTags, in)
 	}

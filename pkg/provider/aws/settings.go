@@ -63,6 +63,7 @@ type Settings struct {
 	ClassicGroup    string
 	NetworkGroups   GroupMode
 	Claims          Claims
+	External        External // counts when Claims says so
 	Probes          ProbeMode
 	SharedProbePort uint16
 	SharedProbePath string
@@ -93,6 +94,7 @@ func NewSettings(c *cloudconfig.AWS, cluster, region string, self Self) *Setting
 	}
 	if c.Controller.Claim {
 		s.Claims = AlsoLoadBalancerController
+		s.External = newExternal(&c.Controller, cmp.Or(s.Tags.ID, cluster))
 	}
 	return s
 }

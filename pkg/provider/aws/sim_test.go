@@ -40,7 +40,7 @@ func startLive(t *testing.T, o awssim.Options) *live {
 	}
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 	l := &live{cloud: awssim.New(o), services: cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})}
-	l.site = l.cloud.NewSite(awssim.SiteOptions{})
+	l.site = l.cloud.NewSite(awssim.SiteOptions{Families: "dualstack"})
 	server := l.cloud.Start()
 	t.Cleanup(server.Close)
 	l.url = server.URL
@@ -109,6 +109,10 @@ func (l *live) must(t *testing.T, n int, want provider.Want, cause provider.Caus
 	return status
 }
 
+const theCertificate = "arn:aws:acm:us-east-1:123456789012:certificate/7342f8ec-3b62-426b-90be-4147ce5be218"
+
+func claims(c *cloudconfig.AWS) { c.Controller.Claim = true }
+
 func total(counts map[string]int) int {
 	var n int
 	for _, c := range counts {
@@ -128,7 +132,10 @@ func TestOverTheWire(t *testing.T) {
 		{name: "its own group", config: func(c *cloudconfig.AWS) { c.ManagedNLBSecurityGroups = true }, change: []func(*v1.Service){local}},
 		{name: "udp, ranges", change: []func(*v1.Service){ports(tcp("a", 53, 30053), udp("b", 53, 30053), udp("c", 54, 30054)), sourceRanges("192.0.2.0/24")}},
 		{name: "internal, attributes", change: []func(*v1.Service){with("internal", "true", "cross-zone-load-balancing-enabled", "true", "target-group-attributes", "proxy_protocol_v2.enabled=true", "additional-resource-tags", "team=web")}},
-		{name: "tls", change: []func(*v1.Service){with("ssl-cert", "arn:aws:acm:us-east-1:123456789012:certificate/7342f8ec-3b62-426b-90be-4147ce5be218")}},
+		{name: "tls", change: []func(*v1.Service){with("ssl-cert", theCertificate)}},
+		{name: "external, attributes", config: claims, change: []func(*v1.Service){external, local, with("scheme", "internet-facing", "attributes", "load_balancing.cross_zone.enabled=true", "target-group-attributes", "deregistration_delay.timeout_seconds=30", "healthcheck-success-codes", "200")}},
+		{name: "external, certificates", config: claims, change: []func(*v1.Service){external, with("ssl-cert", theCertificate+","+theCertificate+"0", "alpn-policy", "HTTP2Preferred")}},
+		{name: "external, dual stack", config: claims, change: []func(*v1.Service){class, with("ip-address-type", "dualstack", "name", "shop")}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := startLive(t, awssim.Options{})

@@ -31,8 +31,12 @@ func (t *turn) subnetsFor(a *ask) ([]string, error) {
 		list, err := t.namedSubnets(a)
 		return idsOf(list), err
 	}
-	list, rejected := t.discover(scheme(a))
+	list, rejected := t.discover(a.scheme)
 	list = slices.DeleteFunc(list, func(s *ec2types.Subnet) bool {
+		if a.addressType() == elbv2types.IpAddressTypeDualstack && len(s.Ipv6CidrBlockAssociationSet) == 0 {
+			rejected = append(rejected, rejection{s, "it has no IPv6 addresses"})
+			return true
+		}
 		free := awssdk.ToInt32(s.AvailableIpAddressCount)
 		few := s.AvailableIpAddressCount != nil && free < freeAddresses
 		if few {
@@ -42,7 +46,7 @@ func (t *turn) subnetsFor(a *ask) ([]string, error) {
 	})
 	if len(list) == 0 {
 		return nil, refuse(ReasonNoSubnets, "no subnet of %s can hold the %s load balancer%s; tag subnets with %s or name them in annotation %s",
-			t.settings.VPC, scheme(a), reasons(rejected), roleTag(scheme(a)), intent.KeyAWSSubnets)
+			t.settings.VPC, a.scheme, reasons(rejected), roleTag(a.scheme), intent.KeyAWSSubnets)
 	}
 	return idsOf(list), nil
 }

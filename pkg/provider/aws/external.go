@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+
+	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/pkg/intent"
+	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/aws/names"
+)
+
+// External is what the cloud config says of the Services of the AWS Load
+// Balancer Controller.
+type External struct {
+	names.Controller
+	// Scheme, TargetType and TLSPolicy are those of Services that do not say
+	// them.
+	Scheme     elbv2types.LoadBalancerSchemeEnum
+	TargetType elbv2types.TargetTypeEnum
+	TLSPolicy  string
+}
+
+func newExternal(c *cloudconfig.AWSController, cluster string) External {
+	out := External{
+		Controller: names.Controller{Cluster: cmp.Or(c.ClusterName, cluster)},
+		Scheme:     elbv2types.LoadBalancerSchemeEnumInternal, TargetType: elbv2types.TargetTypeEnumInstance, TLSPolicy: c.TLSPolicy,
+	}
+	if c.InternetFacing {
+		out.Scheme = elbv2types.LoadBalancerSchemeEnumInternetFacing
+	}
+	if c.TargetType == cloudconfig.AWSAddresses {
+		out.TargetType = elbv2types.TargetTypeEnumIp
+	}
+	return out
+}
+
+// beExternal makes an ask follow the rules of the AWS Load Balancer Controller.
+// A load balancer that serves already is found by that controller's tags, or
+// by the name that cloud-provider-aws gives.
+func (t *turn) beExternal(a *ask) {
+	svc := a.item.Service
+	lb := t.externalNetwork(a)
+	a.scheme = t.externalScheme(a, lb)
+	switch {
+	case lb != nil:
+		a.name = awssdk.ToString(lb.LoadBalancerName)
+	case a.text(intent.KeyAWSName) != "":
+		a.name = a.text(intent.KeyAWSName)
+	case a.want == provider.Serve:
+		a.name = t.settings.External.LoadBalancer(svc.Namespace, svc.Name, svc.UID, string(a.scheme))
+	}
+	a.place = a.name
+	a.mine = t.madeByUs(a.name)
+	a.tags = t.settings.External.Tags(t.moreTags(a), svc.Namespace, svc.Name)
+}
+
+// externalNetwork is the load balancer of a Service that follows the AWS Load
+// Balancer Controller; nil when there is none.
+func (t *turn) externalNetwork(a *ask) *Network {
+	for _, lb := range t.sortedNetworks() {
+		if t.settings.External.OwnsFor(lb.Tags, a.key.Namespace, a.key.Name) {
+			return lb
+		}
+	}
+	return t.networksByName[a.base]
+}
+
+// externalScheme is what the annotations ask for, or else what there is, or
+// what the cloud config says.
+func (t *turn) externalScheme(a *ask, lb *Network) elbv2types.LoadBalancerSchemeEnum {
+	switch intent.AWSInternal(a.item.Intent) {
+	case intent.AWSInternalYes:
+		return elbv2types.LoadBalancerSchemeEnumInternal
+	case intent.AWSInternalNo:
+		return elbv2types.LoadBalancerSchemeEnumInternetFacing
+	case intent.AWSInternalUnset:
+	}
+	if lb != nil {
+		return lb.Scheme
+	}
+	return t.settings.External.Scheme
+}
+
+// ownsFor reports whether the tags say that it was made for the Service, by us,
+// or by a controller that we stand in for.
+func (t *turn) ownsFor(a *ask, tags map[string]string) bool {
+	if t.settings.Tags.OwnsFor(tags, a.key.Namespace, a.key.Name) {
+		return true
+	}
+	return t.settings.Claims == AlsoLoadBalancerController && t.settings.External.OwnsFor(tags, a.key.Namespace, a.key.Name)
+}
+
+// externalHealth is how the Service's nodes are probed, as the AWS Load
+// Balancer Controller does it.
+func (a *ask) externalHealth() health {
+	in := &a.item.Intent
+	h := health{protocol: elbv2types.ProtocolEnumTcp, port: trafficPort, path: "/", interval: 10, timeout: 10, healthy: 3, unhealthy: 3}
+	if in.Traffic == intent.Local {
+		h = health{
+			protocol: elbv2types.ProtocolEnumHttp, port: strconv.Itoa(int(in.HealthCheckNodePort)), path: localPath,
+			interval: 10, timeout: 6, healthy: 2, unhealthy: 2,
+		}
+	}
+	if protocol := a.text(intent.KeyAWSHealthProtocol); protocol != "" {
+		h.protocol = elbv2types.ProtocolEnum(strings.ToUpper(protocol))
+	}
+	if port := a.text(intent.KeyAWSHealthPort); port != "" {
+		h.port = port
+		for i := range in.Ports {
+			if p := &in.Ports[i]; p.Name == port {
+				h.port = strconv.Itoa(int(p.NodePort))
+			}
+		}
+	}
+	if path := a.text(intent.KeyAWSHealthPath); path != "" {
+		h.path = path
+	}
+	h.codes = a.text(intent.KeyAWSHealthCodes)
+	if h.protocol == elbv2types.ProtocolEnumTcp {
+		h.path, h.codes = "", ""
+	}
+	h.healthy = a.number(intent.KeyAWSHealthyThreshold, h.healthy)
+	h.unhealthy = a.number(intent.KeyAWSUnhealthyThreshold, h.unhealthy)
+	h.interval = a.number(intent.KeyAWSHealthInterval, h.interval)
+	h.timeout = a.number(intent.KeyAWSHealthTimeout, h.timeout)
+	return h
+}
+
+// groupAttributes are those that annotations ask for, for the target group of a
+// port.
+func (a *ask) groupAttributes(m *mapping) map[string]string {
+	out := a.pairs(intent.KeyAWSTargetGroupAttributes)
+	if !a.external {
+		return out
+	}
+	maps.Copy(out, a.pairs(intent.AWSTargetGroupAttributesKey(m.port)))
+	ports := strings.Split(strings.ReplaceAll(a.item.Service.Annotations[intent.KeyAWSProxyProtocolPorts], " ", ""), ",")
+	if a.text(intent.KeyAWSProxyProtocol) != "" || slices.Contains(ports, strconv.Itoa(int(m.port))) {
+		out[attrProxyProtocol] = "true"
+	}
+	if _, set := out[attrProxyProtocol]; !set {
+		out[attrProxyProtocol] = "false"
+	}
+	return out
+}
+
+// freeExternalName is a name of a target group that is not taken.
+func (t *turn) freeExternalName(a *ask, m *mapping, taken map[string]bool) string {
+	g := names.ControllerGroup{
+		Namespace: a.key.Namespace, Name: a.key.Name, UID: a.item.Service.UID, TargetPort: m.nodePort, Port: m.port,
+		TargetType: string(elbv2types.TargetTypeEnumInstance), Protocol: string(m.target),
+		HealthProtocol: string(m.health.protocol), HealthInterval: m.health.interval,
+	}
+	for taken[t.settings.External.TargetGroup(g)] {
+		g.Again++
+	}
+	return t.settings.External.TargetGroup(g)
+}
+
+// putAddressType sets the families of the addresses of a load balancer that is
+// there.
+func (t *turn) putAddressType(a *ask, b *balancer) {
+	want := a.addressType()
+	if !a.external || !a.has(intent.KeyAWSIPAddressType) || b.have.IpAddressType == want {
+		return
+	}
+	t.add(a, plan.Step{
+		Action: plan.Update, Target: plan.ID{Kind: kindAddressType, Name: b.name},
+		Why: []plan.Diff{{Field: "address type", Have: string(b.have.IpAddressType), Want: string(want)}},
+	}, &elbv2.SetIpAddressTypeInput{LoadBalancerArn: b.have.LoadBalancerArn, IpAddressType: want})
+}
+
+// networkAttributes are those that annotations ask for. The peer sets two of
+// them to their defaults otherwise; the AWS Load Balancer Controller does not.
+func (a *ask) networkAttributes() map[string]string {
+	out := a.pairs(intent.KeyAWSAttributes)
+	if !a.external || a.has(intent.KeyAWSCrossZone) {
+		out[attrCrossZone] = strconv.FormatBool(a.on(intent.KeyAWSCrossZone))
+	}
+	if !a.external || a.has(intent.KeyAWSAccessLog) {
+		out[attrLogs] = strconv.FormatBool(a.on(intent.KeyAWSAccessLog))
+	}
+	if a.on(intent.KeyAWSAccessLog) {
+		out[attrLogsBucket], out[attrLogsPrefix] = a.text(intent.KeyAWSAccessLogBucket), a.text(intent.KeyAWSAccessLogPrefix)
+	}
+	return out
+}
+
+// addressType is the families of the load balancer's addresses.
+func (a *ask) addressType() elbv2types.IpAddressType {
+	if a.external && a.text(intent.KeyAWSIPAddressType) == string(elbv2types.IpAddressTypeDualstack) {
+		return elbv2types.IpAddressTypeDualstack
+	}
+	return elbv2types.IpAddressTypeIpv4
+}
+
+// unsupported refuses what is not served for Services of the AWS Load Balancer
+// Controller.
+func (t *turn) unsupported(a *ask) error {
+	if !a.external {
+		return nil
+	}
+	kind := elbv2types.TargetTypeEnum(a.text(intent.KeyAWSTargetType))
+	if kind == "" {
+		kind = t.settings.External.TargetType
+	}
+	if a.item.Service.Annotations[intent.KeyAWSType] == "nlb-ip" {
+		kind = elbv2types.TargetTypeEnumIp
+	}
+	if kind == elbv2types.TargetTypeEnumIp {
+		return refuse(ReasonUnsupported, "annotation %s asks for the addresses of pods as targets, which is not supported yet; set it to instance", intent.KeyAWSTargetType)
+	}
+	return nil
+}

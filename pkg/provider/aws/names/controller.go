@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package names
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Controller names and tags as the AWS Load Balancer Controller does.
+type Controller struct {
+	Cluster string // its --cluster-name
+}
+
+// LoadBalancer is the name of a Service's load balancer. The scheme is in
+// AWS's words.
+func (c Controller) LoadBalancer(namespace, service string, uid types.UID, scheme string) string {
+	return prefix(namespace, service) + digest(c.Cluster, string(uid), scheme)
+}
+
+// MayBe reports whether the name is one that load balancers and target groups
+// of the Service have. Those of other Services may have it too.
+func (Controller) MayBe(name, namespace, service string) bool {
+	return strings.HasPrefix(name, prefix(namespace, service))
+}
+
+// ControllerGroup is what the name of one of its target groups is made of.
+type ControllerGroup struct {
+	Namespace, Name  string // of the Service
+	UID              types.UID
+	TargetPort, Port uint16
+	TargetType       string // instance, ip
+	Protocol         string // TCP, UDP, TCP_UDP, TLS
+	HealthProtocol   string
+	HealthInterval   int32 // seconds
+	// Again tells apart target groups that would have one name; 0 for the first.
+	Again int
+}
+
+// TargetGroup is the name of a target group.
+func (c Controller) TargetGroup(g ControllerGroup) string {
+	parts := []string{
+		c.Cluster, string(g.UID), strconv.Itoa(int(g.TargetPort)), strconv.Itoa(int(g.Port)), g.TargetType, g.Protocol,
+		g.HealthProtocol, strconv.Itoa(int(g.HealthInterval)),
+	}
+	if g.Again > 0 {
+		parts = append(parts, "#"+strconv.Itoa(g.Again))
+	}
+	return prefix(g.Namespace, g.Name) + digest(parts...)
+}
+
+func digest(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "")))
+	return fmt.Sprintf("%.10s", hex.EncodeToString(sum[:]))
+}
+
+// Tags of the AWS Load Balancer Controller.
+const (
+	tagControllerCluster = "elbv2.k8s.aws/cluster"
+	tagControllerObject  = "elbv2.k8s.aws/resource"
+	tagStack             = "service.k8s.aws/stack"
+	tagStackResource     = "service.k8s.aws/resource"
+)
+
+// The values of the tag that says what an object is.
+const (
+	ResourceLoadBalancer  = "LoadBalancer"
+	ResourceSecurityGroup = "ManagedLBSecurityGroup"
+)
+
+// Tags are those of what is made for one Service, without that of the resource:
+// the user's come first.
+func (c Controller) Tags(more map[string]string, namespace, service string) map[string]string {
+	out := maps.Clone(more)
+	if out == nil {
+		out = map[string]string{}
+	}
+	out[tagControllerCluster] = c.Cluster
+	out[tagStack] = namespace + "/" + service
+	return out
+}
+
+// As adds to tags of the controller which object it is. Others stay as they are.
+func As(tags map[string]string, resource string) map[string]string {
+	out := maps.Clone(tags)
+	if _, ok := tags[tagStack]; ok {
+		out[tagStackResource] = resource
+	}
+	return out
+}
+
+// OwnsFor reports whether the tags say that it was made for the Service in this
+// cluster.
+func (c Controller) OwnsFor(tags map[string]string, namespace, service string) bool {
+	return c.Cluster != "" && tags[tagControllerCluster] == c.Cluster && tags[tagStack] == namespace+"/"+service
+}
+
+// Foreign reports whether the tags name another Service or cluster.
+func (c Controller) Foreign(tags map[string]string, namespace, service string) bool {
+	_, ok := tags[tagStack]
+	return ok && !c.OwnsFor(tags, namespace, service)
+}
+
+// IsControllerBackend reports whether the tags are those of the security group
+// that the AWS Load Balancer Controller lets in at the nodes.
+func IsControllerBackend(tags map[string]string) bool {
+	return tags[tagControllerObject] == "backend-sg" && tags[tagControllerCluster] != ""
+}
