@@ -24,7 +24,16 @@ import (
 
 func TestReadsLagBehindWrites(t *testing.T) {
 	r := newRig(t, awssim.Options{Lag: awssim.Lag{EC2: time.Minute, ELB: time.Minute}}, awssim.SiteOptions{})
+	machines := func() int {
+		return len(must(r.ec2.DescribeInstances(t.Context(), &ec2.DescribeInstancesInput{}))(t).Reservations)
+	}
+	if n := len(must(r.ec2.DescribeSubnets(t.Context(), &ec2.DescribeSubnetsInput{}))(t).Subnets); n != 6 || machines() != 0 {
+		t.Errorf("at first there are %d subnets and %d machines, want 6 and 0", n, machines())
+	}
 	r.cloud.Advance(time.Minute)
+	if n := machines(); n != 3 {
+		t.Errorf("after the lag there are %d machines, want 3", n)
+	}
 	g, lb := r.group("web"), r.balancer("web")
 	look := func() (group, balancer error) {
 		_, group = r.ec2.DescribeSecurityGroups(t.Context(), &ec2.DescribeSecurityGroupsInput{GroupIds: []string{g}})

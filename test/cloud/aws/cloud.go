@@ -98,6 +98,7 @@ func New(o Options) *Cloud {
 		c.certs[arn] = true
 	}
 	c.makeZones()
+	c.zones.settled()
 	return c
 }
 

@@ -133,3 +133,26 @@ func TestObjectsOfEC2AreTagged(t *testing.T) {
 		t.Errorf("the gateways are %+v", igws.InternetGateways)
 	}
 }
+
+func TestPodsHaveAddressesAndInterfaces(t *testing.T) {
+	r := newRig(t, awssim.Options{}, awssim.SiteOptions{})
+	pod := must(r.cloud.Pod(r.nodes[0]))(t)
+	if pod != "10.0.96.5" {
+		t.Errorf("the pod's address is %s", pod)
+	}
+	fargate := r.site.Interface(r.site.NodeGroup)
+	nics := must(r.ec2.DescribeNetworkInterfaces(t.Context(), &ec2.DescribeNetworkInterfacesInput{
+		Filters: append(filters("addresses.private-ip-address", pod, fargate), filters("attachment.status", "attached")...),
+	}))(t).NetworkInterfaces
+	if len(nics) != 2 {
+		t.Fatalf("the interfaces are %+v", nics)
+	}
+	for _, n := range nics {
+		if *n.PrivateIpAddress == fargate && (n.Attachment.InstanceId != nil || *n.PrivateDnsName != "ip-10-0-96-6.ec2.internal") {
+			t.Errorf("the interface is %+v", n)
+		}
+	}
+	if err := r.deleteGroup(r.site.NodeGroup); err == nil {
+		t.Error("a group of an interface was deleted")
+	}
+}

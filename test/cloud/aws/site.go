@@ -5,8 +5,6 @@ package awssim
 import (
 	"fmt"
 	"net/netip"
-	"net/url"
-	"slices"
 	"strings"
 )
 
@@ -35,7 +33,7 @@ type Site struct {
 	machines        int
 }
 
-// NewSite makes a site.
+// NewSite makes a site, which no lag hides.
 func (c *Cloud) NewSite(o SiteOptions) *Site {
 	if o.Cluster == "" {
 		o.Cluster = "rig"
@@ -73,6 +71,11 @@ func (c *Cloud) NewSite(o SiteOptions) *Site {
 	c.groups.edit(s.NodeGroup, now, func(g *securityGroup) {
 		g.Rules = append(g.Rules, rule{ID: c.newID("sgr"), Protocol: anyProtocol, GroupID: s.NodeGroup})
 	})
+	c.vpcs.settled()
+	c.gateways.settled()
+	c.subnets.settled()
+	c.tables.settled()
+	c.groups.settled()
 	return s
 }
 
@@ -163,10 +166,7 @@ func (s *Site) launch(subnetID string) string {
 	c := s.cloud
 	sn := c.subnets.get(subnetID)
 	id, a := c.newID("i"), c.freeAddress(sn, sn.prefix())
-	dns := "ip-" + strings.ReplaceAll(a.String(), ".", "-") + ".ec2.internal"
-	if c.region != DefaultRegion {
-		dns = strings.TrimSuffix(dns, "ec2.internal") + c.region + ".compute.internal"
-	}
+	dns := c.dnsName(a.String())
 	groups := c.named([]string{s.NodeGroup})
 	octets := a.As4()
 	n := instanceNIC{
@@ -191,88 +191,11 @@ func (s *Site) launch(subnetID string) string {
 	return id
 }
 
-// Address makes an elastic IP without judging quotas, and returns its id.
-func (c *Cloud) Address() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	a := c.newAddress()
-	c.addresses.put(a.AllocationID, a, c.now())
-	return a.AllocationID
-}
-
-// SetPower sets the state of a machine, such as running, stopped or terminated. One that
-// is terminated loses its interfaces and is a target no longer.
-func (c *Cloud) SetPower(id, state string) error {
-	codes := map[string]int{"pending": 0, running: 16, "shutting-down": 32, terminated: 48, "stopping": 64, "stopped": 80}
-	code, ok := codes[state]
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.instances.get(id) == nil || !ok {
-		return fmt.Errorf("no machine %q or no state %q", id, state)
+// dnsName is the private name of an address.
+func (c *Cloud) dnsName(address string) string {
+	name := "ip-" + strings.ReplaceAll(address, ".", "-")
+	if c.region == DefaultRegion {
+		return name + ".ec2.internal"
 	}
-	c.instances.edit(id, c.now(), func(m *instance) {
-		m.State = powerState{Code: code, Name: state}
-		if state == terminated {
-			m.NetworkInterfaces, m.PrivateIPAddress, m.SubnetID, m.VPCID = nil, "", "", ""
-			m.PrivateDNSName, m.SecurityGroups, m.Ipv6Address = "", nil, ""
-		}
-	})
-	if state == terminated {
-		c.forgetTarget(id)
-	}
-	return nil
-}
-
-// forgetTarget takes a machine out of all load balancers.
-func (c *Cloud) forgetTarget(id string) {
-	for _, b := range c.classics.all() {
-		if slices.Contains(b.Instances, instanceRef{InstanceID: id}) {
-			c.classics.edit(b.LoadBalancerName, c.now(), func(b *classic) {
-				b.Instances = slices.DeleteFunc(b.Instances, func(r instanceRef) bool { return r.InstanceID == id })
-			})
-		}
-	}
-	for _, g := range c.targets.all() {
-		if slices.ContainsFunc(g.Targets, func(t target) bool { return t.ID == id }) {
-			c.targets.edit(g.TargetGroupArn, c.now(), func(g *targetGroup) {
-				g.Targets = slices.DeleteFunc(g.Targets, func(t target) bool { return t.ID == id })
-			})
-		}
-	}
-}
-
-// Forget lets a machine be known no longer, as a terminated one after an hour.
-func (c *Cloud) Forget(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.forgetTarget(id)
-	c.instances.remove(id, c.now())
-}
-
-// SetTopology gives a machine a type, and network nodes that
-// DescribeInstanceTopology tells.
-func (c *Cloud) SetTopology(id, instanceType string, nodes ...string) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.instances.get(id) == nil {
-		return fmt.Errorf("no machine %q", id)
-	}
-	c.instances.edit(id, c.now(), func(m *instance) { m.InstanceType, m.Topology = instanceType, nodes })
-	return nil
-}
-
-// Apply runs an action behind everybody's back: at once, with no faults, hooks
-// and counts, such as Apply("elbv2.DeleteListener", url.Values{"ListenerArn": {arn}}).
-// The form has the names of the wire. It is for drift.
-func (c *Cloud) Apply(api string, form url.Values) error {
-	run := c.actions[api]
-	if run == nil {
-		return fmt.Errorf("no action %q", api)
-	}
-	service, name, _ := strings.Cut(api, ".")
-	_, refused := c.run(run, &Call{Service: Service(service), Action: name}, form)
-	if refused != nil {
-		return refused
-	}
-	return nil
+	return name + "." + c.region + ".compute.internal"
 }

@@ -70,7 +70,6 @@ func (c *Cloud) Seed(states ...[]byte) error {
 }
 
 func (c *Cloud) seedSite(d document) {
-	now := c.now()
 	putAll(c.zones, d.AvailabilityZones, func(z *zone) string { return z.ZoneName })
 	putAll(c.gateways, d.InternetGateways, func(g *gateway) string { return g.InternetGatewayID })
 	putAll(c.tables, d.RouteTables, func(t *routeTable) string { return t.RouteTableID })
@@ -80,7 +79,7 @@ func (c *Cloud) seedSite(d document) {
 	for _, r := range d.Reservations {
 		for _, m := range r.Instances {
 			m.Reservation = r.ReservationID
-			c.instances.put(m.InstanceID, &m, now)
+			putAll(c.instances, []instance{m}, func(m *instance) string { return m.InstanceID })
 		}
 	}
 	for _, described := range d.SecurityGroups {
@@ -94,7 +93,7 @@ func (c *Cloud) seedSite(d document) {
 		for i := range g.Rules {
 			g.Rules[i].ID = c.newID("sgr")
 		}
-		c.groups.put(g.GroupID, &g, now)
+		putAll(c.groups, []securityGroup{g}, func(g *securityGroup) string { return g.GroupID })
 	}
 }
 

@@ -117,6 +117,15 @@ func (s *store[T]) edit(id string, now time.Time, change func(*T)) {
 	s.put(id, value, now)
 }
 
+// settled lets all that is there have been there always.
+func (s *store[T]) settled() {
+	for id := range s.items {
+		if v := s.get(id); v != nil {
+			s.set(id, []version[T]{{value: v}})
+		}
+	}
+}
+
 func (s *store[T]) append(id string, v version[T]) {
 	versions := slices.Concat(s.items[id], []version[T]{v})
 	for len(versions) > 1 && !versions[1].since.After(v.since.Add(-s.keep)) {
