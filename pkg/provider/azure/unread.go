@@ -208,7 +208,7 @@ func LinkGroups(s *Settings, items []provider.Item, loadBalancers []json.RawMess
 		group := linkGroup(s, it.Service.Annotations)
 		create, _ := it.Intent.Options.Bool(intent.KeyAzurePLSCreate)
 		create = create && it.Want == provider.Serve
-		if !intent.IsAzureGroupName(group) || !(create || mayLoseLink(it)) {
+		if !intent.IsAzureGroupName(group) || (!create && !mayLoseLink(it)) {
 			continue
 		}
 		if !create {

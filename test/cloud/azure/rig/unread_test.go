@@ -23,21 +23,25 @@ func TestUnreadableNameFailsItsServiceAlone(t *testing.T) {
 		sentence string
 	}{
 		"a resource group that cannot be": {
-			change{"azure-load-balancer-resource-group": "a/b"}, "nothing",
+			change{"azure-load-balancer-resource-group": "a/b"},
+			"nothing",
 			`annotation service.beta.kubernetes.io/azure-load-balancer-resource-group is "a/b", but must be a name of`,
 		},
 		"a resource group without rights": {
-			change{"azure-load-balancer-resource-group": "Secret"}, "/resourceGroups/Secret/",
+			change{"azure-load-balancer-resource-group": "Secret"},
+			"/resourceGroups/Secret/",
 			`annotation service.beta.kubernetes.io/azure-load-balancer-resource-group names resource group "Secret", whose public IPs cannot be read: ` +
 				"read public IPs in Secret: denied: the identity lacks Microsoft.Network/publicIPAddresses/read on ",
 		},
 		"a subnet without rights": {
-			change{"azure-load-balancer-internal": "true", "azure-load-balancer-internal-subnet": "apps"}, "/subnets/apps",
+			change{"azure-load-balancer-internal": "true", "azure-load-balancer-internal-subnet": "apps"},
+			"/subnets/apps",
 			`annotation service.beta.kubernetes.io/azure-load-balancer-internal-subnet names subnet "apps", which cannot be read: ` +
 				"read subnet apps in rig: denied: the identity lacks Microsoft.Network/virtualNetworks/subnets/read on ",
 		},
 		"private link services without rights": {
-			change{"azure-load-balancer-internal": "true", "azure-pls-create": "true"}, "/privateLinkServices",
+			change{"azure-load-balancer-internal": "true", "azure-pls-create": "true"},
+			"/privateLinkServices",
 			`the private link services of resource group "rig" (annotation service.beta.kubernetes.io/azure-pls-resource-group, or privateLinkServiceResourceGroup in the cloud config) cannot be read: ` +
 				"read private link services in rig: denied: the identity lacks Microsoft.Network/privateLinkServices/read on ",
 		},
