@@ -18,6 +18,8 @@ import (
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/aws"
+	awsapi "github.com/fairlead/fairlead/pkg/provider/aws/api"
 	"github.com/fairlead/fairlead/pkg/provider/azure"
 	"github.com/fairlead/fairlead/pkg/provider/azure/arm"
 	"github.com/fairlead/fairlead/pkg/provider/metal"
@@ -53,6 +55,7 @@ type Deps struct {
 // Clouds are all providers. A new one is one more line.
 func Clouds() []Cloud {
 	return []Cloud{
+		{Name: intent.AWS, Scheme: "aws", New: newAWS},
 		{Name: intent.Azure, Scheme: "azure", New: newAzure},
 		{Name: intent.Metal, Scheme: "metal", New: newMetal},
 	}
@@ -75,6 +78,21 @@ func newMetal(_ context.Context, d Deps) (provider.Provider, error) {
 		return nil, fmt.Errorf("watch namespaces: %w", err)
 	}
 	d.Watch(p.Update)
+	return p, nil
+}
+
+func newAWS(ctx context.Context, d Deps) (provider.Provider, error) {
+	if d.Config.AWS == nil {
+		return nil, errors.New("the cloud-config has no section aws")
+	}
+	client, err := awsapi.New(ctx, d.Config.AWS, awsapi.Setup{})
+	if err != nil {
+		return nil, err
+	}
+	p := aws.New(aws.Options{
+		Client: client, Config: d.Config.AWS, Cluster: d.Cluster, Services: d.Informers.Core().V1().Services().Lister(),
+	})
+	d.Watch(func(c *cloudconfig.Config) { p.Update(ctx, c) })
 	return p, nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"k8s.io/component-base/version"
 
 	"github.com/fairlead/fairlead/pkg/engine"
+	awsapi "github.com/fairlead/fairlead/pkg/provider/aws/api"
 	"github.com/fairlead/fairlead/pkg/provider/azure/arm"
 )
 
@@ -43,6 +44,7 @@ knows of its nodes. It takes the flags of every cloud controller manager.`,
 			cliflag.PrintFlags(cmd.Flags())
 			engine.RegisterMetrics()
 			arm.RegisterMetrics()
+			awsapi.RegisterMetrics()
 			return Run(cmd.Context(), opts, clouds, cmd.OutOrStdout())
 		},
 	}
