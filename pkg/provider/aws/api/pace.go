@@ -28,8 +28,8 @@ const (
 	most = 32
 	// firstTrial and longestTrial are the time after a refused trial before the
 	// next; it doubles.
-	firstTrial   = time.Minute
-	longestTrial = 16 * time.Minute
+	firstTrial   = 5 * time.Minute
+	longestTrial = time.Hour
 )
 
 // pace spreads calls so that the service's token buckets are not overdrawn.
@@ -51,20 +51,31 @@ type pace struct {
 // bucket mirrors a bucket of the service.
 type bucket struct {
 	turn   chan struct{} // held by the one call that waits for a token
+	wake   chan struct{} // tells it of an answer
 	limit  Bucket
 	left   float64
 	factor float64   // of the published rate and size
 	at     time.Time // when left and factor were true
 	slowed time.Time // when the rate was last lowered
 
-	// trials are when the calls on trial were sent that may still be refused, in
-	// that order, and window how many there may be.
-	trials []time.Time
+	// fresh are when calls with a token were sent that the service may not have
+	// counted yet.
+	fresh []time.Time
+	// trials are the calls on trial that may still be refused, as they were sent,
+	// and window how many there may be.
+	trials []trial
 	window int
 	// none is when trials may begin again, pause how long they ended last for.
 	none  time.Time
 	pause time.Duration
 	tried time.Time // when the last one was sent
+}
+
+// trial is a call that was sent without a token. It takes one all the same, so
+// that what is left may be below zero.
+type trial struct {
+	sent time.Time
+	left float64 // before it, with those that may not be counted yet
 }
 
 // grant lets a call be sent.
@@ -86,7 +97,7 @@ func (p *pace) bucket(k bucketKey) *bucket {
 	if b == nil {
 		limit := p.limits.of(k)
 		b = &bucket{
-			turn: make(chan struct{}, 1), limit: limit, factor: 1, window: 1, pause: firstTrial,
+			turn: make(chan struct{}, 1), wake: make(chan struct{}, 1), limit: limit, factor: 1, window: 1, pause: firstTrial,
 			left: float64(limit.Size), at: p.clock.Now(),
 		}
 		p.buckets[k] = b
@@ -113,10 +124,22 @@ func (p *pace) take(ctx context.Context, k bucketKey) (grant, error) {
 			g.key = k
 			return g, ctx.Err()
 		}
-		if err := sleep(ctx, p.clock, wait); err != nil {
+		if err := p.wait(ctx, b, wait); err != nil {
 			return grant{}, err
 		}
 	}
+}
+
+// wait ends after a time, or sooner when there is an answer.
+func (p *pace) wait(ctx context.Context, b *bucket, d time.Duration) error {
+	timer := p.clock.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C():
+	case <-b.wake:
+	}
+	return ctx.Err()
 }
 
 // try takes a call out, or says how long there will be none.
@@ -125,21 +148,25 @@ func (p *pace) try(b *bucket) (grant, time.Duration) {
 	defer p.mu.Unlock()
 	now := p.clock.Now()
 	b.flow(now)
-	closed := now.Before(b.none)
-	if b.left >= 1+spare || b.left >= b.size() || (b.left >= 1 && !closed) {
-		b.left-- // a trial shall have no token to live on
+	if b.left >= 1+spare || b.left >= b.size() {
+		b.left--
+		b.fresh = append(b.fresh, now)
 		return grant{sent: now}, 0
 	}
 	missing := min(1+spare, b.size()) - b.left
 	wait := max(time.Duration(missing/b.rate()*float64(time.Second)), time.Millisecond)
 	switch {
-	case closed:
+	case now.Before(b.none):
 		return grant{}, min(wait, b.none.Sub(now))
+	case len(b.fresh) > 0 && (b.window == 1 || float64(len(b.fresh)) > 1+b.rate()*unrefused.Seconds()):
+		// A trial that overtakes them would take what is theirs.
+		return grant{}, min(wait, max(b.fresh[0].Add(unrefused).Sub(now), time.Millisecond))
 	case len(b.trials) < b.window:
-		b.trials, b.tried = append(b.trials, now), now
+		b.trials, b.tried = append(b.trials, trial{now, b.left + float64(len(b.fresh))}), now
+		b.left--
 		return grant{sent: now, trial: true}, 0
 	}
-	return grant{}, min(wait, max(b.trials[0].Add(unrefused).Sub(now), time.Millisecond))
+	return grant{}, min(wait, max(b.trials[0].sent.Add(unrefused).Sub(now), time.Millisecond))
 }
 
 func (b *bucket) size() float64 { return max(1, float64(b.limit.Size)*b.factor) }
@@ -153,14 +180,22 @@ func (b *bucket) flow(now time.Time) {
 	b.factor = min(1, b.factor+seconds*recovery)
 	b.left = min(b.left+seconds*b.rate(), b.size())
 	b.at = now
-	for len(b.trials) > 0 && now.Sub(b.trials[0]) >= unrefused {
-		b.passed(0)
+	b.fresh = slices.DeleteFunc(b.fresh, func(sent time.Time) bool { return now.Sub(sent) >= unrefused })
+	for len(b.trials) > 0 && now.Sub(b.trials[0].sent) >= unrefused {
+		b.passed(0, now)
 	}
 }
 
-// passed takes a call off trial.
-func (b *bucket) passed(i int) {
+// passed takes a call off trial. What has been refilled since may have let it
+// in, or what was spared: then it tells nothing, and has taken its token. Else the
+// account has more than is published.
+func (b *bucket) passed(i int, now time.Time) {
+	t := b.trials[i]
 	b.trials = slices.Delete(b.trials, i, i+1)
+	if t.left+now.Sub(t.sent).Seconds()*b.rate() >= 1-spare {
+		return
+	}
+	b.left++
 	if b.window++; b.window >= most {
 		b.window, b.pause = most, firstTrial
 	}
@@ -182,11 +217,18 @@ func (p *pace) done(g grant, a answer) {
 	defer p.mu.Unlock()
 	now := p.clock.Now()
 	b.flow(now)
-	switch i := slices.Index(b.trials, g.sent); {
+	if i := slices.Index(b.fresh, g.sent); i >= 0 && !g.trial && a != unknown {
+		b.fresh = slices.Delete(b.fresh, i, i+1)
+	}
+	switch i := slices.IndexFunc(b.trials, func(t trial) bool { return t.sent.Equal(g.sent) }); {
 	case a == refused:
 		b.refused(g, now)
 	case g.trial && i >= 0 && a == admitted:
-		b.passed(i)
+		b.passed(i, now)
+	}
+	select {
+	case b.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -194,6 +236,7 @@ func (p *pace) done(g grant, a answer) {
 // sent before an earlier refusal tell nothing new.
 func (b *bucket) refused(g grant, now time.Time) {
 	onTrial := g.trial || now.Sub(b.tried) < time.Second // trials took what others had
+	b.left += float64(len(b.trials))                     // what is refused takes no token
 	b.trials, b.window = nil, 1
 	if !now.Before(b.none) && onTrial {
 		b.none = now.Add(b.pause)
