@@ -24,6 +24,7 @@ FUZZTIME ?= 10s
 KEEP ?=
 CLOUD ?=
 TESTFLAGS ?=
+PKG ?= ./...
 BENCHFLAGS ?=
 SOAKTIME ?= 10m
 
@@ -71,9 +72,9 @@ test: ## Run everything that CI runs: tests, rack, vet, generated files, lint.
 	@echo "make test: all passed"
 
 .PHONY: unit
-unit: controlplane ## Run the Go tests, with the race detector where there is a C compiler.
+unit: controlplane ## Run the Go tests of PKG (./...), with the race detector where there is a C compiler.
 	@[ -n '$(race)' ] || echo "unit: left out: the race detector, which needs a C compiler"
-	$(GO) test $(race) -shuffle=on -timeout 20m $(TESTFLAGS) ./...
+	$(GO) test $(race) -shuffle=on -timeout 20m $(TESTFLAGS) $(PKG)
 
 .PHONY: vet-nested
 vet-nested: ## Vet the nested modules and check that they build with what they pin.

@@ -217,6 +217,13 @@ func (d *metal) howToUse() {
 		"kubectl fairlead bgp        # sessions and routes of all nodes, and why not",
 		"kubectl fairlead explain "+traefik,
 		"kubectl apply --server-side -f test/demo/objects/metal-whoami.yaml",
+		"",
+		"# No kubelet mounts the ConfigMap here: what runs reads this file, at every edit,",
+		"# and the plugin reads it too when told so.",
+		"vi "+d.config(),
+		"kubectl fairlead bgp --cloud-config "+d.config(),
+		"# This router keeps no routes of a speaker that restarts, and knows no marks",
+		"# of cordoned nodes. FRR and BIRD do: see docs/speaker.md.",
 	)
 }
 
