@@ -51,7 +51,7 @@ func TestOneRuleLetsManyLoadBalancersIn(t *testing.T) {
 	}
 	// All but one go, one after the other and together.
 	s.remove(t, n+1)
-	if diff := cmp.Diff([]string{"tcp 30080-31000"}, s.backendRules()); diff != "" {
+	if diff := cmp.Diff([]string{"tcp 30080-30149"}, s.backendRules()); diff != "" {
 		t.Errorf("narrowed: -want +got:\n%s", diff)
 	}
 	b := s.all(provider.Remove, provider.Edit)

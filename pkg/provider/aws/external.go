@@ -52,17 +52,24 @@ func (t *turn) beExternal(a *ask) {
 	svc := a.item.Service
 	lb := t.externalNetwork(a)
 	a.scheme = t.externalScheme(a, lb)
-	switch {
-	case lb != nil:
-		a.name = awssdk.ToString(lb.LoadBalancerName)
-	case a.text(intent.KeyAWSName) != "":
-		a.name = a.text(intent.KeyAWSName)
-	case a.want == provider.Serve:
-		a.name = t.settings.External.LoadBalancer(svc.Namespace, svc.Name, svc.UID, string(a.scheme))
+	if lb != nil {
+		a.name, a.place = awssdk.ToString(lb.LoadBalancerName), awssdk.ToString(lb.LoadBalancerName)
+	} else {
+		t.rename(a)
 	}
-	a.place = a.name
 	a.mine = t.madeByUs(a.name)
 	a.tags = t.settings.External.Tags(t.moreTags(a), svc.Namespace, svc.Name)
+}
+
+// rename gives a load balancer that is made for a Service of the AWS Load
+// Balancer Controller the name that it gives, in which the scheme is.
+func (t *turn) rename(a *ask) {
+	if !a.external || a.want != provider.Serve {
+		return
+	}
+	svc := a.item.Service
+	a.name = cmp.Or(a.text(intent.KeyAWSName), t.settings.External.LoadBalancer(svc.Namespace, svc.Name, svc.UID, string(a.scheme)))
+	a.place = a.name
 }
 
 // externalNetwork is the load balancer of a Service that follows the AWS Load

@@ -52,7 +52,8 @@ func (t *turn) serveNetwork(a *ask) error {
 	a.network = lb
 	b := &balancer{name: a.name, have: lb}
 	if lb != nil && t.replaced(a, lb.Scheme) {
-		b.have = nil
+		t.rename(a)
+		b = &balancer{name: a.name}
 	}
 	switch {
 	case b.have == nil:

@@ -98,21 +98,12 @@ func (t *turn) backendPorts() map[string][]int32 {
 }
 
 // backendRules let the shared group in at a security group of the nodes: few
-// ranges of ports for all load balancers. A rule that is there and covers one
-// stays as it is.
-func (t *turn) backendRules(have described) described {
+// ranges of ports for all load balancers.
+func (t *turn) backendRules() described {
 	out := described{}
-	ports := t.backendPorts()
-	for _, protocol := range []string{"tcp", "udp"} {
-		for _, span := range spans(ports[protocol]) {
-			r := rule{protocol: protocol, from: span[0], to: span[1], kind: fromGroup, source: t.backendRef().Text()}
-			for _, old := range sortedRules(have) {
-				covers := old.protocol == r.protocol && old.kind == r.kind && old.source == r.source && old.from <= span[0] && span[1] <= old.to
-				if _, has := have[r]; covers && !has {
-					r = old
-				}
-			}
-			out[r] = names.BackendRule
+	for protocol, ports := range t.backendPorts() {
+		for _, span := range spans(ports) {
+			out[rule{protocol: protocol, from: span[0], to: span[1], kind: fromGroup, source: t.backendRef().Text()}] = names.BackendRule
 		}
 	}
 	return out
@@ -149,7 +140,7 @@ func (t *turn) wantBackend(g *nodeGroup) {
 	if !here {
 		return
 	}
-	for r, text := range t.backendRules(g.have) {
+	for r, text := range t.backendRules() {
 		g.want[r] = text
 		g.asked[r] = append(g.asked[r], asking...)
 	}

@@ -3,6 +3,7 @@
 package aws_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -31,6 +32,7 @@ type live struct {
 	provider *aws.Provider
 	nodes    []*v1.Node
 	services cache.Indexer
+	ctx      context.Context //nolint:containedctx // a process that is killed; nil: the test's
 }
 
 func startLive(t *testing.T, o awssim.Options) *live {
@@ -78,14 +80,18 @@ func (l *live) pass(t *testing.T, want provider.Want, cause provider.Cause, list
 	for _, svc := range list {
 		b.Items = append(b.Items, item(svc, want, cause))
 	}
-	p, err := l.provider.Observe(t.Context(), b)
+	ctx := t.Context()
+	if l.ctx != nil {
+		ctx = l.ctx
+	}
+	p, err := l.provider.Observe(ctx, b)
 	if err != nil {
 		return provider.Decision{}, nil, err
 	}
 	d := p.Decide()
 	var errs []error
 	for _, st := range d.Plan.Steps {
-		if err := p.Execute(t.Context(), st, nil); err != nil {
+		if err := p.Execute(ctx, st, nil); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", st.Target, err))
 		}
 	}
