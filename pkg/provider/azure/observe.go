@@ -24,6 +24,10 @@ import (
 // what the pass is about: a new node has a pass of its own.
 const machinesAge = 5 * time.Minute
 
+// longestRead bounds a read that only some Services ask for, so that it holds
+// the others back no longer. Azure answers in less than a second.
+const longestRead = 20 * time.Second
+
 // Observe makes the reads of a pass, side by side: the load balancers, the
 // public IPs of each resource group, the security group, and what else the
 // batch asks for; then the machines, where their network interfaces are the
@@ -78,14 +82,18 @@ func (p *Provider) observe(ctx context.Context, s *Settings, items []provider.It
 	}
 	for _, name := range reads.Subnets {
 		g.Go(func() error {
-			doc, err := p.get(groupCtx, s.SubnetID(name))
+			ctx, cancel := context.WithTimeout(groupCtx, longestRead)
+			defer cancel()
+			doc, err := p.get(ctx, s.SubnetID(name))
 			look.learn(readOf(ReadSubnet, name), err, func() { o.Subnets[names.Key(name)] = doc })
 			return nil
 		})
 	}
 	if reads.Zones && s.Edge == "" {
 		g.Go(func() error {
-			list, err := p.zones.of(groupCtx, p.client, p.clock, s)
+			ctx, cancel := context.WithTimeout(groupCtx, longestRead)
+			defer cancel()
+			list, err := p.zones.of(ctx, p.client, p.clock, s)
 			look.learn(readOf(ReadZones, ""), err, func() { o.Zones = list })
 			return nil
 		})
@@ -116,16 +124,23 @@ func (l *lookup) learn(r Read, err error, take func()) {
 	take()
 }
 
-// loadBalancers reads the load balancers, and then the private link services
-// that by them the batch must know of.
+// loadBalancers reads the load balancers, and then the public IPs and private
+// link services that by them the batch must know of.
 func (l *lookup) loadBalancers(ctx context.Context, items []provider.Item) error {
 	docs, err := l.provider.list(ctx, names.Collection(l.settings.Subscription, l.settings.loadBalancerGroup(), names.LoadBalancers))
 	if err != nil {
 		return err
 	}
 	l.observed.LoadBalancers = docs
+	for _, rg := range HeldGroups(l.settings, items, docs) {
+		if err := l.publicIPs(ctx, rg); err != nil {
+			return err
+		}
+	}
 	for _, rg := range LinkGroups(l.settings, items, docs) {
+		ctx, cancel := context.WithTimeout(ctx, longestRead)
 		links, err := l.provider.list(ctx, names.Collection(l.settings.NodeSubscription, rg, names.PrivateLinks))
+		cancel()
 		l.learn(readOf(ReadPrivateLinks, rg), err, func() { l.observed.PrivateLinks[names.Key(rg)] = links })
 	}
 	return nil
@@ -134,6 +149,11 @@ func (l *lookup) loadBalancers(ctx context.Context, items []provider.Item) error
 // publicIPs reads those of a resource group. Any Service may have some in the
 // cluster's own.
 func (l *lookup) publicIPs(ctx context.Context, rg string) error {
+	if !names.Same(rg, l.settings.ResourceGroup) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, longestRead)
+		defer cancel()
+	}
 	docs, err := l.provider.list(ctx, names.Collection(l.settings.Subscription, rg, names.PublicIPAddresses))
 	if err != nil && names.Same(rg, l.settings.ResourceGroup) {
 		return err

@@ -69,6 +69,11 @@ func (t *turn) readable(a *ask) error {
 // whether the read may succeed, it waits.
 func (t *turn) readableGroup(a *ask) error {
 	group := publicIPGroup(t.settings, a.item.Service.Annotations)
+	for _, before := range t.unreadGroups() {
+		if !names.Same(before, group) && mayLose(a.item) && t.hasFrontendIn(a, before) {
+			return needed(t.unread(ReadPublicIPs, before), "the Service has a public IP in resource group %q, whose public IPs cannot be read", before)
+		}
+	}
 	err := t.unread(ReadPublicIPs, group)
 	public := a.serve() && a.placed == names.Public
 	if err == nil || (!public && !passes(err) && !t.mayHavePublicIPs(a, group)) {
@@ -84,7 +89,7 @@ func (t *turn) readableLinks(a *ask) error {
 	create := a.serve() && a.on(intent.KeyAzurePLSCreate)
 	group := linkGroup(t.settings, a.item.Service.Annotations)
 	err := t.unread(ReadPrivateLinks, group)
-	if err != nil && (create || (mayLoseLink(a.item) && t.carriesLinks(a.base) && (passes(err) || saysLink(a.item)))) {
+	if err != nil && (create || (mayLose(a.item) && t.carriesLinks(a.base) && (passes(err) || saysLink(a.item)))) {
 		return needed(err, "the private link services of resource group %q (annotation %s, or privateLinkServiceResourceGroup in the cloud config) cannot be read",
 			group, intent.KeyAzurePLSResourceGroup)
 	}
@@ -127,20 +132,45 @@ func passes(err error) bool {
 // that could not be read: a frontend of it names one, or its status has an
 // address that nothing else explains.
 func (t *turn) mayHavePublicIPs(a *ask, group string) bool {
+	if t.hasFrontendIn(a, group) {
+		return true
+	}
 	known := additionalOf(a.item.Service)
 	for _, b := range t.sortedBalancers() {
 		for _, f := range b.frontends.all() {
 			known = append(known, f.address())
-			id := f.Properties.PublicIPAddress.id()
-			if id != "" && names.Same(names.Group(id), group) && b.isFrontendOf(a.base, f) {
-				return true
-			}
 		}
 	}
 	for _, p := range t.publicIPs {
 		known = append(known, p.address())
 	}
 	return slices.ContainsFunc(a.statusAddresses(), func(ip netip.Addr) bool { return !slices.Contains(known, ip) })
+}
+
+// unreadGroups are the resource groups whose public IPs could not be read.
+func (w *world) unreadGroups() []string {
+	var out []string
+	for read := range w.observed.Unread {
+		if read.Kind == ReadPublicIPs {
+			out = append(out, read.Name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// hasFrontendIn reports whether a frontend of the Service has a public IP of
+// the resource group.
+func (t *turn) hasFrontendIn(a *ask, group string) bool {
+	for _, b := range t.balancers {
+		for _, f := range b.frontends.all() {
+			id := f.Properties.PublicIPAddress.id()
+			if id != "" && names.Same(names.Group(id), group) && b.isFrontendOf(a.base, f) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // isFrontendOf reports whether the frontend is of the Service with this base name,
@@ -154,9 +184,8 @@ func (b *balancer) isFrontendOf(base string, f *frontend) bool {
 	})
 }
 
-// mayLoseLink reports whether a private link service that the Service has is
-// to go with what is done.
-func mayLoseLink(it *provider.Item) bool {
+// mayLose reports whether what the Service has may go with what is done.
+func mayLose(it *provider.Item) bool {
 	return it.Want == provider.Remove || it.Want == provider.Serve && (it.Cause == provider.Edit || it.Cause == provider.Repair)
 }
 
@@ -197,6 +226,37 @@ func (b *balancer) carriesLinks(base string) bool {
 	return false
 }
 
+// HeldGroups are the resource groups where Services of the batch have public
+// IPs that they may lose, by what is known of the load balancers, beside those
+// that are read already: the annotation named another group before.
+func HeldGroups(s *Settings, items []provider.Item, loadBalancers []json.RawMessage) []string {
+	read := map[string]bool{}
+	for _, group := range ReadsOf(s, items).PublicIPGroups {
+		read[names.Key(group)] = true
+	}
+	groups := map[string]string{}
+	var there []*balancer
+	for i := range items {
+		if !mayLose(&items[i]) {
+			continue
+		}
+		if there == nil {
+			there = managed(s, loadBalancers)
+		}
+		base := names.Base(items[i].Service.UID)
+		for _, b := range there {
+			for _, f := range b.frontends.all() {
+				id := f.Properties.PublicIPAddress.id()
+				group := names.Group(id)
+				if id != "" && !read[names.Key(group)] && names.Same(names.Segment(id, "subscriptions"), s.Subscription) && b.isFrontendOf(base, f) {
+					groups[names.Key(group)] = group
+				}
+			}
+		}
+	}
+	return values(groups)
+}
+
 // LinkGroups are the resource groups whose private link services the batch
 // must know of, by what is known of the load balancers: those where Services
 // want one, and those of Services that may have one and lose it.
@@ -208,7 +268,7 @@ func LinkGroups(s *Settings, items []provider.Item, loadBalancers []json.RawMess
 		group := linkGroup(s, it.Service.Annotations)
 		create, _ := it.Intent.Options.Bool(intent.KeyAzurePLSCreate)
 		create = create && it.Want == provider.Serve
-		if !intent.IsAzureGroupName(group) || (!create && !mayLoseLink(it)) {
+		if !intent.IsAzureGroupName(group) || (!create && !mayLose(it)) {
 			continue
 		}
 		if !create {

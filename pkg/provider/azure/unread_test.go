@@ -75,6 +75,11 @@ func TestWhatCannotBeReadRefusesWhoNeedsIt(t *testing.T) {
 			denied, elsewhere, provider.Remove,
 			`annotation service.beta.kubernetes.io/azure-load-balancer-resource-group names resource group "network", whose public IPs cannot be read: denied`,
 		},
+		"a group that it is edited to leave": {
+			served(elsewhere), azure.Read{Kind: azure.ReadPublicIPs, Name: "network"},
+			denied, web, provider.Serve,
+			`the Service has a public IP in resource group "network", whose public IPs cannot be read: denied`,
+		},
 		"a group where one that goes has an address": {
 			nil,
 			azure.Read{Kind: azure.ReadPublicIPs, Name: "network"},
@@ -185,6 +190,35 @@ func TestWhatCannotBeReadRefusesWhoNeedsIt(t *testing.T) {
 			}
 			if r.Refused[beside.Key] != nil || len(r.Places[beside.Key]) != 1 {
 				t.Errorf("the other Service: %v", r.Refused[beside.Key])
+			}
+		})
+	}
+}
+
+// A public IP in a group that the annotation names no more is found by the
+// frontend that has it.
+func TestGroupsThatTheAnnotationNamedBefore(t *testing.T) {
+	web := newService("web", "TCP:80")
+	elsewhere := with(web, "azure-load-balancer-resource-group", "network")
+	tests := map[string]struct {
+		served, svc *v1.Service
+		want        provider.Want
+		cause       provider.Cause
+		groups      []string
+	}{
+		"the same":                   {elsewhere, elsewhere, provider.Serve, provider.Edit, []string{}},
+		"edited to leave it":         {elsewhere, web, provider.Serve, provider.Edit, []string{"network"}},
+		"removed after such an edit": {elsewhere, with(web, "azure-load-balancer-resource-group", "a/b"), provider.Remove, provider.Edit, []string{"network"}},
+		"only looked at":             {elsewhere, web, provider.Serve, provider.Resync, []string{}},
+		"the cluster's own":          {web, elsewhere, provider.Serve, provider.Edit, []string{}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := empty(t)
+			s.apply(t, s.batch(item(tt.served, provider.Serve, provider.Edit)), nil)
+			got := azure.HeldGroups(&s.settings, []provider.Item{item(tt.svc, tt.want, tt.cause)}, s.observed.LoadBalancers)
+			if !slices.Equal(got, tt.groups) {
+				t.Errorf("got %q, want %q", got, tt.groups)
 			}
 		})
 	}

@@ -108,6 +108,38 @@ func TestRemovalWaitsForWhatMayBeThere(t *testing.T) {
 	}
 }
 
+// The public IP in the resource group that the annotation named before goes,
+// with an edit and with a removal.
+func TestPublicIPOfTheGroupBeforeGoes(t *testing.T) {
+	w := begun(t, "nodeIP")
+	w.sim.AddGroup("network")
+	services := many(2, -1, nil)
+	for _, svc := range services {
+		svc.Annotations[prefix+"azure-load-balancer-resource-group"] = "network"
+	}
+	if errs := w.ensureEach(t, services); len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	w.do(t, annotate("web-00", "azure-load-balancer-resource-group", "rig"))
+	svc := w.service("web-01")
+	svc.Annotations[prefix+"azure-load-balancer-resource-group"] = "a/b"
+	if err := w.cluster.Services.Update(svc); err != nil {
+		t.Fatal(err)
+	}
+	if failed, err := w.now().reconcile(quiet(t), []string{"web-01"}, false); len(failed) != 1 {
+		t.Errorf("a group that cannot be was taken: %v", err)
+	}
+	w.do(t, remove("web-01"))
+	for _, doc := range w.sim.State() {
+		if strings.Contains(string(doc), "/resourceGroups/network/providers/Microsoft.Network/publicIPAddresses/") {
+			t.Errorf("left over: %s", doc)
+		}
+	}
+	if len(w.service("web-00").Status.LoadBalancer.Ingress) != 1 {
+		t.Error("the Service in its new group is not served")
+	}
+}
+
 // A read that fails for a while holds back only the Service that asked for it,
 // until it succeeds.
 func TestReadThatFailsForAWhile(t *testing.T) {
