@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rig_test
+
+import (
+	"net/http"
+	"sync/atomic"
+	"testing"
+
+	awssim "github.com/fairlead/fairlead/test/cloud/aws"
+)
+
+// answering answers the write once by the fault.
+func answering(name string, fault func(awssim.Call) *awssim.Fault) disturbance {
+	return disturbance{name: name, arm: func(w *world, write int) func() bool {
+		var struck atomic.Bool
+		w.sim.SetFault(func(call awssim.Call) *awssim.Fault {
+			if call.Write != write {
+				return nil
+			}
+			struck.Store(true)
+			return fault(call)
+		})
+		return struck.Load
+	}}
+}
+
+// always is the same fault for all calls.
+func always(fault *awssim.Fault) func(awssim.Call) *awssim.Fault {
+	return func(awssim.Call) *awssim.Fault { return fault }
+}
+
+// clash is what a call is answered that finds other things than it was made for,
+// by its action.
+func clash(call awssim.Call) *awssim.Fault {
+	code, ok := map[string]string{
+		"CreateLoadBalancer": "DuplicateLoadBalancerName", "CreateTargetGroup": "DuplicateTargetGroupName", "CreateListener": "DuplicateListener",
+		"CreateSecurityGroup": "InvalidGroup.Duplicate", "AuthorizeSecurityGroupIngress": "InvalidPermission.Duplicate",
+		"RevokeSecurityGroupIngress": "InvalidPermission.NotFound", "DeleteTargetGroup": "ResourceInUse", "DeleteSecurityGroup": "DependencyViolation",
+		"RegisterTargets": "InvalidTarget", "DeleteListener": "ListenerNotFound", "ModifyListener": "ListenerNotFound",
+		"CreateLoadBalancerPolicy": "DuplicatePolicyName", "CreateLoadBalancerListeners": "DuplicateListener",
+		"RegisterInstancesWithLoadBalancer": "InvalidInstance",
+	}[call.Action]
+	if !ok {
+		code = "ConcurrentModification"
+	}
+	return awssim.Refuse(http.StatusBadRequest, code)
+}
+
+func faults() []disturbance {
+	done := &awssim.Fault{When: awssim.After, Status: http.StatusInternalServerError, Code: "InternalError"}
+	return []disturbance{
+		answering("throttled", func(call awssim.Call) *awssim.Fault { return awssim.Throttled(call) }),
+		answering("answered by a conflict", clash),
+		answering("answered by 500", always(awssim.Refuse(http.StatusInternalServerError, "InternalFailure"))),
+		answering("done, but answered by 500", always(done)),
+		answering("cut before the commit", always(awssim.Drop(awssim.Before))),
+		answering("cut after the commit", always(awssim.Drop(awssim.After))),
+	}
+}
+
+// Every single write fails once, or only its answer is lost.
+func TestFaultAtEveryWrite(t *testing.T) {
+	for _, v := range variants() {
+		t.Run(v.name, func(t *testing.T) { everyWrite(t, v, faults(), 120) })
+	}
+}
