@@ -157,7 +157,7 @@ func (s *site) createGroup(in *elbv2.CreateTargetGroupInput) (any, error) {
 		HealthCheckIntervalSeconds: in.HealthCheckIntervalSeconds, HealthCheckTimeoutSeconds: in.HealthCheckTimeoutSeconds,
 		HealthyThresholdCount: in.HealthyThresholdCount, UnhealthyThresholdCount: in.UnhealthyThresholdCount,
 	}
-	g.Matcher = in.Matcher
+	g.Matcher, g.IpAddressType = in.Matcher, in.IpAddressType
 	if g.HealthCheckTimeoutSeconds == nil {
 		g.HealthCheckTimeoutSeconds = awssdk.Int32(10)
 	}

@@ -126,6 +126,10 @@ type turn struct {
 	// backend is the id of the security group that network load balancers
 	// share; empty when it is not there.
 	backend string
+	// sharedPorts are the ports at which the nodes let that group in, by
+	// protocol; hiddenPorts: there are others, which only pods tell.
+	sharedPorts map[string][]int32
+	hiddenPorts bool
 }
 
 func newTurn(in *Input, refused map[plan.Key]error) *turn {

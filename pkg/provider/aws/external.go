@@ -110,10 +110,11 @@ func (t *turn) ownsFor(a *ask, tags map[string]string) bool {
 
 // externalHealth is how the Service's nodes are probed, as the AWS Load
 // Balancer Controller does it.
-func (a *ask) externalHealth() health {
+func (t *turn) externalHealth(a *ask) health {
 	in := &a.item.Intent
 	h := health{protocol: elbv2types.ProtocolEnumTcp, port: trafficPort, path: "/", interval: 10, timeout: 10, healthy: 3, unhealthy: 3}
-	if in.Traffic == intent.Local {
+	kind := t.targetKind(a)
+	if in.Traffic == intent.Local && kind == elbv2types.TargetTypeEnumInstance {
 		h = health{
 			protocol: elbv2types.ProtocolEnumHttp, port: strconv.Itoa(int(in.HealthCheckNodePort)), path: localPath,
 			interval: 10, timeout: 6, healthy: 2, unhealthy: 2,
@@ -126,7 +127,7 @@ func (a *ask) externalHealth() health {
 		h.port = port
 		for i := range in.Ports {
 			if p := &in.Ports[i]; p.Name == port {
-				h.port = strconv.Itoa(int(p.NodePort))
+				h.port = strconv.Itoa(int(a.groupPort(p, kind)))
 			}
 		}
 	}
@@ -166,7 +167,7 @@ func (a *ask) groupAttributes(m *mapping) map[string]string {
 func (t *turn) freeExternalName(a *ask, m *mapping, taken map[string]bool) string {
 	g := names.ControllerGroup{
 		Namespace: a.key.Namespace, Name: a.key.Name, UID: a.item.Service.UID, TargetPort: m.nodePort, Port: m.port,
-		TargetType: string(elbv2types.TargetTypeEnumInstance), Protocol: string(m.target),
+		TargetType: string(m.kind), Protocol: string(m.target),
 		HealthProtocol: string(m.health.protocol), HealthInterval: m.health.interval,
 	}
 	for taken[t.settings.External.TargetGroup(g)] {
@@ -210,23 +211,4 @@ func (a *ask) addressType() elbv2types.IpAddressType {
 		return elbv2types.IpAddressTypeDualstack
 	}
 	return elbv2types.IpAddressTypeIpv4
-}
-
-// unsupported refuses what is not served for Services of the AWS Load Balancer
-// Controller.
-func (t *turn) unsupported(a *ask) error {
-	if !a.external {
-		return nil
-	}
-	kind := elbv2types.TargetTypeEnum(a.text(intent.KeyAWSTargetType))
-	if kind == "" {
-		kind = t.settings.External.TargetType
-	}
-	if a.item.Service.Annotations[intent.KeyAWSType] == "nlb-ip" {
-		kind = elbv2types.TargetTypeEnumIp
-	}
-	if kind == elbv2types.TargetTypeEnumIp {
-		return refuse(ReasonUnsupported, "annotation %s asks for the addresses of pods as targets, which is not supported yet; set it to instance", intent.KeyAWSTargetType)
-	}
-	return nil
 }

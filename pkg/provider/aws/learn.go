@@ -55,7 +55,7 @@ func (o *Observed) learnGroup(in *elbv2.CreateTargetGroupInput, out any) string 
 		return ""
 	}
 	g := &TargetGroup{
-		TargetGroup: answer.TargetGroups[0], Tags: tagMap(in.Tags), Attributes: groupDefaults(),
+		TargetGroup: answer.TargetGroups[0], Tags: tagMap(in.Tags), Attributes: groupDefaults(in.TargetType, in.Protocol),
 		Targets: map[Target]elbv2types.TargetHealthStateEnum{}, TargetsRead: true,
 	}
 	arn := awssdk.ToString(g.TargetGroupArn)

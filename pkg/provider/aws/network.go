@@ -43,10 +43,7 @@ func (t *turn) serveNetwork(a *ask) error {
 	if err := t.keepsType(a, lb != nil); err != nil {
 		return err
 	}
-	if err := t.unsupported(a); err != nil {
-		return err
-	}
-	if a.mappings, err = a.mappingsOf(t.settings); err != nil {
+	if a.mappings, err = t.mappingsOf(a); err != nil {
 		return err
 	}
 	a.network = lb
@@ -250,7 +247,8 @@ func (a *ask) tagsOfBalancer() map[string]string {
 // explainHairpin tells what a network load balancer with private addresses
 // cannot do.
 func (a *ask) explainHairpin() {
-	if a.scheme != elbv2types.LoadBalancerSchemeEnumInternal || a.pairs(intent.KeyAWSTargetGroupAttributes)[attrPreserveClientIP] == "false" {
+	pods := slices.ContainsFunc(a.mappings, func(m *mapping) bool { return m.kind == elbv2types.TargetTypeEnumIp })
+	if pods || a.scheme != elbv2types.LoadBalancerSchemeEnumInternal || a.pairs(intent.KeyAWSTargetGroupAttributes)[attrPreserveClientIP] == "false" {
 		return
 	}
 	a.tell("HairpinTraffic", fmt.Sprintf("a pod cannot reach this internal load balancer when it answers from the pod's own node, as client addresses are preserved; set annotation %s: %s=false if that is needed", intent.KeyAWSTargetGroupAttributes, attrPreserveClientIP))
@@ -287,9 +285,9 @@ func (t *turn) targetsOfKind(a *ask, kinds ...string) []plan.ID {
 func (t *turn) keepNetwork(a *ask) {
 	for _, lb := range t.networksOf(a) {
 		for _, g := range t.groupsOf(a, lb) {
-			if g.TargetType == elbv2types.TargetTypeEnumInstance && g.TargetsRead && len(g.LoadBalancerArns) > 0 {
+			if g.TargetsRead && len(g.LoadBalancerArns) > 0 {
 				ref := groupRef{name: awssdk.ToString(g.TargetGroupName), ref: Ref{ID: awssdk.ToString(g.TargetGroupArn)}}
-				t.putTargets(a, ref, awssdk.ToInt32(g.Port), g.Targets)
+				t.putTargets(a, ref, t.keptTargets(a, lb, g), g.Targets)
 			}
 		}
 	}

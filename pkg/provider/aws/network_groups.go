@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -82,7 +83,7 @@ func (t *turn) chooseGroups(a *ask, lb *Network, groups []*TargetGroup) map[*map
 
 // fits reports whether the target group can serve the mapping.
 func (m *mapping) fits(g *TargetGroup) bool {
-	return awssdk.ToInt32(g.Port) == int32(m.nodePort) && g.Protocol == m.target && g.TargetType == elbv2types.TargetTypeEnumInstance
+	return awssdk.ToInt32(g.Port) == int32(m.nodePort) && g.Protocol == m.target && g.TargetType == m.kind && (m.kind != elbv2types.TargetTypeEnumIp || g.IpAddressType == m.family)
 }
 
 // putGroup brings the target group of a mapping to what it shall be; it makes
@@ -96,7 +97,7 @@ func (t *turn) putGroup(a *ask, m *mapping, g *TargetGroup) {
 	m.group = groupRef{name: awssdk.ToString(g.TargetGroupName), ref: Ref{ID: awssdk.ToString(g.TargetGroupArn)}}
 	t.putHealth(a, m, g)
 	t.putGroupAttributes(a, m, wanted, g.Attributes)
-	t.putTargets(a, m.group, int32(m.nodePort), g.Targets)
+	t.putTargets(a, m.group, t.targetsAt(a, m), g.Targets)
 }
 
 func (t *turn) createGroup(a *ask, m *mapping, attributes map[string]string) {
@@ -106,10 +107,13 @@ func (t *turn) createGroup(a *ask, m *mapping, attributes map[string]string) {
 	h := m.health
 	in := &elbv2.CreateTargetGroupInput{
 		Name: awssdk.String(name), Port: awssdk.Int32(int32(m.nodePort)), Protocol: m.target,
-		TargetType: elbv2types.TargetTypeEnumInstance, VpcId: awssdk.String(t.settings.VPC),
+		TargetType: m.kind, VpcId: awssdk.String(t.settings.VPC),
 		HealthCheckProtocol: h.protocol, HealthCheckPort: awssdk.String(h.port), HealthCheckIntervalSeconds: awssdk.Int32(h.interval),
 		HealthyThresholdCount: awssdk.Int32(h.healthy), UnhealthyThresholdCount: awssdk.Int32(h.unhealthy),
 		Tags: elbv2Tags(names.As(a.tags, fmt.Sprintf("%s:%d", a.key, m.port))),
+	}
+	if m.kind == elbv2types.TargetTypeEnumIp {
+		in.IpAddressType = m.family
 	}
 	if h.codes != "" {
 		in.Matcher = &elbv2types.Matcher{HttpCode: awssdk.String(h.codes)}
@@ -124,8 +128,8 @@ func (t *turn) createGroup(a *ask, m *mapping, attributes map[string]string) {
 		Action: plan.Create, Target: m.group.target(),
 		Why: []plan.Diff{{Field: "port", Want: fmt.Sprintf("%s %d", m.target, m.nodePort)}, {Field: "health check", Want: h.String()}},
 	}, in)
-	t.putGroupAttributes(a, m, attributes, groupDefaults())
-	t.putTargets(a, m.group, int32(m.nodePort), nil)
+	t.putGroupAttributes(a, m, attributes, groupDefaults(m.kind, m.target))
+	t.putTargets(a, m.group, t.targetsAt(a, m), nil)
 }
 
 // freeGroupName is the peer's name of the target group, or where another one
@@ -137,7 +141,7 @@ func (t *turn) freeGroupName(a *ask, m *mapping) string {
 	}
 	n := names.TargetGroup{
 		ClusterID: t.settings.Tags.ID, Namespace: a.key.Namespace, Name: a.key.Name, Port: m.port, NodePort: m.nodePort,
-		Protocol: string(m.target), TargetType: string(elbv2types.TargetTypeEnumInstance),
+		Protocol: string(m.target), TargetType: string(m.kind),
 		HealthProtocol: string(m.health.protocol), HealthInterval: m.health.interval,
 	}
 	if a.external {
@@ -155,10 +159,11 @@ const (
 	attrProxyProtocol    = "proxy_protocol_v2.enabled"
 )
 
-// groupDefaults are the attributes of a new target group with instances: AWS,
+// groupDefaults are the attributes of a new target group: AWS,
 // target group attributes of network load balancers.
-func groupDefaults() map[string]string {
-	return map[string]string{attrPreserveClientIP: "true", attrProxyProtocol: "false"}
+func groupDefaults(kind elbv2types.TargetTypeEnum, protocol elbv2types.ProtocolEnum) map[string]string {
+	preserve := kind != elbv2types.TargetTypeEnumIp || slices.Contains(transports(protocol), "udp")
+	return map[string]string{attrPreserveClientIP: strconv.FormatBool(preserve), attrProxyProtocol: "false"}
 }
 
 func (t *turn) putGroupAttributes(a *ask, m *mapping, want, have map[string]string) {

@@ -33,10 +33,11 @@ type health struct {
 }
 
 // healthOf is how the Service's nodes are probed, as the peer does it.
-func (a *ask) healthOf(s *Settings) health {
+func (t *turn) healthOf(a *ask) health {
 	if a.external {
-		return a.externalHealth()
+		return t.externalHealth(a)
 	}
+	s := t.settings
 	in := &a.item.Intent
 	local := in.Traffic == intent.Local
 	h := health{protocol: elbv2types.ProtocolEnumTcp, port: trafficPort, path: "/", interval: 30, healthy: 3, unhealthy: 3}
@@ -67,8 +68,8 @@ func (a *ask) healthOf(s *Settings) health {
 
 // of is how targets of the protocol are probed: nothing answers TCP on a node
 // port of UDP, so kube-proxy does it on its own.
-func (h health) of(protocol elbv2types.ProtocolEnum, s *Settings) health {
-	if protocol == elbv2types.ProtocolEnumUdp && h.protocol == elbv2types.ProtocolEnumTcp && h.port == trafficPort {
+func (h health) of(kind elbv2types.TargetTypeEnum, protocol elbv2types.ProtocolEnum, s *Settings) health {
+	if kind == elbv2types.TargetTypeEnumInstance && protocol == elbv2types.ProtocolEnumUdp && h.protocol == elbv2types.ProtocolEnumTcp && h.port == trafficPort {
 		h.protocol, h.port, h.path = elbv2types.ProtocolEnumHttp, strconv.Itoa(int(s.SharedProbePort)), s.SharedProbePath
 	}
 	return h

@@ -15,7 +15,12 @@ import (
 // mapping is one listener of a network load balancer and the target group that
 // it forwards to.
 type mapping struct {
+	// port is the listener's, nodePort that of the target group: the node port,
+	// or with addresses of pods the port of the pods, 1 where it has a name.
 	port, nodePort uint16
+	kind           elbv2types.TargetTypeEnum
+	family         elbv2types.TargetGroupIpAddressTypeEnum // of addresses of pods
+	name           string                                  // of the Service's port
 	// listener and target are the protocols before and behind the load balancer.
 	listener, target elbv2types.ProtocolEnum
 	certificates     []string // ARNs; the first is the default one
@@ -32,16 +37,17 @@ type mapping struct {
 }
 
 // mappings are those of the Service's ports.
-func (a *ask) mappingsOf(s *Settings) ([]*mapping, error) {
+func (t *turn) mappingsOf(a *ask) ([]*mapping, error) {
+	kind := t.targetKind(a)
 	in := &a.item.Intent
 	var out []*mapping
 	for i := range in.Ports {
 		p := &in.Ports[i]
-		if p.NodePort == 0 {
+		if p.NodePort == 0 && kind == elbv2types.TargetTypeEnumInstance {
 			a.warn(ReasonNoNodePort, fmt.Sprintf("port %d has no node port, so the load balancer does not serve it; set spec.allocateLoadBalancerNodePorts", p.Port))
 			continue
 		}
-		m, err := a.mapping(s, p)
+		m, err := t.mapping(a, p, kind)
 		if err != nil {
 			return nil, err
 		}
@@ -97,8 +103,9 @@ func (m *mapping) udp(other *mapping) *mapping {
 	return other
 }
 
-func (a *ask) mapping(s *Settings, p *intent.Port) (*mapping, error) {
-	m := &mapping{port: p.Port, nodePort: p.NodePort}
+func (t *turn) mapping(a *ask, p *intent.Port, kind elbv2types.TargetTypeEnum) (*mapping, error) {
+	s := t.settings
+	m := &mapping{port: p.Port, nodePort: a.groupPort(p, kind), kind: kind, family: a.groupFamily(), name: p.Name}
 	switch p.Proto {
 	case intent.TCP:
 		m.listener, m.target = elbv2types.ProtocolEnumTcp, elbv2types.ProtocolEnumTcp
@@ -107,8 +114,8 @@ func (a *ask) mapping(s *Settings, p *intent.Port) (*mapping, error) {
 	case intent.SCTP:
 		return nil, refuse(ReasonUnsupported, "port %d is SCTP, which AWS's load balancers do not forward; use TCP or UDP", p.Port)
 	}
-	m.before = a.healthOf(s)
-	m.health = m.before.of(m.target, s)
+	m.before = t.healthOf(a)
+	m.health = m.before.of(kind, m.target, s)
 	if p.Proto == intent.TCP && intent.AWSTerminatesTLS(a.item.Intent, *p) {
 		m.plain = !a.onTLSForPeer(p)
 		m.listener, m.certificates, m.policy = elbv2types.ProtocolEnumTls, a.list(intent.KeyAWSCertificates), a.text(intent.KeyAWSTLSPolicy)

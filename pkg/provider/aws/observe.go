@@ -12,8 +12,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	v1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
@@ -43,6 +45,9 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 	if observed.Instances, err = p.machines.of(ctx, instanceIDs(batch.Nodes), p.clock.Now().Add(-instancesAge)); err != nil {
 		return nil, err
 	}
+	if observed.Slices, err = p.endpoints(); err != nil {
+		return nil, err
+	}
 	in := Input{Settings: s, Observed: observed, Batch: batch}
 	return newPass(p, in, Compute(in)), nil
 }
@@ -58,6 +63,23 @@ func (p *Provider) wanting() ([]*v1.Service, error) {
 		if svc.Spec.Type == v1.ServiceTypeLoadBalancer || len(svc.Status.LoadBalancer.Ingress) > 0 {
 			out = append(out, svc)
 		}
+	}
+	return out, nil
+}
+
+// endpoints are the EndpointSlices of all Services; nil when nobody needs them.
+func (p *Provider) endpoints() (map[plan.Key][]*discoveryv1.EndpointSlice, error) {
+	if p.slices == nil {
+		return nil, nil
+	}
+	all, err := p.slices.List(labels.Everything())
+	if err != nil {
+		return nil, fmt.Errorf("list EndpointSlices: %w", err)
+	}
+	out := map[plan.Key][]*discoveryv1.EndpointSlice{}
+	for _, s := range all {
+		key := plan.Key{Namespace: s.Namespace, Name: s.Labels[discoveryv1.LabelServiceName]}
+		out[key] = append(out[key], s)
 	}
 	return out, nil
 }

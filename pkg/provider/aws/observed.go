@@ -9,6 +9,9 @@ import (
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing/types"
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	v1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/fairlead/fairlead/pkg/plan"
 )
 
 // Observed is what is known of AWS: what reads answered, and what calls since
@@ -27,6 +30,10 @@ type Observed struct {
 	// ZoneTypes are the types of availability zones by name, such as
 	// availability-zone and local-zone.
 	ZoneTypes map[string]string
+
+	// Slices are the endpoints of Services, for addresses of pods as targets; nil:
+	// not known.
+	Slices map[plan.Key][]*discoveryv1.EndpointSlice
 
 	// Services are all of the cluster that want a load balancer or have one.
 	Services []*v1.Service

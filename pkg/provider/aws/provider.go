@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	v1 "k8s.io/api/core/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
+	discoverylisters "k8s.io/client-go/listers/discovery/v1"
 	cloudprovider "k8s.io/cloud-provider"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
@@ -39,7 +40,10 @@ type Options struct {
 	// Services list all of the cluster, and must have synced before the first
 	// pass.
 	Services corelisters.ServiceLister
-	Clock    clock.PassiveClock // the real one unless set
+	// Slices are the endpoints of Services, for addresses of pods as targets; nil
+	// where the cloud config does not claim the Services that ask for them.
+	Slices discoverylisters.EndpointSliceLister
+	Clock  clock.PassiveClock // the real one unless set
 	// Nodes and NodeRoutes answer about nodes; nil where nobody asks.
 	Nodes      cloudprovider.InstancesV2
 	NodeRoutes cloudprovider.Routes
@@ -51,6 +55,7 @@ type Provider struct {
 	cluster   string
 	config    atomic.Pointer[cloudconfig.AWS]
 	services  corelisters.ServiceLister
+	slices    discoverylisters.EndpointSliceLister
 	clock     clock.PassiveClock
 	machines  *machines
 	instances cloudprovider.InstancesV2
@@ -75,7 +80,7 @@ func New(o Options) *Provider {
 		o.Clock = clock.RealClock{}
 	}
 	p := &Provider{
-		client: o.Client, cluster: o.Cluster, services: o.Services, clock: o.Clock,
+		client: o.Client, cluster: o.Cluster, services: o.Services, slices: o.Slices, clock: o.Clock,
 		machines: newMachines(o.Client, o.Clock), instances: o.Nodes, routes: o.NodeRoutes,
 		changed: make(chan struct{}, 1),
 	}

@@ -57,6 +57,7 @@ func (t *turn) secureNodes() {
 			}
 		}
 	}
+	t.sharedPorts = t.backendPorts()
 	for _, g := range groups {
 		t.wantBackend(g)
 	}
@@ -136,13 +137,15 @@ func (t *turn) nodeRules(a *ask) described {
 	}
 	if len(a.groups) > 0 && !t.letsClientsIn(a) {
 		if !t.behind(a) {
-			maps.Copy(out, a.groupRules())
+			maps.Copy(out, t.groupRules(a))
 		}
 		return out
 	}
 	for _, m := range a.mappings {
 		for _, protocol := range transports(m.target) {
-			out.let(a.clients(), rule{protocol: protocol, from: int32(m.nodePort), to: int32(m.nodePort)}, names.ClientRule(a.name))
+			for _, port := range t.portsOf(a, m) {
+				out.let(a.clients(), rule{protocol: protocol, from: port, to: port}, names.ClientRule(a.name))
+			}
 		}
 	}
 	for r, text := range t.healthRules(a) {
@@ -166,7 +169,7 @@ func (t *turn) letsClientsIn(a *ask) bool {
 // groupRules let the load balancer's security group to the node ports: for each
 // protocol one range of ports, and the port of health checks where that is
 // another.
-func (a *ask) groupRules() described {
+func (t *turn) groupRules(a *ask) described {
 	out := described{}
 	let := func(protocol string, from, to int32) {
 		out[rule{protocol: protocol, from: from, to: to, kind: fromGroup, source: a.groups[0].Text()}] = names.GroupRule(a.name)
@@ -175,7 +178,7 @@ func (a *ask) groupRules() described {
 		var list []int32
 		for _, m := range a.mappings {
 			if slices.Contains(transports(m.target), protocol) {
-				list = append(list, int32(m.nodePort))
+				list = append(list, t.portsOf(a, m)...)
 			}
 		}
 		if len(list) > 0 {
@@ -183,23 +186,24 @@ func (a *ask) groupRules() described {
 		}
 	}
 	for _, m := range a.mappings {
-		port := m.healthPort()
-		covered := slices.ContainsFunc(sortedRules(out), func(r rule) bool {
-			return r.protocol == "tcp" && r.from <= port && port <= r.to
-		})
-		if !covered {
-			let("tcp", port, port)
+		for _, port := range t.healthPorts(a, m) {
+			covered := slices.ContainsFunc(sortedRules(out), func(r rule) bool {
+				return r.protocol == "tcp" && r.from <= port && port <= r.to
+			})
+			if !covered {
+				let("tcp", port, port)
+			}
 		}
 	}
 	return out
 }
 
-// healthPort is the port of the nodes that health checks ask.
-func (m *mapping) healthPort() int32 {
+// healthPorts are the ports that health checks ask: one, or that of each target.
+func (t *turn) healthPorts(a *ask, m *mapping) []int32 {
 	if n, err := strconv.ParseUint(m.health.port, 10, 16); err == nil {
-		return int32(n)
+		return []int32{int32(n)}
 	}
-	return int32(m.nodePort)
+	return t.portsOf(a, m)
 }
 
 // healthRules let health checks in from the load balancer's subnets, unless all
@@ -208,14 +212,16 @@ func (t *turn) healthRules(a *ask) described {
 	out := described{}
 	open := slices.Equal(a.clients(), everyone())
 	for _, m := range a.mappings {
-		open = open && m.healthPort() == int32(m.nodePort) && slices.Contains(transports(m.target), "tcp")
+		open = open && slices.Equal(t.healthPorts(a, m), t.portsOf(a, m)) && slices.Contains(transports(m.target), "tcp")
 	}
 	if open {
 		return out
 	}
 	for _, m := range a.mappings {
-		for _, cidr := range t.subnetPrefixes(a.subnets) {
-			out[rule{protocol: "tcp", from: m.healthPort(), to: m.healthPort(), kind: fromIPv4, source: cidr}] = names.HealthRule(a.name)
+		for _, port := range t.healthPorts(a, m) {
+			for _, cidr := range t.subnetPrefixes(a.subnets) {
+				out[rule{protocol: "tcp", from: port, to: port, kind: fromIPv4, source: cidr}] = names.HealthRule(a.name)
+			}
 		}
 	}
 	return out
@@ -393,7 +399,7 @@ func (t *turn) surplus(g *nodeGroup, held described) (surplus, renamed described
 		surplus[r], owners = g.have[r], append(owners, a)
 	}
 	if len(surplus)+len(g.want.minus(g.have)) == 0 {
-		strict := g.strict()
+		strict := append(g.strict(), t.removing()...)
 		if len(strict) == 0 {
 			return surplus, renamed, owners
 		}
@@ -416,6 +422,17 @@ func (g *nodeGroup) strict() []*ask {
 			if a.strict() && !slices.Contains(out, a) {
 				out = append(out, a)
 			}
+		}
+	}
+	return out
+}
+
+// removing are the Services of the batch whose load balancers go.
+func (t *turn) removing() []*ask {
+	var out []*ask
+	for _, a := range t.asks {
+		if a.want == provider.Remove && !a.elsewhere {
+			out = append(out, a)
 		}
 	}
 	return out

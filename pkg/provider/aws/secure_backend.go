@@ -8,7 +8,6 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
-	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
@@ -75,9 +74,9 @@ func (t *turn) backendPorts() map[string][]int32 {
 		}
 		for _, m := range a.mappings {
 			for _, protocol := range transports(m.target) {
-				out[protocol] = append(out[protocol], int32(m.nodePort))
+				out[protocol] = append(out[protocol], t.portsOf(a, m)...)
 			}
-			out["tcp"] = append(out["tcp"], m.healthPort())
+			out["tcp"] = append(out["tcp"], t.healthPorts(a, m)...)
 		}
 	}
 	for _, lb := range t.sortedNetworks() {
@@ -85,7 +84,11 @@ func (t *turn) backendPorts() map[string][]int32 {
 			continue
 		}
 		for _, g := range t.observed.TargetGroups {
-			if g.TargetType != elbv2types.TargetTypeEnumInstance || !slices.Contains(g.LoadBalancerArns, awssdk.ToString(lb.LoadBalancerArn)) {
+			if !slices.Contains(g.LoadBalancerArns, awssdk.ToString(lb.LoadBalancerArn)) {
+				continue
+			}
+			if g.namedPort() {
+				t.hiddenPorts = true
 				continue
 			}
 			for _, protocol := range transports(g.Protocol) {
@@ -101,7 +104,7 @@ func (t *turn) backendPorts() map[string][]int32 {
 // ranges of ports for all load balancers.
 func (t *turn) backendRules() described {
 	out := described{}
-	for protocol, ports := range t.backendPorts() {
+	for protocol, ports := range t.sharedPorts {
 		for _, span := range spans(ports) {
 			out[rule{protocol: protocol, from: span[0], to: span[1], kind: fromGroup, source: t.backendRef().Text()}] = names.BackendRule
 		}
@@ -133,11 +136,12 @@ func (t *turn) wantBackend(g *nodeGroup) {
 			asking = append(asking, a)
 		}
 	}
-	here := len(asking) > 0
 	for r := range g.have {
-		here = here || (r.kind == fromGroup && r.source == t.backend)
+		if a := t.shares(r); a != nil && len(asking) == 0 {
+			asking = []*ask{a} // others need rules that may narrow
+		}
 	}
-	if !here {
+	if len(asking) == 0 {
 		return
 	}
 	for r, text := range t.backendRules() {
@@ -153,7 +157,7 @@ func (t *turn) shares(r rule) *ask {
 		return nil
 	}
 	for _, a := range t.asks {
-		if a.answers() && !t.blind(a) {
+		if a.answers() && !t.blind(a) && !t.hiddenPorts {
 			return a
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	v1 "k8s.io/api/core/v1"
 
+	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
@@ -74,10 +75,17 @@ func targetsOf(nodes []node, labels map[string]string) []string {
 }
 
 // putTargets registers what is missing in a target group and deregisters what
-// is too much. It never takes the last target away: a view of no nodes at all
-// is most likely a partial one.
-func (t *turn) putTargets(a *ask, g groupRef, port int32, have map[Target]elbv2types.TargetHealthStateEnum) {
-	missing, surplus := t.targetChanges(a, port, have)
+// is too much. It never takes the last instance away: a view of no nodes at all
+// is most likely a partial one. The address of a pod that is gone may be
+// another's soon, so the last of them goes.
+func (t *turn) putTargets(a *ask, g groupRef, want []Target, have map[Target]elbv2types.TargetHealthStateEnum) {
+	if len(want) == 0 && !t.podsKnown(a, have) {
+		return
+	}
+	missing, surplus := targetChanges(want, have)
+	if a.on(intent.KeyAWSMultiCluster) {
+		surplus = nil // other clusters have theirs there
+	}
 	var diffs []plan.Diff
 	var calls []Call
 	for chunk := range slices.Chunk(missing, targetsPerCall) {
@@ -98,18 +106,24 @@ func (t *turn) putTargets(a *ask, g groupRef, port int32, have map[Target]elbv2t
 	t.add(a, plan.Step{Action: plan.Update, Target: plan.ID{Kind: kindTargets, Name: g.name}, Needs: g.needs(), Why: diffs}, calls...)
 }
 
-func (t *turn) targetChanges(a *ask, port int32, have map[Target]elbv2types.TargetHealthStateEnum) (missing, surplus []Target) {
+// instancesAt are the Service's instances as targets.
+func (a *ask) instancesAt(port int32) []Target {
+	out := make([]Target, len(a.targets))
+	for i, id := range a.targets {
+		out[i] = Target{ID: id, Port: port}
+	}
+	return out
+}
+
+func targetChanges(list []Target, have map[Target]elbv2types.TargetHealthStateEnum) (missing, surplus []Target) {
 	want := map[Target]bool{}
-	for _, id := range a.targets {
-		want[Target{ID: id, Port: port}] = true
+	for _, x := range list {
+		want[x] = true
 	}
 	for _, target := range sortedTargets(want) {
 		if state, ok := have[target]; !ok || state == elbv2types.TargetHealthStateEnumDraining {
 			missing = append(missing, target)
 		}
-	}
-	if len(want) == 0 {
-		return nil, nil
 	}
 	for _, target := range sortedTargets(have) {
 		if !want[target] && have[target] != elbv2types.TargetHealthStateEnumDraining {

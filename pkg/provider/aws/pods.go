@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws
+
+import (
+	"net/netip"
+	"slices"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/fairlead/fairlead/pkg/intent"
+)
+
+// namedPort is the port of a target group whose pods have a port by name: the
+// AWS Load Balancer Controller's. Traffic goes to the ports of the targets.
+const namedPort = 1
+
+// targetKind is what the Service's targets are.
+func (t *turn) targetKind(a *ask) elbv2types.TargetTypeEnum {
+	if !a.external {
+		return elbv2types.TargetTypeEnumInstance
+	}
+	if a.item.Service.Annotations[intent.KeyAWSType] == "nlb-ip" {
+		return elbv2types.TargetTypeEnumIp
+	}
+	if kind := a.text(intent.KeyAWSTargetType); kind != "" {
+		return elbv2types.TargetTypeEnum(kind)
+	}
+	return t.settings.External.TargetType
+}
+
+// groupPort is the port of a target group.
+func (a *ask) groupPort(p *intent.Port, kind elbv2types.TargetTypeEnum) uint16 {
+	if kind == elbv2types.TargetTypeEnumInstance {
+		return p.NodePort
+	}
+	for i := range a.item.Service.Spec.Ports {
+		sp := &a.item.Service.Spec.Ports[i]
+		if sp.Port != int32(p.Port) || sp.Name != p.Name {
+			continue
+		}
+		switch {
+		case sp.TargetPort.Type == intstr.String:
+			return namedPort
+		case sp.TargetPort.IntVal == 0:
+			return p.Port
+		}
+		return uint16(sp.TargetPort.IntVal) //nolint:gosec // the API has ports up to 65535
+	}
+	return p.Port
+}
+
+// groupFamily is the family of addresses of pods.
+func (a *ask) groupFamily() elbv2types.TargetGroupIpAddressTypeEnum {
+	if families := a.item.Intent.Families; len(families) > 0 && families[0] == intent.V6 {
+		return elbv2types.TargetGroupIpAddressTypeEnumIpv6
+	}
+	return elbv2types.TargetGroupIpAddressTypeEnumIpv4
+}
+
+// targetsAt are the targets of a mapping.
+func (t *turn) targetsAt(a *ask, m *mapping) []Target {
+	if m.kind == elbv2types.TargetTypeEnumIp {
+		return t.podsAt(a, m.name, m.family)
+	}
+	return a.instancesAt(int32(m.nodePort))
+}
+
+// podsAt are the ready pods behind a port of the Service, sorted.
+func (t *turn) podsAt(a *ask, name string, family elbv2types.TargetGroupIpAddressTypeEnum) []Target {
+	want := discoveryv1.AddressTypeIPv4
+	if family == elbv2types.TargetGroupIpAddressTypeEnumIpv6 {
+		want = discoveryv1.AddressTypeIPv6
+	}
+	all := map[Target]bool{}
+	for _, s := range t.observed.Slices[a.key] {
+		if s.AddressType != want {
+			continue
+		}
+		for i := range s.Ports {
+			p := &s.Ports[i]
+			if awssdk.ToString(p.Name) != name || p.Port == nil {
+				continue
+			}
+			for j := range s.Endpoints {
+				e := &s.Endpoints[j]
+				if e.Conditions.Ready != nil && !*e.Conditions.Ready {
+					continue
+				}
+				for _, text := range e.Addresses {
+					if ip, err := netip.ParseAddr(text); err == nil {
+						all[Target{ID: ip.String(), Port: *p.Port}] = true
+					}
+				}
+			}
+		}
+	}
+	return sortedTargets(all)
+}
+
+// portsOf are the ports at which the Service's targets are reached.
+func (t *turn) portsOf(a *ask, m *mapping) []int32 {
+	var out []int32
+	if m.kind == elbv2types.TargetTypeEnumInstance || m.nodePort != namedPort {
+		out = append(out, int32(m.nodePort))
+	}
+	if m.kind == elbv2types.TargetTypeEnumIp {
+		for _, x := range t.podsAt(a, m.name, m.family) {
+			out = append(out, x.Port)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// podsKnown reports whether the targets are addresses of pods, and the Service's
+// endpoints are known, so that there may be none.
+func (t *turn) podsKnown(a *ask, have map[Target]elbv2types.TargetHealthStateEnum) bool {
+	for x := range have {
+		if _, err := netip.ParseAddr(x.ID); err != nil {
+			return false
+		}
+	}
+	return len(t.observed.Slices[a.key]) > 0
+}
+
+// namedPort reports whether only the pods tell the port.
+func (g *TargetGroup) namedPort() bool {
+	return g.TargetType == elbv2types.TargetTypeEnumIp && awssdk.ToInt32(g.Port) == namedPort
+}
+
+// keptTargets are the targets of a target group of a Service whose new form is
+// refused: it follows the nodes and the pods.
+func (t *turn) keptTargets(a *ask, lb *Network, g *TargetGroup) []Target {
+	if g.TargetType == elbv2types.TargetTypeEnumInstance {
+		return a.instancesAt(awssdk.ToInt32(g.Port))
+	}
+	if g.TargetType != elbv2types.TargetTypeEnumIp {
+		return nil
+	}
+	for i := range lb.Listeners {
+		if forwardsTo(&lb.Listeners[i]) != awssdk.ToString(g.TargetGroupArn) {
+			continue
+		}
+		for j := range a.item.Service.Spec.Ports {
+			if p := &a.item.Service.Spec.Ports[j]; p.Port == awssdk.ToInt32(lb.Listeners[i].Port) {
+				return t.podsAt(a, p.Name, g.IpAddressType)
+			}
+		}
+	}
+	return nil
+}
