@@ -52,14 +52,16 @@ type Tagger struct {
 	tags   map[string]string
 	wake   chan struct{} // holds one
 
-	mu   sync.Mutex
+	mu   sync.Mutex      // guards gone
 	gone map[string]bool // instances whose nodes were deleted
+	// marked are the instances of nodes that got the label, until it is seen.
+	marked map[string]bool
 }
 
 // NewTagger returns a tagger of the nodes that the reader knows. Run must run,
 // and Handler must be told of nodes.
 func NewTagger(r *Reader, client kubernetes.Interface, c clock.Clock, tags map[string]string) *Tagger {
-	return &Tagger{reader: r, client: client, clock: c, tags: maps.Clone(tags), wake: make(chan struct{}, 1), gone: map[string]bool{}}
+	return &Tagger{reader: r, client: client, clock: c, tags: maps.Clone(tags), wake: make(chan struct{}, 1), gone: map[string]bool{}, marked: map[string]bool{}}
 }
 
 // Handler receives what happens to nodes.
@@ -167,16 +169,15 @@ func (t *Tagger) round(ctx context.Context) (waiting bool, err error) {
 		return false, err
 	}
 	nodes := map[string]*v1.Node{}
-	inUse := map[string]bool{}
 	for _, n := range all {
-		id, ok := instanceID(n)
-		inUse[id] = ok
-		if t.wanted(n) {
+		if id, _ := instanceID(n); t.wanted(n) && !t.marked[id] {
 			nodes[id] = n
+		} else if !t.wanted(n) {
+			delete(t.marked, id)
 		}
 	}
 	waiting, err = t.tag(ctx, nodes)
-	return waiting, errors.Join(err, t.untag(ctx, inUse))
+	return waiting, errors.Join(err, t.untag(ctx))
 }
 
 func (t *Tagger) tag(ctx context.Context, nodes map[string]*v1.Node) (waiting bool, err error) {
@@ -206,7 +207,9 @@ func (t *Tagger) tag(ctx context.Context, nodes map[string]*v1.Node) (waiting bo
 		done, errs = append(done, tagged...), append(errs, err)
 	}
 	for _, id := range done {
-		errs = append(errs, t.mark(ctx, nodes[id]))
+		err := t.mark(ctx, nodes[id])
+		t.marked[id] = err == nil
+		errs = append(errs, err)
 	}
 	return waiting, errors.Join(errs...)
 }
@@ -261,10 +264,22 @@ func (t *Tagger) mark(ctx context.Context, node *v1.Node) error {
 }
 
 // untag takes the tags from instances that live on without a node.
-func (t *Tagger) untag(ctx context.Context, inUse map[string]bool) error {
+func (t *Tagger) untag(ctx context.Context) error {
 	t.mu.Lock()
 	ids := slices.Sorted(maps.Keys(t.gone))
 	t.mu.Unlock()
+	if len(ids) == 0 {
+		return nil
+	}
+	all, err := t.reader.options.Nodes.List(labels.Everything())
+	if err != nil {
+		return err
+	}
+	inUse := map[string]bool{}
+	for _, n := range all {
+		id, ok := instanceID(n)
+		inUse[id] = ok
+	}
 	found, err := t.reader.Find(ctx, ids, t.reader.clock.Now().Add(-hitAge))
 	if err != nil {
 		return err
@@ -288,6 +303,7 @@ func (t *Tagger) untag(ctx context.Context, inUse map[string]bool) error {
 	defer t.mu.Unlock()
 	for _, id := range ids {
 		delete(t.gone, id)
+		delete(t.marked, id)
 	}
 	return nil
 }
