@@ -110,12 +110,21 @@ func (p *pass) Execute(ctx context.Context, st plan.Step, without map[plan.Key]b
 	if w.Delete {
 		return p.remove(ctx, w)
 	}
-	doc, err := p.provider.client.Put(ctx, w.ID, w.Document, w.Etag)
+	doc, err := p.put(ctx, st, w)
 	if err != nil {
 		return err
 	}
 	p.learn(w.ID, doc)
 	return nil
+}
+
+// put writes the resource. What is to be made must not be there: somebody may
+// have made it since all was observed.
+func (p *pass) put(ctx context.Context, st plan.Step, w Write) (json.RawMessage, error) {
+	if st.Action == plan.Create && w.Etag == "" {
+		return p.provider.client.Create(ctx, w.ID, w.Document)
+	}
+	return p.provider.client.Put(ctx, w.ID, w.Document, w.Etag)
 }
 
 // moves reports whether a step before moves the etag of the step's resource

@@ -110,11 +110,11 @@ func (c *Client) List(ctx context.Context, collection string, query url.Values) 
 type request struct {
 	target
 	method  string
-	action  string     // of a POST
 	query   url.Values // without the api-version
 	link    string     // when set, the whole URL
 	body    json.RawMessage
 	etag    string
+	fresh   bool // it must not be there yet
 	purpose purpose
 }
 
@@ -201,9 +201,6 @@ func (c *Client) newRequest(ctx context.Context, r request) (*policy.Request, er
 	if link == "" {
 		u := *c.endpoint
 		u.Path = strings.TrimSuffix(u.Path, "/") + r.path
-		if r.action != "" {
-			u.Path += "/" + r.action
-		}
 		query := maps.Clone(r.query)
 		if query == nil {
 			query = url.Values{}
@@ -218,6 +215,9 @@ func (c *Client) newRequest(ctx context.Context, r request) (*policy.Request, er
 		return nil, err
 	}
 	req.Raw().Header.Set("Accept", "application/json")
+	if r.fresh {
+		req.Raw().Header.Set("If-None-Match", "*")
+	}
 	if r.etag != "" {
 		req.Raw().Header.Set("If-Match", r.etag)
 	}

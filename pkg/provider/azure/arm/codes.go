@@ -43,17 +43,21 @@ func codeVerdict(code string) (verdict, bool) {
 	v := verdict{reason: code}
 	switch code {
 	case "CanceledAndSupersededDueToAnotherOperation", "AnotherOperationInProgress", "ReferencedResourceNotProvisioned",
-		"PublicIPAddressCannotBeDeleted", "LoadBalancerInUseByVirtualMachineScaleSet", "ResourceGroupBeingDeleted",
+		"PublicIPAddressCannotBeDeleted", "LoadBalancerInUseByVirtualMachineScaleSet",
 		"PreconditionFailed", "PreconditionFailedEtagMismatch":
 		v.kind, v.word = plan.Conflict, "conflict"
 	case "RetryableError", "InternalServerError", "OperationTimedOut", "ServerTimeout", "GatewayTimeout":
 		v.kind, v.word, v.reason = plan.Transient, "not done", reasonUnavailable
 	case "TooManyRequests", "SubscriptionRequestsThrottled", "ResourceRequestsThrottled", "OperationThrottled":
 		v.kind, v.word, v.reason = plan.Throttled, "throttled", reasonThrottled
+	case "ResourceGroupBeingDeleted":
+		v.kind, v.word, v.cure = plan.Denied, "denied", "name another resource group, or make it anew when it is gone"
 	case "ScopeLocked":
 		v.kind, v.word, v.cure = plan.Denied, "denied", "remove the lock"
 	case "MissingSubscriptionRegistration", "SubscriptionNotRegistered":
 		v.kind, v.word, v.cure = plan.Denied, "denied", "register the resource provider in the subscription: az provider register"
+	case "SubscriptionNotFound", "InvalidSubscriptionId", "TenantNotFound", "InvalidTenantId":
+		v.kind, v.word, v.cure = plan.Denied, "denied", "correct subscriptionId and tenantId of the cloud-config, or let the identity into the subscription"
 	case "DnsRecordInUse":
 		v.kind, v.word, v.cure = plan.Invalid, "refused", "choose another DNS label"
 	case "PublicIPAddressInUse", "PublicIPReferencedByMultipleIPConfigs", "PrivateIPAddressIsAllocated", "PrivateIPAddressInUse":
@@ -61,7 +65,7 @@ func codeVerdict(code string) (verdict, bool) {
 	case "SubnetIsFull", "SubnetFull":
 		v.kind, v.word, v.cure = plan.Exhausted, "exhausted", "free addresses of the subnet, or choose another one"
 	case "AllocationFailed", "ZonalAllocationFailed", "SkuNotAvailable":
-		v.kind, v.word = plan.Exhausted, "exhausted"
+		v.kind, v.word, v.cure = plan.Exhausted, "exhausted", "wait until Azure has room in the region or zone, or ask for another one"
 	default:
 		if !isLimit(code) {
 			return verdict{}, false
@@ -92,7 +96,7 @@ func statusVerdict(status int) verdict {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		return verdict{plan.Denied, reasonDenied, "denied", "see whether the identity is of the subscription's tenant"}
 	case status == http.StatusNotFound:
-		return verdict{plan.Invalid, reasonNotFound, "not found", ""}
+		return verdict{plan.Invalid, reasonNotFound, "not found", "create it, or correct what names it in the Service or the cloud-config"}
 	case isUnavailable(status):
 		return verdict{plan.Transient, reasonUnavailable, "not done", ""}
 	case status >= http.StatusBadRequest && status < http.StatusInternalServerError:

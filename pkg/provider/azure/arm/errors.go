@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,8 +20,25 @@ import (
 )
 
 // NotFound reports whether err is the cloud's answer that the resource, or the
-// group that it would be in, is not there.
-func NotFound(err error) bool { return statusOf(err) == http.StatusNotFound }
+// group that it would be in, is not there. A subscription or a tenant that is
+// not there is a fault of the configuration, and says nothing of what is in it.
+func NotFound(err error) bool {
+	if statusOf(err) != http.StatusNotFound {
+		return false
+	}
+	return !slices.ContainsFunc(readError(err).codes, isBeyond)
+}
+
+// GroupNotFound reports whether err is the cloud's answer that the resource
+// group is not there.
+func GroupNotFound(err error) bool {
+	return NotFound(err) && slices.Contains(readError(err).codes, "ResourceGroupNotFound")
+}
+
+// isBeyond reports whether a code is about what resource groups are in.
+func isBeyond(code string) bool {
+	return strings.Contains(code, "Subscription") || strings.Contains(code, "Tenant")
+}
 
 // The reasons of errors whose code is not in the table of codes.
 const (
@@ -125,8 +143,6 @@ func (r request) verb() string {
 		return "write"
 	case http.MethodDelete:
 		return "delete"
-	case http.MethodPost:
-		return r.action + " of"
 	}
 	return "read"
 }
@@ -233,9 +249,6 @@ func (a answer) denied(r request) (what, cure string) {
 // permission is the action of Azure's access control that a call needs.
 func (r request) permission() string {
 	operation := map[string]string{http.MethodGet: "read", http.MethodPut: "write", http.MethodDelete: "delete"}[r.method]
-	if operation == "" {
-		operation = r.action + "/action"
-	}
 	return strings.TrimPrefix(r.namespace+"/"+r.kind+"/"+operation, "/")
 }
 

@@ -42,10 +42,24 @@ func (c *Client) finish(ctx context.Context, r request, resp *http.Response) (js
 		case statusOf(err) == http.StatusTooManyRequests: // the operation goes on
 			wait = c.pollAfter(headerOf(err))
 		default:
-			return nil, err
+			return nil, ofOperation(err)
 		}
 	}
-	return poller.Result(c.annotatePoll(ctx, r, purposeFinal))
+	doc, err := poller.Result(c.annotatePoll(ctx, r, purposeFinal))
+	return doc, ofOperation(err)
+}
+
+// errForgotten is for an operation that the service knows no more. What became
+// of it is for the resource to tell.
+var errForgotten = errors.New("the operation is not known any more")
+
+// ofOperation is the error of a poll. A status of 404 is about the operation,
+// and not about what it writes.
+func ofOperation(err error) error {
+	if statusOf(err) == http.StatusNotFound {
+		return errForgotten
+	}
+	return err
 }
 
 // annotatePoll is annotate for the reads that belong to an operation.

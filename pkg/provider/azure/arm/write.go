@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/fairlead/fairlead/pkg/plan"
@@ -27,19 +28,18 @@ func (c *Client) Put(ctx context.Context, id string, body json.RawMessage, etag 
 	return c.write(ctx, id, request{method: http.MethodPut, body: body, etag: etag})
 }
 
+// Create makes the resource as Put does, and fails with plan.Conflict when it is
+// there already.
+func (c *Client) Create(ctx context.Context, id string, body json.RawMessage) (json.RawMessage, error) {
+	return c.write(ctx, id, request{method: http.MethodPut, body: body, fresh: true})
+}
+
 // Delete removes the resource and waits until it is gone. One that is not there
 // is no error. With an etag it fails with plan.Conflict when the resource has
 // another one.
 func (c *Client) Delete(ctx context.Context, id, etag string) error {
 	_, err := c.write(ctx, id, request{method: http.MethodDelete, etag: etag})
 	return err
-}
-
-// Post runs an action of the resource, such as migrateToIpBased, and waits
-// until it is done. body may be nil. An action whose answer is lost is not
-// repeated: that is plan.Transient, and the resource has to be observed.
-func (c *Client) Post(ctx context.Context, id, action string, body json.RawMessage) (json.RawMessage, error) {
-	return c.write(ctx, id, request{method: http.MethodPost, action: action, body: body})
 }
 
 // write sends a write until it is known whether it was done.
@@ -57,7 +57,7 @@ func (c *Client) write(ctx context.Context, id string, r request) (json.RawMessa
 		switch {
 		case err == nil:
 			return out, nil
-		case r.method == http.MethodDelete && statusOf(err) == http.StatusNotFound:
+		case r.method == http.MethodDelete && NotFound(err):
 			return nil, nil
 		case ctx.Err() != nil || !lost(err):
 			return nil, c.refusal(r, err)
@@ -105,9 +105,6 @@ const (
 // counts unless the write was done, also when it is not sent again.
 func (c *Client) lookBack(ctx context.Context, r request, cause error) (json.RawMessage, fate, error) {
 	lostIt := c.refusal(r, cause)
-	if r.method == http.MethodPost {
-		return nil, done, lostIt
-	}
 	doc, err := c.getSettled(ctx, r.target)
 	switch {
 	case NotFound(err) && r.method == http.MethodDelete:
@@ -122,7 +119,7 @@ func (c *Client) lookBack(ctx context.Context, r request, cause error) (json.Raw
 	changed := r.etag != "" && etagOf(doc) != r.etag
 	switch {
 	case r.method == http.MethodPut && (changed || r.etag == "") && covers(doc, r.body):
-		if state := stateOf(doc); state != "" && state != stateSucceeded {
+		if state := stateOf(doc); state != "" && !strings.EqualFold(state, stateSucceeded) {
 			return nil, done, c.refusal(r, fmt.Errorf("the operation ended as %s: %w", state, cause))
 		}
 		return doc, done, nil

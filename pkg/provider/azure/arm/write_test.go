@@ -116,14 +116,6 @@ func TestDeletingWhatIsNotThereIsDone(t *testing.T) {
 	}
 }
 
-func TestPostWaitsForItsResult(t *testing.T) {
-	s := serve(t, answer(202, ``, "Location", "HOST/op"), answer(200, `{"migratedPools":["a"]}`))
-	got, err := client(t, s, newFastClock()).Post(t.Context(), balancer, "migrateToIpBased", json.RawMessage(`{"pools":["a"]}`))
-	if err != nil || string(got) != `{"migratedPools":["a"]}` || s.calls[0].path != balancer+"/migrateToIpBased" {
-		t.Errorf("got %s, %v", got, err)
-	}
-}
-
 // The ways in which an answer is lost.
 func losses() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{"dropped": drop, "500": refuse(500, "InternalServerError", "x"), "504": answer(504, ``)}
@@ -204,11 +196,6 @@ func TestLostAnswerOfADelete(t *testing.T) {
 	}
 }
 
-func TestLostAnswerOfAnActionIsNotRepeated(t *testing.T) {
-	_, err := client(t, serve(t, drop), newFastClock()).Post(t.Context(), balancer, "migrateToIpBased", nil)
-	kind(t, err, plan.Transient, "migrateToIpBased of load balancer lb in rg: no answer from")
-}
-
 func TestPollsThatAreLostEndInALookAtTheResource(t *testing.T) {
 	s := serve(t,
 		answer(201, doc("e2", "Updating", 5), "Azure-AsyncOperation", "HOST/op"), answer(502, ``), answer(503, ``), answer(504, ``),
@@ -216,5 +203,52 @@ func TestPollsThatAreLostEndInALookAtTheResource(t *testing.T) {
 	got, err := client(t, s, newFastClock()).Put(t.Context(), publicIP, sent(5), "e1")
 	if err != nil || etagOf(t, got) != "e3" || strings.Count(s.seen(), "PUT") != 1 {
 		t.Errorf("got %s, %v; calls %s", got, err, s.seen())
+	}
+}
+
+// A 404 of the operation says nothing of the resource: that is read.
+func TestOperationThatIsNotKnownAnyMoreIsLookedBackAt(t *testing.T) {
+	gone := refuse(404, "OperationNotFound", "x")
+	s := serve(t,
+		answer(201, doc("e2", "Updating", 5), "Azure-AsyncOperation", "HOST/op"), gone, answer(200, doc("e3", "Succeeded", 5)))
+	got, err := client(t, s, newFastClock()).Put(t.Context(), publicIP, sent(5), "e1")
+	if err != nil || etagOf(t, got) != "e3" {
+		t.Errorf("the PUT got %s, %v; calls %s", got, err, s.seen())
+	}
+	s = serve(t, answer(202, ``, "Location", "HOST/op"), gone, answer(200, doc("e1", "Deleting", 5)), refuse(404, "ResourceNotFound", "x"))
+	if err := client(t, s, newFastClock()).Delete(t.Context(), publicIP, "e1"); err != nil || s.seen() != "DELETE ip, GET op, GET ip, GET ip" {
+		t.Errorf("the DELETE that goes on got %v; calls %s", err, s.seen())
+	}
+	still := answer(200, doc("e1", "Succeeded", 5))
+	s = serve(t, answer(202, ``, "Location", "HOST/op"), gone, still, answer(204, ``))
+	if err := client(t, s, newFastClock()).Delete(t.Context(), publicIP, "e1"); err != nil || s.seen() != "DELETE ip, GET op, GET ip, DELETE ip" {
+		t.Errorf("the DELETE that was not done got %v; calls %s", err, s.seen())
+	}
+}
+
+// What is made must not replace what others made meanwhile.
+func TestCreateIsOnTheConditionThatNothingIsThere(t *testing.T) {
+	s := serve(t, answer(201, doc("e1", "Succeeded", 5)))
+	if _, err := client(t, s, newFastClock()).Create(t.Context(), publicIP, sent(5)); err != nil || s.last().header.Get("If-None-Match") != "*" {
+		t.Errorf("got %v; sent %v", err, s.last().header)
+	}
+	s = serve(t, drop, answer(200, doc("e9", "Succeeded", 7)), refuse(412, "PreconditionFailed", "It exists."))
+	_, err := client(t, s, newFastClock()).Create(t.Context(), publicIP, sent(5))
+	kind(t, err, plan.Conflict, "It exists")
+}
+
+// A subscription that is not there says nothing of what is in it.
+func TestMissingSubscriptionIsNotAnEmptyOne(t *testing.T) {
+	none := refuse(404, "SubscriptionNotFound", "The subscription 'sub' could not be found.")
+	s := serve(t, none)
+	err := client(t, s, newFastClock()).Delete(t.Context(), publicIP, "e1")
+	kind(t, err, plan.Denied, "delete public IP ip in rg: denied: SubscriptionNotFound: The subscription 'sub' could not be found; correct subscriptionId")
+	s = serve(t, none)
+	if _, err = client(t, s, newFastClock()).List(t.Context(), group+"/loadBalancers", nil); arm.NotFound(err) || arm.GroupNotFound(err) {
+		t.Errorf("%v is taken for an empty list", err)
+	}
+	s = serve(t, refuse(404, "ResourceGroupNotFound", "x"))
+	if _, err = client(t, s, newFastClock()).List(t.Context(), group+"/loadBalancers", nil); !arm.NotFound(err) || !arm.GroupNotFound(err) {
+		t.Errorf("%v is not taken for a missing group", err)
 	}
 }

@@ -11,6 +11,8 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	cloudprovider "k8s.io/cloud-provider"
+
+	"github.com/fairlead/fairlead/pkg/provider/azure/arm"
 )
 
 // Instances answers for nodes.
@@ -69,7 +71,7 @@ func (r *Reader) there(ctx context.Context, id string) (bool, error) {
 		return false, nil
 	}
 	_, err := r.api.Get(ctx, id, nil)
-	if notFound(err) {
+	if arm.NotFound(err) {
 		r.singles.miss(id)
 		return false, nil
 	}
@@ -113,7 +115,7 @@ func (r *Reader) state(ctx context.Context, m *Machine) (status, error) {
 		return st, nil
 	}
 	raw, err := r.api.Get(ctx, m.ID, url.Values{"$expand": {"instanceView"}})
-	if notFound(err) {
+	if arm.NotFound(err) {
 		return status{}, nil
 	}
 	if err != nil {

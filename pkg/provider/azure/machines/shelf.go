@@ -6,14 +6,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"k8s.io/utils/clock"
+
+	"github.com/fairlead/fairlead/pkg/provider/azure/arm"
 )
 
 // API is what is needed of Azure Resource Manager. Errors are *plan.Error
@@ -26,14 +25,6 @@ type API interface {
 	// Put writes a resource, on the condition that its etag is that one unless
 	// it is empty, and waits until that is done.
 	Put(ctx context.Context, id string, body json.RawMessage, etag string) (json.RawMessage, error)
-}
-
-// notFound reports whether the cloud says that a resource, or the group that
-// it is in, is not there. A subscription that is not there is a fault of the
-// configuration and says nothing of what is in it.
-func notFound(err error) bool {
-	answer, ok := errors.AsType[*azcore.ResponseError](err)
-	return ok && answer.StatusCode == http.StatusNotFound && !strings.Contains(answer.ErrorCode, "Subscription")
 }
 
 // collection is what a list call names.
@@ -152,7 +143,7 @@ func (s *shelf[T]) list(ctx context.Context, c collection) ([]T, error) {
 		query = q
 	}
 	raw, err := s.api.List(ctx, c.path, query)
-	if notFound(err) {
+	if arm.NotFound(err) {
 		return nil, nil
 	}
 	if err != nil {

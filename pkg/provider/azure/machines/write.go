@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider/azure/arm"
 	"github.com/fairlead/fairlead/pkg/provider/azure/document"
 )
 
@@ -104,7 +105,7 @@ func (r *Reader) Write(ctx context.Context, w *Write) error {
 	doc, etag := w.doc, w.etag
 	if w.form == interfaceForm || etag == "" {
 		fresh, err := r.api.Get(ctx, w.id, nil)
-		if notFound(err) {
+		if arm.NotFound(err) {
 			return nil
 		}
 		if err != nil {
@@ -117,7 +118,7 @@ func (r *Reader) Write(ctx context.Context, w *Write) error {
 		return err
 	}
 	fresh, readErr := r.api.Get(ctx, w.id, nil)
-	if notFound(readErr) {
+	if arm.NotFound(readErr) {
 		return nil
 	}
 	if readErr != nil {
@@ -137,11 +138,11 @@ func (r *Reader) put(ctx context.Context, w *Write, doc json.RawMessage, etag st
 	}
 	_, err = r.api.Put(ctx, w.id, body, etag)
 	r.writes.set(r.clock.Now().Add(1)) // a listing of the same moment may not show it
-	if !notFound(err) {
+	if !arm.NotFound(err) {
 		return err
 	}
 	// The resource is gone, or something that it names.
-	if _, readErr := r.api.Get(ctx, w.id, nil); notFound(readErr) {
+	if _, readErr := r.api.Get(ctx, w.id, nil); arm.NotFound(readErr) {
 		return nil
 	}
 	return err

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -24,16 +23,6 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider/azure/arm"
 	"github.com/fairlead/fairlead/pkg/provider/azure/machines"
 )
-
-// API is what is needed of Azure Resource Manager. Errors are *plan.Error
-// about an *azcore.ResponseError.
-type API interface {
-	// Get reads one resource.
-	Get(ctx context.Context, id string, query url.Values) (json.RawMessage, error)
-	// Put writes a resource, on the condition that its etag is that one unless
-	// it is empty, and waits until that is done.
-	Put(ctx context.Context, id string, body json.RawMessage, etag string) (json.RawMessage, error)
-}
 
 // Options are what the configuration says about routes.
 type Options struct {
@@ -53,7 +42,7 @@ const maxAge = 120 * time.Second
 
 // Routes keeps the routes to nodes. Run must run, else changes wait.
 type Routes struct {
-	api     API
+	client  *arm.Client
 	clock   clock.PassiveClock
 	options Options
 	site    site
@@ -76,9 +65,9 @@ type ask struct {
 
 // New returns routes of a table that was not read yet. The lister tells which
 // nodes Azure does not run.
-func New(api API, nodes corelisters.NodeLister, c clock.PassiveClock, o Options) *Routes {
+func New(client *arm.Client, nodes corelisters.NodeLister, c clock.PassiveClock, o Options) *Routes {
 	return &Routes{
-		api: api, clock: c, options: o, nodes: nodes, asks: make(chan ask),
+		client: client, clock: c, options: o, nodes: nodes, asks: make(chan ask),
 		site: site{location: o.Location, tags: o.Tags, system: o.SystemTags},
 	}
 }
@@ -162,7 +151,7 @@ func (r *Routes) put(ctx context.Context, ops []operation) (refused []error, err
 		if applyErr != nil || out.body == nil {
 			return out.refused, applyErr
 		}
-		answer, putErr := r.api.Put(ctx, r.options.TableID, out.body, t.etag)
+		answer, putErr := r.send(ctx, t, out.body)
 		if putErr == nil {
 			return out.refused, r.keep(answer)
 		}
@@ -175,6 +164,14 @@ func (r *Routes) put(ctx context.Context, ops []operation) (refused []error, err
 	return nil, err
 }
 
+// send writes the table. One that is not known must not be there.
+func (r *Routes) send(ctx context.Context, t table, body json.RawMessage) (json.RawMessage, error) {
+	if t.doc == nil {
+		return r.client.Create(ctx, r.options.TableID, body)
+	}
+	return r.client.Put(ctx, r.options.TableID, body, t.etag)
+}
+
 // table is the newest that is known, read if it is too old.
 func (r *Routes) table(ctx context.Context) (table, error) {
 	t, fresh, writes := r.known()
@@ -182,7 +179,7 @@ func (r *Routes) table(ctx context.Context) (table, error) {
 		return t, nil
 	}
 	begun := r.clock.Now()
-	doc, err := r.api.Get(ctx, r.options.TableID, nil)
+	doc, err := r.client.Get(ctx, r.options.TableID, nil)
 	t = table{}
 	switch {
 	case arm.NotFound(err):

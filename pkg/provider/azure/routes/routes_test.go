@@ -4,10 +4,9 @@ package routes
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -44,6 +43,23 @@ type rig struct {
 	nodes cache.Indexer
 }
 
+// clientOf speaks to the server.
+func clientOf(t *testing.T, url string) *arm.Client {
+	t.Helper()
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	client, err := arm.New(arm.Options{
+		Cloud:     arm.Cloud{Endpoint: url, Audience: "https://management.azure.com/", Authority: "https://login.example.com/"},
+		Identity:  arm.Identity{Credential: token("a-long-enough-token")},
+		Times:     arm.Times{Poll: time.Millisecond, Retry: time.Millisecond},
+		Transport: &http.Client{Transport: transport},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
 func newRig(t *testing.T, edit ...func(*Options)) *rig {
 	t.Helper()
 	cloud := azuresim.New(azuresim.Options{MaxRetryAfter: time.Nanosecond})
@@ -52,17 +68,7 @@ func newRig(t *testing.T, edit ...func(*Options)) *rig {
 	}
 	server := cloud.Start()
 	t.Cleanup(server.Close)
-	transport := &http.Transport{}
-	t.Cleanup(transport.CloseIdleConnections)
-	client, err := arm.New(arm.Options{
-		Cloud:     arm.Cloud{Endpoint: server.URL, Audience: "https://management.azure.com/", Authority: "https://login.example.com/"},
-		Identity:  arm.Identity{Credential: token("a-long-enough-token")},
-		Times:     arm.Times{Poll: time.Millisecond, Retry: time.Millisecond},
-		Transport: &http.Client{Transport: transport},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := clientOf(t, server.URL)
 	o := Options{TableID: cloud.ID("rig", azuresim.RouteTables, "rig-routes"), Location: "eastus"}
 	for _, e := range edit {
 		e(&o)
@@ -325,7 +331,9 @@ func TestARouteNeedsAnAddressOfItsFamily(t *testing.T) {
 }
 
 func TestThoseWhoWaitAtTheEndAreTold(t *testing.T) {
-	r := New(stuck{}, corelisters.NewNodeLister(cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})), clock.RealClock{}, Options{TableID: "/t"})
+	stuck := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	t.Cleanup(stuck.Close)
+	r := New(clientOf(t, stuck.URL), corelisters.NewNodeLister(cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})), clock.RealClock{}, Options{TableID: "/subscriptions/s/resourceGroups/rig/providers/Microsoft.Network/routeTables/t"})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); r.Run(ctx) }()
@@ -344,10 +352,24 @@ func TestThoseWhoWaitAtTheEndAreTold(t *testing.T) {
 	<-ended
 }
 
-// stuck answers when the context ends.
-type stuck struct{ API }
-
-func (stuck) Get(ctx context.Context, _ string, _ url.Values) (json.RawMessage, error) {
-	<-ctx.Done()
-	return nil, ctx.Err()
+// A table that somebody makes between the look and the write is not replaced.
+func TestATableThatIsMadeMeanwhileIsKept(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.TableID = strings.ReplaceAll(o.TableID, "rig-routes", "new") })
+	r.addNode(t, 1)
+	var once sync.Once
+	r.cloud.SetHook(func(m azuresim.Moment, call azuresim.Call) azuresim.Verdict {
+		if m == azuresim.BeforeCommit && call.Method == http.MethodPut {
+			once.Do(func() {
+				if _, err := r.cloud.Make(r.options.TableID, map[string]any{"location": "eastus", "tags": map[string]any{"owner": "somebody"}}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		return azuresim.Proceed
+	})
+	noErrors(t, r.create(t, to(1, cidr(1))))
+	doc, _ := r.cloud.Get(r.options.TableID)
+	if !strings.Contains(string(doc), `"owner":"somebody"`) || len(r.routes(t)) == 0 {
+		t.Errorf("table: %s", doc)
+	}
 }
