@@ -107,8 +107,11 @@ func (s *site) answer(call aws.Call) (any, error) {
 	default:
 		return s.answerEC2(call)
 	}
-	return nil, nil
+	return done{}, nil
 }
+
+// done is the answer of a call from which nothing is learned.
+type done struct{}
 
 func zonesOf(mappings []elbv2types.SubnetMapping) []elbv2types.AvailabilityZone {
 	var out []elbv2types.AvailabilityZone
@@ -256,9 +259,9 @@ func (s *site) answerEC2(call aws.Call) (any, error) {
 				}
 			}
 		}
-		return nil, nil
+		return done{}, nil
 	case *ec2.AuthorizeSecurityGroupIngressInput, *ec2.RevokeSecurityGroupIngressInput, *ec2.UpdateSecurityGroupRuleDescriptionsIngressInput:
-		return nil, nil
+		return done{}, nil
 	}
 	return s.answerClassic(call)
 }

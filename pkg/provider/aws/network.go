@@ -40,7 +40,7 @@ func (t *turn) serveNetwork(a *ask) error {
 	if err != nil {
 		return err
 	}
-	if err := t.keepsType(a, lb != nil); err != nil {
+	if err := t.keepsType(a, lb); err != nil {
 		return err
 	}
 	if a.mappings, err = t.mappingsOf(a); err != nil {
@@ -52,16 +52,14 @@ func (t *turn) serveNetwork(a *ask) error {
 		t.rename(a)
 		b = &balancer{name: a.name}
 	}
-	switch {
-	case b.have == nil:
-		if err := t.createNetwork(a, b, lb); err != nil {
-			return err
-		}
-	default:
+	if b.have == nil {
+		err = t.createNetwork(a, b, lb)
+	} else {
 		b.ref.ID = awssdk.ToString(lb.LoadBalancerArn)
-		if err := t.updateNetwork(a, b); err != nil {
-			return err
-		}
+		err = t.updateNetwork(a, b)
+	}
+	if err != nil {
+		return err
 	}
 	groups := t.groupsOf(a, lb)
 	chosen := t.chooseGroups(a, b.have, groups)
@@ -100,12 +98,12 @@ func (t *turn) sortedNetworks() []*Network {
 
 // keepsType refuses another type of load balancer than that whose address
 // clients use. One that no status shows is removed.
-func (t *turn) keepsType(a *ask, exists bool) error {
+func (t *turn) keepsType(a *ask, lb *Network) error {
 	classic := t.observed.Classics[a.base]
-	if classic == nil || (exists && !t.strays(a, classic.DNSName)) {
+	if classic == nil || (lb != nil && !t.strays(a, classic.DNSName)) {
 		return nil
 	}
-	if !exists && a.hasHostname() {
+	if lb == nil && a.hasHostname() {
 		return refuse(ReasonTypeChanged, "annotation %s asks for a network load balancer, but a classic one serves with an address that would go; take the annotation back, or make a new Service", intent.KeyAWSType)
 	}
 	t.removeClassic(a)

@@ -4,6 +4,7 @@ package aws
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -77,9 +78,7 @@ func (o *Observed) learnCertificates(in Call) {
 	change := func(listener string, to func([]string) []string) {
 		o.changeNetwork(o.listenerOwner(listener), func(n *Network) {
 			all := map[string][]string{}
-			for arn, list := range n.Certificates {
-				all[arn] = list
-			}
+			maps.Copy(all, n.Certificates)
 			all[listener] = to(all[listener])
 			n.Certificates = all
 		})

@@ -93,27 +93,26 @@ func observedHealth(g *TargetGroup) health {
 	}
 }
 
-// isAt reports whether a target group that probes like have needs no change.
-// The peer never brings a change of unhealthy and timeout to AWS: they count
-// when the user edits the Service.
-func (h health) isAt(have health, strict bool) bool {
-	if strict && h.codes != "" && h.codes != have.codes {
-		return false
-	}
-	if strict && (h.unhealthy != have.unhealthy || (h.timeout != 0 && h.timeout != have.timeout)) {
-		return false
-	}
+// isAt reports whether a target group that probes like have is as the peer
+// leaves it: it never brings a change of unhealthy and timeout to AWS.
+func (h health) isAt(have health) bool {
 	samePath := h.protocol == elbv2types.ProtocolEnumTcp || h.path == have.path
 	return h.protocol == have.protocol && h.port == have.port && samePath && h.interval == have.interval && h.healthy == have.healthy
+}
+
+// isExactly reports whether a target group that probes like have needs no
+// change.
+func (h health) isExactly(have health) bool {
+	return h.isAt(have) && h.unhealthy == have.unhealthy && (h.timeout == 0 || h.timeout == have.timeout) && (h.codes == "" || h.codes == have.codes)
 }
 
 // putHealth sets the health check of a target group that is there.
 func (t *turn) putHealth(a *ask, m *mapping, g *TargetGroup) {
 	have := observedHealth(g)
-	if m.health.isAt(have, a.strict()) {
+	if m.health.isExactly(have) || (!a.strict() && m.health.isAt(have)) {
 		return
 	}
-	if !a.strict() && m.before.isAt(have, false) {
+	if !a.strict() && m.before.isAt(have) {
 		a.warn(ReasonAdoptedAsIs, fmt.Sprintf("port %d is UDP and its nodes are probed by %s, which nothing answers; it stays so until the Service is edited", m.port, have))
 		m.health = have
 		return

@@ -67,16 +67,16 @@ func (p *Provider) wanting() ([]*v1.Service, error) {
 	return out, nil
 }
 
-// endpoints are the EndpointSlices of all Services; nil when nobody needs them.
+// endpoints are the EndpointSlices of all Services; none when nobody needs them.
 func (p *Provider) endpoints() (map[plan.Key][]*discoveryv1.EndpointSlice, error) {
+	out := map[plan.Key][]*discoveryv1.EndpointSlice{}
 	if p.slices == nil {
-		return nil, nil
+		return out, nil
 	}
 	all, err := p.slices.List(labels.Everything())
 	if err != nil {
 		return nil, fmt.Errorf("list EndpointSlices: %w", err)
 	}
-	out := map[plan.Key][]*discoveryv1.EndpointSlice{}
 	for _, s := range all {
 		key := plan.Key{Namespace: s.Namespace, Name: s.Labels[discoveryv1.LabelServiceName]}
 		out[key] = append(out[key], s)

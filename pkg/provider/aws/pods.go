@@ -77,28 +77,34 @@ func (t *turn) podsAt(a *ask, name string, family elbv2types.TargetGroupIpAddres
 	}
 	all := map[Target]bool{}
 	for _, s := range t.observed.Slices[a.key] {
-		if s.AddressType != want {
-			continue
-		}
 		for i := range s.Ports {
 			p := &s.Ports[i]
-			if awssdk.ToString(p.Name) != name || p.Port == nil {
+			if s.AddressType != want || awssdk.ToString(p.Name) != name || p.Port == nil {
 				continue
 			}
-			for j := range s.Endpoints {
-				e := &s.Endpoints[j]
-				if e.Conditions.Ready != nil && !*e.Conditions.Ready {
-					continue
-				}
-				for _, text := range e.Addresses {
-					if ip, err := netip.ParseAddr(text); err == nil {
-						all[Target{ID: ip.String(), Port: *p.Port}] = true
-					}
-				}
+			for _, ip := range readyIn(s) {
+				all[Target{ID: ip.String(), Port: *p.Port}] = true
 			}
 		}
 	}
 	return sortedTargets(all)
+}
+
+// readyIn are the addresses of the slice's pods that are ready.
+func readyIn(s *discoveryv1.EndpointSlice) []netip.Addr {
+	var out []netip.Addr
+	for i := range s.Endpoints {
+		e := &s.Endpoints[i]
+		if e.Conditions.Ready != nil && !*e.Conditions.Ready {
+			continue
+		}
+		for _, text := range e.Addresses {
+			if ip, err := netip.ParseAddr(text); err == nil {
+				out = append(out, ip)
+			}
+		}
+	}
+	return out
 }
 
 // portsOf are the ports at which the Service's targets are reached.

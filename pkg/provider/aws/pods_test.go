@@ -5,9 +5,8 @@ package aws_test
 import (
 	"testing"
 
-	discoveryv1 "k8s.io/api/discovery/v1"
-
 	v1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 

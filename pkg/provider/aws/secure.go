@@ -375,28 +375,29 @@ func tidy(st plan.Step) plan.Step {
 func (t *turn) surplus(g *nodeGroup, held described) (surplus, renamed described, owners []*ask) {
 	surplus, renamed = described{}, described{}
 	for _, r := range sortedRules(g.have) {
-		if _, wanted := g.want[r]; wanted && g.have[r] == g.want[r] {
+		text, wanted := g.want[r]
+		if wanted && g.have[r] == text {
 			continue
 		}
 		a := t.ownerOf(r, g.have[r])
 		if a == nil {
 			a = t.shutOut(g, r)
 		}
+		if a == nil && !wanted {
+			if a = t.shares(r); a != nil {
+				surplus[r], owners = g.have[r], append(owners, a)
+			}
+			continue
+		}
 		if a == nil {
-			if _, wanted := g.want[r]; !wanted {
-				if a = t.shares(r); a != nil {
-					surplus[r], owners = g.have[r], append(owners, a)
-				}
-			}
 			continue
 		}
-		if text, ok := needed(g, held, r); ok {
-			if text != g.have[r] && names.RuleOf(g.have[r]) != "" && names.RuleOf(text) != "" && !slices.Contains(g.asked[r], a) {
-				renamed[r], owners = text, append(owners, a)
-			}
-			continue
+		switch text, ok := needed(g, held, r); {
+		case !ok:
+			surplus[r], owners = g.have[r], append(owners, a)
+		case g.changesHands(r, text, a):
+			renamed[r], owners = text, append(owners, a)
 		}
-		surplus[r], owners = g.have[r], append(owners, a)
 	}
 	if len(surplus)+len(g.want.minus(g.have)) == 0 {
 		strict := append(g.strict(), t.removing()...)
@@ -411,6 +412,13 @@ func (t *turn) surplus(g *nodeGroup, held described) (surplus, renamed described
 		}
 	}
 	return surplus, renamed, owners
+}
+
+// changesHands reports whether a rule bears the name of a Service's load
+// balancer, which needs it no more, and another one does.
+func (g *nodeGroup) changesHands(r rule, text string, a *ask) bool {
+	have := g.have[r]
+	return text != have && names.RuleOf(have) != "" && names.RuleOf(text) != "" && !slices.Contains(g.asked[r], a)
 }
 
 // strict are the Services that want rules here, and whose leftovers are not the

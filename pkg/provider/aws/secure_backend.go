@@ -80,24 +80,28 @@ func (t *turn) backendPorts() map[string][]int32 {
 		}
 	}
 	for _, lb := range t.sortedNetworks() {
-		if t.backend == "" || inBatch[awssdk.ToString(lb.LoadBalancerName)] || !slices.Contains(lb.SecurityGroups, t.backend) {
-			continue
-		}
-		for _, g := range t.observed.TargetGroups {
-			if !slices.Contains(g.LoadBalancerArns, awssdk.ToString(lb.LoadBalancerArn)) {
-				continue
-			}
-			if g.namedPort() {
-				t.hiddenPorts = true
-				continue
-			}
-			for _, protocol := range transports(g.Protocol) {
-				out[protocol] = append(out[protocol], awssdk.ToInt32(g.Port))
-			}
-			out["tcp"] = append(out["tcp"], g.healthPort())
+		if t.backend != "" && !inBatch[awssdk.ToString(lb.LoadBalancerName)] && slices.Contains(lb.SecurityGroups, t.backend) {
+			t.addPorts(out, awssdk.ToString(lb.LoadBalancerArn))
 		}
 	}
 	return out
+}
+
+// addPorts adds those of a load balancer outside the batch.
+func (t *turn) addPorts(out map[string][]int32, lb string) {
+	for _, g := range t.observed.TargetGroups {
+		if !slices.Contains(g.LoadBalancerArns, lb) {
+			continue
+		}
+		if g.namedPort() {
+			t.hiddenPorts = true
+			continue
+		}
+		for _, protocol := range transports(g.Protocol) {
+			out[protocol] = append(out[protocol], awssdk.ToInt32(g.Port))
+		}
+		out["tcp"] = append(out["tcp"], g.healthPort())
+	}
 }
 
 // backendRules let the shared group in at a security group of the nodes: few

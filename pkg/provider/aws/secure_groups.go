@@ -57,7 +57,7 @@ func (t *turn) hasGroups(a *ask) bool {
 func (t *turn) wantGroups(a *ask, backend bool) error { //nolint:revive // what differs is one group in a list
 	if ids := a.list(intent.KeyAWSSecurityGroups); len(ids) > 0 {
 		for _, item := range ids {
-			id, err := t.givenGroup(a, item)
+			id, err := t.givenGroup(item)
 			if err != nil {
 				return err
 			}
@@ -82,7 +82,7 @@ func (t *turn) wantGroups(a *ask, backend bool) error { //nolint:revive // what 
 
 // givenGroup is the id of a group that the annotation names: by its id, or for
 // Services of the AWS Load Balancer Controller by its Name tag too.
-func (t *turn) givenGroup(a *ask, item string) (string, error) {
+func (t *turn) givenGroup(item string) (string, error) {
 	if strings.HasPrefix(item, "sg-") {
 		return item, nil
 	}
@@ -146,14 +146,13 @@ func (a *ask) listenerRules() described {
 // transports are the protocols of a listener or target group as rules have
 // them.
 func transports(p elbv2types.ProtocolEnum) []string {
-	switch p {
-	case elbv2types.ProtocolEnumUdp:
+	if p == elbv2types.ProtocolEnumUdp {
 		return []string{"udp"}
-	case elbv2types.ProtocolEnumTcpUdp:
-		return []string{"tcp", "udp"}
-	default:
-		return []string{"tcp"}
 	}
+	if p == elbv2types.ProtocolEnumTcpUdp {
+		return []string{"tcp", "udp"}
+	}
+	return []string{"tcp"}
 }
 
 // let adds a rule for each prefix.

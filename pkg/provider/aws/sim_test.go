@@ -32,7 +32,7 @@ type live struct {
 	provider *aws.Provider
 	nodes    []*v1.Node
 	services cache.Indexer
-	ctx      context.Context //nolint:containedctx // a process that is killed; nil: the test's
+	ctx      context.Context // of a process that is killed; nil: the test's
 }
 
 func startLive(t *testing.T, o awssim.Options) *live {
