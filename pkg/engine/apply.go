@@ -166,8 +166,7 @@ func (a *apply) done(r result) []int {
 	return ready
 }
 
-// do executes one step; a shared write that the cloud rejects as invalid is
-// halved.
+// do executes one step; a shared write that the cloud refuses is halved.
 func (a *apply) do(i int, without map[plan.Key]bool) result {
 	st := a.plan.Steps[i]
 	err := a.execute(st, without)
@@ -180,52 +179,12 @@ func (a *apply) do(i int, without map[plan.Key]bool) result {
 			wanted = append(wanted, k)
 		}
 	}
-	if !st.Shared || len(wanted) < 2 || plan.KindOf(err) != plan.Invalid {
+	if !st.Shared || len(wanted) < 2 || !isRefusal(err) {
 		return *failure(i, wanted, err)
 	}
-	h := halving{step: st, execute: a.execute, without: without, failed: map[plan.Key]error{}}
-	for _, k := range wanted {
-		h.without[k] = true
+	r := result{step: i, failed: halve(st, wanted, without, a.execute)}
+	if len(r.failed) == len(wanted) {
+		r.err = err
 	}
-	h.split(wanted)
-	if len(h.failed) == len(wanted) {
-		return result{step: i, failed: h.failed, err: err}
-	}
-	return result{step: i, failed: h.failed}
-}
-
-// halving finds the Services whose parts make a shared write invalid: every
-// half that the cloud takes stays in.
-type halving struct {
-	step    plan.Step
-	execute func(plan.Step, map[plan.Key]bool) error
-	without map[plan.Key]bool // what is left out of the next write
-	failed  map[plan.Key]error
-}
-
-func (h *halving) split(keys []plan.Key) {
-	mid := len(keys) / 2
-	h.try(keys[:mid])
-	h.try(keys[mid:])
-}
-
-// try writes with the keys added to what was taken so far.
-func (h *halving) try(keys []plan.Key) {
-	for _, k := range keys {
-		delete(h.without, k)
-	}
-	err := h.execute(h.step, h.without)
-	if err == nil {
-		return
-	}
-	for _, k := range keys {
-		h.without[k] = true
-	}
-	if len(keys) > 1 && plan.KindOf(err) == plan.Invalid {
-		h.split(keys)
-		return
-	}
-	for _, k := range keys {
-		h.failed[k] = err
-	}
+	return r
 }

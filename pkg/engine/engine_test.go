@@ -303,32 +303,6 @@ func invalid(text string) error {
 	return &plan.Error{Kind: plan.Invalid, Reason: "Rejected", Err: errors.New(text)}
 }
 
-func TestRejectedSharedWriteIsHalvedUntilTheCulpritStandsAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCloud()
-		c.writeTime = time.Second
-		c.fault = func(st plan.Step, without map[plan.Key]bool) error {
-			if st.Target.Kind == "balancer" && slices.Contains(st.Serves, keyOf("svc-117")) && !without[keyOf("svc-117")] {
-				return invalid("the cloud does not like one part")
-			}
-			return nil
-		}
-		r := start(t, c)
-		errs := r.ensureAll(t, r.putMany(t, 200))
-		if len(errs) != 1 || errs["svc-117"] == nil {
-			t.Fatalf("failed: %v, want svc-117 alone", errs)
-		}
-		if len(c.parts) != 199 {
-			t.Errorf("%d Services are served, want 199", len(c.parts))
-		}
-		// One write for the first Service, one rejected, two for each of the
-		// eight halvings of 199.
-		if n, most := c.count("update balancer"), 1+1+2*8; n > most {
-			t.Errorf("%d writes of the balancer, want at most %d", n, most)
-		}
-	})
-}
-
 func TestBadAnnotationFailsItsServiceAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCloud()

@@ -64,9 +64,8 @@ type Step struct {
 	Why    []Diff // what changes
 	// Shared marks a write to an object that Services of the group share. The
 	// next pass of the group waits for it. When some of the Services it serves
-	// have failed it goes on without their parts, and when the cloud rejects it
-	// as invalid it is halved until the culprit stands alone. All other steps
-	// are private: those that no shared step needs run on beside the next pass.
+	// have failed it goes on without their parts, and when the cloud refuses it
+	// it is halved until the culprit stands alone. All other steps are private: those that no shared step needs run on beside the next pass.
 	Shared bool
 }
 

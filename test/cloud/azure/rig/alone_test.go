@@ -4,6 +4,7 @@ package rig_test
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -101,7 +102,20 @@ func TestBadServiceFailsAlone(t *testing.T) {
 // What Azure refuses because of one Service is halved until that one stands
 // alone; the others are served, and once Azure takes it, it is served too.
 func TestRefusedDocumentIsHalved(t *testing.T) {
-	for name, kind := range map[string]string{"load balancer": "/loadBalancers/", "security group": "/networkSecurityGroups/"} {
+	const balancers, groups = "/loadBalancers/", "/networkSecurityGroups/"
+	for name, tt := range map[string]struct {
+		kind     string
+		status   int
+		code     string
+		sentence string
+	}{
+		"load balancer":                       {balancers, http.StatusBadRequest, "InvalidResourceReference", "Something in it is not allowed"},
+		"security group":                      {groups, http.StatusBadRequest, "InvalidResourceReference", "Something in it is not allowed"},
+		"a subnet that is full":               {balancers, http.StatusBadRequest, "SubnetIsFull", "Something in it is not allowed"},
+		"an address that is in use":           {balancers, http.StatusBadRequest, "PrivateIPAddressIsAllocated", "Something in it is not allowed"},
+		"a public IP that may not be joined":  {balancers, http.StatusForbidden, "LinkedAuthorizationFailed", "denied: "},
+		"a security group over its own limit": {groups, http.StatusBadRequest, "SecurityRuleAddressPrefixCountLimitReached", "Something in it is not allowed"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			w := begun(t, "nodeIP")
 			var mu sync.Mutex
@@ -112,7 +126,7 @@ func TestRefusedDocumentIsHalved(t *testing.T) {
 					return false
 				}
 				bad := "a0000011700004000800000000000000-TCP"
-				if kind == "/networkSecurityGroups/" {
+				if tt.kind == groups {
 					mu.Lock()
 					if address == "none yet" {
 						if doc, ok := w.sim.Get(w.sim.ID("rig", azuresim.PublicIPs, "kubernetes-a0000011700004000800000000000000")); ok {
@@ -122,15 +136,15 @@ func TestRefusedDocumentIsHalved(t *testing.T) {
 					bad = `"` + address + `"`
 					mu.Unlock()
 				}
-				is := strings.Contains(path, kind) && strings.Contains(body, bad)
+				is := strings.Contains(path, tt.kind) && strings.Contains(body, bad)
 				if is {
 					refused.Add(1)
 				}
 				return is
 			}
-			w.refuses.Store(&refuses)
+			w.refuses.Store(&refusal{is: refuses, status: tt.status, code: tt.code})
 			services := many(50, -1, nil)
-			w.othersServed(t, services, w.ensureEach(t, services), "Something in it is not allowed")
+			w.othersServed(t, services, w.ensureEach(t, services), tt.sentence)
 			t.Logf("%d writes were refused, %v done", refused.Load(), w.sim.Counts().Writes)
 			if n := refused.Load(); n == 0 || n > 14 {
 				t.Errorf("%d writes were refused, want 14 at most: twice the halvings of 50", n)

@@ -42,9 +42,15 @@ type world struct {
 	// start lets a new controller live.
 	start func(context.Context) error
 
-	// refuses is asked about the body of each write; what it refuses is
-	// answered as invalid. Nil refuses nothing.
-	refuses atomic.Pointer[func(path, body string) bool]
+	// refuses is asked about the body of each write. Nil refuses nothing.
+	refuses atomic.Pointer[refusal]
+}
+
+// refusal refuses the writes that is says yes to, with that status and code.
+type refusal struct {
+	is     func(path, body string) bool
+	status int
+	code   string
 }
 
 // life is one life of a controller.
@@ -99,10 +105,10 @@ func (w *world) serve(out http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			panic(http.ErrAbortHandler)
 		}
-		if (*refuses)(r.URL.Path, string(body)) {
+		if refuses.is(r.URL.Path, string(body)) {
 			out.Header().Set("Content-Type", "application/json")
-			out.WriteHeader(http.StatusBadRequest)
-			fmt.Fprint(out, `{"error":{"code":"InvalidResourceReference","message":"Something in it is not allowed."}}`)
+			out.WriteHeader(refuses.status)
+			fmt.Fprintf(out, `{"error":{"code":%q,"message":"Something in it is not allowed."}}`, refuses.code)
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
