@@ -101,7 +101,7 @@ func (t *turn) putProxyPolicy(a *ask, b *classicBalancer, port int32, want []str
 		return
 	}
 	others := slices.DeleteFunc(slices.Clone(have), func(s string) bool { return s == names.ProxyProtocolPolicy })
-	all := append(others, want...)
+	all := slices.Concat(others, want)
 	st := plan.Step{
 		Action: plan.Update, Target: plan.ID{Kind: kindBackendPolicy, Name: fmt.Sprintf("%s:%d", b.name, port)}, Needs: slices.Clone(b.needs),
 		Why: []plan.Diff{{Field: "policy", Have: strings.Join(have, ", "), Want: strings.Join(all, ", ")}},

@@ -123,10 +123,10 @@ func (t *turn) putClassicAttributes(a *ask, b *classicBalancer) {
 		}
 		return some
 	}
-	if log := a.classicLog(); differs(logDiffs(have.AccessLog, log, a.strict())...) {
+	if log := a.classicLog(); differs(logDiffs(have.AccessLog, log)...) {
 		want.AccessLog = log
 	}
-	if drain := a.classicDrain(); differs(drainDiffs(have.ConnectionDraining, drain, a.strict() || a.asksFor(intent.KeyAWSDrainingTimeout))...) {
+	if drain := a.classicDrain(); differs(a.drainDiffs(have.ConnectionDraining, drain)...) {
 		want.ConnectionDraining = drain
 	}
 	if idle := a.number(intent.KeyAWSIdleTimeout, classicIdle); differs(plan.Diff{Field: "idle timeout", Have: seconds(idleOf(have)), Want: seconds(&idle)}) {
@@ -159,7 +159,8 @@ func idleOf(have *elbtypes.LoadBalancerAttributes) *int32 {
 	return have.ConnectionSettings.IdleTimeout
 }
 
-// classicLog are the access logs that the Service asks for.
+// classicLog are the access logs that the Service asks for. The interval that
+// AWS chooses counts when strict.
 func (a *ask) classicLog() *elbtypes.AccessLog {
 	out := &elbtypes.AccessLog{Enabled: a.on(intent.KeyAWSAccessLog)}
 	if !out.Enabled {
@@ -173,22 +174,21 @@ func (a *ask) classicLog() *elbtypes.AccessLog {
 	}
 	if n, err := strconv.ParseInt(a.text(intent.KeyAWSAccessLogInterval), 10, 32); err == nil {
 		out.EmitInterval = awssdk.Int32(int32(n))
+	} else if a.strict() {
+		out.EmitInterval = awssdk.Int32(classicEmit)
 	}
 	return out
 }
 
 // logDiffs compare access logs. What they would be like does not count while
-// there are none. The interval that AWS chooses counts when strict.
-func logDiffs(have, want *elbtypes.AccessLog, strict bool) []plan.Diff {
+// there are none.
+func logDiffs(have, want *elbtypes.AccessLog) []plan.Diff {
 	if have == nil {
 		have = &elbtypes.AccessLog{}
 	}
 	out := []plan.Diff{{Field: "access log", Have: strconv.FormatBool(have.Enabled), Want: strconv.FormatBool(want.Enabled)}}
 	if !want.Enabled {
 		return out
-	}
-	if want.EmitInterval == nil && strict {
-		want.EmitInterval = awssdk.Int32(classicEmit)
 	}
 	if want.EmitInterval != nil {
 		out = append(out, plan.Diff{Field: "access log interval", Have: minutes(have.EmitInterval), Want: minutes(want.EmitInterval)})
@@ -209,14 +209,14 @@ func (a *ask) classicDrain() *elbtypes.ConnectionDraining {
 	return out
 }
 
-// drainDiffs compare draining; its time counts while there is one, and when it
-// is asked for.
-func drainDiffs(have, want *elbtypes.ConnectionDraining, timeoutCounts bool) []plan.Diff {
+// drainDiffs compare draining; its time counts while there is one, when it is
+// asked for or strict.
+func (a *ask) drainDiffs(have, want *elbtypes.ConnectionDraining) []plan.Diff {
 	if have == nil {
 		have = &elbtypes.ConnectionDraining{}
 	}
 	out := []plan.Diff{{Field: "draining", Have: strconv.FormatBool(have.Enabled), Want: strconv.FormatBool(want.Enabled)}}
-	if want.Enabled && timeoutCounts {
+	if want.Enabled && (a.strict() || a.asksFor(intent.KeyAWSDrainingTimeout)) {
 		out = append(out, plan.Diff{Field: "draining timeout", Have: seconds(have.Timeout), Want: seconds(want.Timeout)})
 	}
 	return out

@@ -73,7 +73,7 @@ func (s *site) answerClassic(call aws.Call) (any, error) {
 			}
 		}
 	}
-	return nil, nil
+	return struct{}{}, nil
 }
 
 func (s *site) zone(subnet string) string {

@@ -5,6 +5,7 @@ package instances
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -79,9 +80,7 @@ func (r *Reader) readHalves(ctx context.Context, ids []string) (map[string]place
 		if err != nil {
 			return nil, err
 		}
-		for id, p := range found {
-			out[id] = p
-		}
+		maps.Copy(out, found)
 	}
 	return out, nil
 }
