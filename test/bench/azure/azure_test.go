@@ -60,7 +60,7 @@ func TestCalls(t *testing.T) {
 				t.Errorf("%d rows", len(m.rows))
 			}
 			for _, r := range m.rows {
-				if r.Verdict == Missed {
+				if r.Counted == Missed {
 					t.Errorf("%s: %s; want %s", r.What, r.Ours, r.Target)
 				}
 			}
@@ -70,7 +70,7 @@ func TestCalls(t *testing.T) {
 
 func TestTableHasAColumnForEachSize(t *testing.T) {
 	row := func(ours string, v Verdict) Row {
-		return Row{What: "a node", Ours: ours, Target: "1 s", Peer: "1 min", Verdict: v}
+		return Row{What: "a node", Ours: ours, Target: "1 s", Peer: "1 min", Counted: v}
 	}
 	var out strings.Builder
 	if err := writeTable(&out, []int{10, 500}, []*meter{

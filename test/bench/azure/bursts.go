@@ -105,10 +105,10 @@ func (b burst) created(p *phase) Row {
 		r.Target += fmt.Sprintf(", at most %d refused", fewRefused)
 	}
 	if g.create > 0 {
-		kept = append(kept, p.took < g.create)
+		r.Timed = verdict(p.took < g.create)
 		r.Target = fmt.Sprintf("under %.0f s, %s", g.create.Seconds(), r.Target)
 	}
-	r.Verdict = verdict(kept...)
+	r.Counted = verdict(kept...)
 	return r
 }
 
@@ -117,7 +117,7 @@ func (b burst) removed(p *phase) Row {
 	g := goals()[b.services]
 	r := Row{What: b.name() + b.where + ": all deleted at once, nothing left", Ours: p.describe(), Peer: g.peerGone}
 	if g.remove > 0 {
-		r.Target, r.Verdict = fmt.Sprintf("under %.0f s", g.remove.Seconds()), verdict(p.took < g.remove)
+		r.Target, r.Timed = fmt.Sprintf("under %.0f s", g.remove.Seconds()), verdict(p.took < g.remove)
 	}
 	return r
 }
@@ -132,7 +132,7 @@ func (b burst) again(ctx context.Context, m *meter, s *stand) error {
 		writes, reads := azuresim.Total(p.counts.Writes), azuresim.Total(p.counts.Reads)
 		m.add(Row{
 			What: b.name() + b.where + ": " + what, Ours: p.describe(), Peer: peer,
-			Target: fmt.Sprintf("no write, at most %d reads", fewReads), Verdict: verdict(writes == 0, reads <= fewReads),
+			Target: fmt.Sprintf("no write, at most %d reads", fewReads), Counted: verdict(writes == 0, reads <= fewReads),
 		})
 		return nil
 	}
@@ -166,7 +166,7 @@ func (b burst) again(ctx context.Context, m *meter, s *stand) error {
 	m.add(Row{
 		What: b.name() + b.where + ": one more", Ours: p.describe(), Peer: peer,
 		Target:  fmt.Sprintf("3 writes, at most %d reads", readsOfOne),
-		Verdict: verdict(azuresim.Total(p.counts.Writes) == 3, azuresim.Total(p.counts.Reads) <= readsOfOne),
+		Counted: verdict(azuresim.Total(p.counts.Writes) == 3, azuresim.Total(p.counts.Reads) <= readsOfOne),
 	})
 	return nil
 }

@@ -70,7 +70,7 @@ func throttled(ctx context.Context, m *meter, o standOptions) error {
 	m.add(Row{
 		What: fmt.Sprintf("429 with Retry-After %.0f on a PIP: sent again after that time; another Service is edited meanwhile", throttledFor.Seconds()),
 		Ours: fmt.Sprintf("%.2f s; the edit took %s", late.Seconds(), seconds(edited)), Target: "5 s; other types go on",
-		Peer: "50 to 66 s, and everything waits", Verdict: verdict(late >= 0, late < 5*time.Second, edited < throttledFor/2),
+		Peer: "50 to 66 s, and everything waits", Timed: verdict(late >= 0, late < 5*time.Second, edited < throttledFor/2),
 	})
 	return err
 }
@@ -125,7 +125,7 @@ func spoiled(ctx context.Context, m *meter, o standOptions) error {
 		return err
 	}
 	add := func(what string, after time.Duration) {
-		m.add(Row{What: what, Ours: fmt.Sprintf("%.2f s", after.Seconds()), Target: "1 s", Peer: "5 to 11 s", Verdict: verdict(after < time.Second)})
+		m.add(Row{What: what, Ours: fmt.Sprintf("%.2f s", after.Seconds()), Target: "1 s", Peer: "5 to 11 s", Timed: verdict(after < time.Second)})
 	}
 	add("412 on the LB: until the next write starts", after)
 	s.sim.SetFault(once(azuresim.LoadBalancers, azuresim.Drop(azuresim.Before)))

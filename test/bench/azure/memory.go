@@ -176,7 +176,7 @@ func (c *cluster) report(ctx context.Context, m *meter, p *process, what, more s
 	}
 	m.add(Row{
 		What: what + ": resident memory", Ours: fmt.Sprintf("%d MB (at most %d MB)%s", now/1e6, most/1e6, more),
-		Target: fmt.Sprintf("under %d MB", memoryLimit/1_000_000), Verdict: verdict(most < memoryLimit),
+		Target: fmt.Sprintf("under %d MB", memoryLimit/1_000_000), Counted: verdict(most < memoryLimit),
 	})
 	return nil
 }

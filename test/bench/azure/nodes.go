@@ -54,7 +54,7 @@ func nodesCome(ctx context.Context, m *meter, o standOptions, where string) erro
 			if err := change.act(); err != nil {
 				return err
 			}
-			return s.untilQuiet(ctx)
+			return s.untilQuiet(ctx, min(most, 1))
 		})
 		if err != nil {
 			return err
@@ -63,7 +63,7 @@ func nodesCome(ctx context.Context, m *meter, o standOptions, where string) erro
 		writes, reads := azuresim.Total(p.counts.Writes), azuresim.Total(p.counts.Reads)
 		m.add(Row{
 			What: fmt.Sprintf("%s, %d Services, %s", change.what, many, where), Ours: p.describe(), Target: target,
-			Peer: "251 to 352 reads", Verdict: verdict(writes <= most, (writes > 0) == (most > 0), reads <= 5),
+			Peer: "251 to 352 reads", Counted: verdict(writes <= most, (writes > 0) == (most > 0), reads <= 5),
 		})
 	}
 	return nil
@@ -83,8 +83,8 @@ func (p *phase) busy() time.Duration {
 	return end.Sub(p.calls[0].Arrived)
 }
 
-// untilQuiet waits until there was a call, and then none for a while.
-func (s *stand) untilQuiet(ctx context.Context) error {
+// untilQuiet waits until there were so many writes, and then no call for a while.
+func (s *stand) untilQuiet(ctx context.Context, writes int) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
@@ -100,7 +100,7 @@ func (s *stand) untilQuiet(ctx context.Context) error {
 		if len(calls) != seen || len(calls) == 0 || calls[len(calls)-1].Took == 0 {
 			seen, since = len(calls), time.Now()
 		}
-		if time.Since(since) > s.quiet {
+		if time.Since(since) > s.quiet && azuresim.Total(s.sim.Counts().Writes) >= writes {
 			return nil
 		}
 	}

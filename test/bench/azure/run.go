@@ -31,7 +31,7 @@ type meter struct {
 // add prints the row as it comes.
 func (m *meter) add(r Row) {
 	m.rows = append(m.rows, r)
-	_, _ = fmt.Fprintf(m.out, "%s: %s %s\n", r.What, r.Ours, r.Verdict)
+	_, _ = fmt.Fprintf(m.out, "%s: %s %s\n", r.What, r.Ours, r.verdict())
 }
 
 // Run measures and prints a table in Markdown, with a column for each size of the

@@ -20,7 +20,8 @@ type Row struct {
 	// Target and Peer are what we want, and cloud-provider-azure's number, in
 	// words; empty when there is none.
 	Target, Peer string
-	Verdict      Verdict
+	// Counted is the verdict on calls and bytes, Timed on how long it took.
+	Counted, Timed Verdict
 }
 
 // Verdict is whether a target was met. The zero value is that there was none.
@@ -50,6 +51,9 @@ func verdict(kept ...bool) Verdict {
 	return Met
 }
 
+// verdict is that on the whole row.
+func (r *Row) verdict() Verdict { return max(r.Counted, r.Timed) }
+
 // writeTable writes what was measured with each size of the cluster in
 // Markdown: a column for each, and a row for each thing that was measured.
 func writeTable(out io.Writer, nodes []int, meters []*meter) error {
@@ -64,12 +68,13 @@ func writeTable(out io.Writer, nodes []int, meters []*meter) error {
 		var kept []bool
 		for _, m := range meters {
 			fmt.Fprintf(&text, " %s |", m.rows[i].Ours)
-			kept = append(kept, m.rows[i].Verdict != Missed)
+			kept = append(kept, m.rows[i].verdict() != Missed)
 		}
-		if r.Verdict != 0 {
-			r.Verdict = verdict(kept...)
+		met := r.verdict()
+		if met != 0 {
+			met = verdict(kept...)
 		}
-		fmt.Fprintf(&text, " %s | %s | %s |\n", r.Target, r.Verdict, r.Peer)
+		fmt.Fprintf(&text, " %s | %s | %s |\n", r.Target, met, r.Peer)
 	}
 	_, err := io.WriteString(out, text.String())
 	return err
