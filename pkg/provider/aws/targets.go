@@ -3,6 +3,7 @@
 package aws
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -116,30 +117,29 @@ func (a *ask) instancesAt(port int32) []Target {
 }
 
 func targetChanges(list []Target, have map[Target]elbv2types.TargetHealthStateEnum) (missing, surplus []Target) {
-	want := map[Target]bool{}
+	want := make(map[Target]bool, len(list))
 	for _, x := range list {
 		want[x] = true
-	}
-	for _, target := range sortedTargets(want) {
-		if state, ok := have[target]; !ok || state == elbv2types.TargetHealthStateEnumDraining {
-			missing = append(missing, target)
+		if state, ok := have[x]; !ok || state == elbv2types.TargetHealthStateEnumDraining {
+			missing = append(missing, x)
 		}
 	}
-	for _, target := range sortedTargets(have) {
-		if !want[target] && have[target] != elbv2types.TargetHealthStateEnumDraining {
-			surplus = append(surplus, target)
+	for x, state := range have {
+		if !want[x] && state != elbv2types.TargetHealthStateEnumDraining {
+			surplus = append(surplus, x)
 		}
 	}
+	slices.SortFunc(missing, compareTargets)
+	slices.SortFunc(surplus, compareTargets)
 	return missing, surplus
 }
 
+func compareTargets(x, y Target) int {
+	return cmp.Or(cmp.Compare(x.ID, y.ID), cmp.Compare(x.Port, y.Port))
+}
+
 func sortedTargets[V any](m map[Target]V) []Target {
-	return slices.SortedFunc(maps.Keys(m), func(x, y Target) int {
-		if c := strings.Compare(x.ID, y.ID); c != 0 {
-			return c
-		}
-		return int(x.Port - y.Port)
-	})
+	return slices.SortedFunc(maps.Keys(m), compareTargets)
 }
 
 func descriptions(targets []Target) []elbv2types.TargetDescription {
