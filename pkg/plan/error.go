@@ -4,6 +4,10 @@ package plan
 
 import (
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -36,6 +40,22 @@ func (e *Error) Error() string { return e.Err.Error() }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// LeftOutError is the answer of a step that was done, but for the parts of some
+// Services, which fail with these errors.
+type LeftOutError struct {
+	Failed map[Key]error
+}
+
+// Error names the Services.
+func (e *LeftOutError) Error() string {
+	keys := slices.SortedFunc(maps.Keys(e.Failed), CompareKeys)
+	texts := make([]string, len(keys))
+	for i, k := range keys {
+		texts[i] = fmt.Sprintf("%s: %v", k, e.Failed[k])
+	}
+	return "done without " + strings.Join(texts, "; ")
+}
 
 // KindOf is the kind of the first Error in err's chain, and Transient when
 // there is none: what nobody classified is worth another try.

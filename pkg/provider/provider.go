@@ -93,6 +93,9 @@ type Provider interface {
 
 // Decision is what shall be done for a batch.
 type Decision struct {
+	// Err is set when the writes cannot be put in order, or what was observed
+	// cannot be understood. It fails the batch, which is tried again.
+	Err  error
 	Plan plan.Plan
 	// Refused are the Services that cannot be served as they want, each with
 	// the sentence that says why and what to do. What serves them stays.
@@ -117,8 +120,10 @@ type Pass interface {
 	// without are left as they were observed, or as an earlier execution wrote
 	// them: a shared step may be executed several times in one pass, with other
 	// Services left out, so a conditional write uses the newest etag. Every step
-	// can be done again after a lost answer. Errors are *plan.Error. Steps that
-	// do not need each other run side by side.
+	// can be done again after a lost answer. Errors are *plan.Error, or a
+	// *plan.LeftOutError when it was done but for the parts of some Services that
+	// could not be in it any more. Steps that do not need each other run side by
+	// side.
 	Execute(ctx context.Context, step plan.Step, without map[plan.Key]bool) error
 	// Status is the status of the Service after the steps that serve it are
 	// done, never nil for a Service with Want Serve that was not refused. Every
