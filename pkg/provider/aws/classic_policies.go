@@ -100,8 +100,8 @@ func (t *turn) putProxyPolicy(a *ask, b *classicBalancer, port int32, want []str
 	if slices.Contains(have, names.ProxyProtocolPolicy) == (len(want) > 0) {
 		return
 	}
-	others := slices.DeleteFunc(slices.Clone(have), func(s string) bool { return s == names.ProxyProtocolPolicy })
-	all := slices.Concat(others, want)
+	all := slices.DeleteFunc(slices.Clone(have), func(s string) bool { return s == names.ProxyProtocolPolicy })
+	all = append(all, want...) // never nil, which the SDK refuses
 	st := plan.Step{
 		Action: plan.Update, Target: plan.ID{Kind: kindBackendPolicy, Name: fmt.Sprintf("%s:%d", b.name, port)}, Needs: slices.Clone(b.needs),
 		Why: []plan.Diff{{Field: "policy", Have: strings.Join(have, ", "), Want: strings.Join(all, ", ")}},
