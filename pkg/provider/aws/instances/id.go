@@ -40,6 +40,14 @@ func kindOf(node *v1.Node) kind {
 	return elsewhere
 }
 
+// Of is the node's instance; false for what EC2 does not know, and for a node
+// without a provider id that is not named after its instance.
+func Of(node *v1.Node) (id string, ok bool) { return instanceID(node) }
+
+// Managed reports whether the node runs on an instance, or is not initialised
+// yet. Other nodes have their addresses from elsewhere.
+func Managed(node *v1.Node) bool { return kindOf(node) == ec2Instance }
+
 // instanceID is the node's instance, by its provider id or, where nodes are
 // named after instances, by its name.
 func instanceID(node *v1.Node) (string, bool) {

@@ -129,6 +129,9 @@ type Instance struct {
 	// order.
 	Groups []string
 	Tags   map[string]string
+	// Checked: packets that are neither from nor to its own addresses are
+	// dropped.
+	Checked bool
 }
 
 // Interface is a network interface of an instance, with its addresses in AWS's
@@ -142,7 +145,7 @@ func instanceOf(x *ec2types.Instance) *Instance {
 	out := &Instance{
 		ID: awssdk.ToString(x.InstanceId), Type: string(x.InstanceType), VPC: awssdk.ToString(x.VpcId),
 		PrivateDNS: awssdk.ToString(x.PrivateDnsName), PublicDNS: awssdk.ToString(x.PublicDnsName), PublicIP: awssdk.ToString(x.PublicIpAddress),
-		Launched: awssdk.ToTime(x.LaunchTime), Tags: map[string]string{},
+		Launched: awssdk.ToTime(x.LaunchTime), Tags: map[string]string{}, Checked: awssdk.ToBool(x.SourceDestCheck),
 	}
 	if x.Placement != nil {
 		out.Zone = awssdk.ToString(x.Placement.AvailabilityZone)
