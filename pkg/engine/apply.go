@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"errors"
 	"maps"
 
 	"github.com/fairlead/fairlead/pkg/plan"
@@ -29,6 +30,7 @@ type apply struct {
 	users   map[plan.ID][]int // steps that need the target
 	shared  int               // shared steps left
 	changed bool              // a step other than a creation was done
+	owed    error             // why a step that serves nobody was not done
 }
 
 // result is how a step ended.
@@ -62,10 +64,9 @@ func newApply(p plan.Plan, execute func(plan.Step, map[plan.Key]bool) error) *ap
 	return a
 }
 
-// run does the steps, as many side by side as their needs allow, and returns
-// whether anything was changed or removed. The Services refused before are
+// run does the steps, as many side by side as their needs allow. The Services refused before are
 // done at once: what the plan still does for them keeps them served.
-func (a *apply) run(keys []plan.Key, refused map[plan.Key]error) bool {
+func (a *apply) run(keys []plan.Key, refused map[plan.Key]error) {
 	for _, k := range keys {
 		if a.serving[k] == 0 {
 			a.serviceDone(k, refused[k])
@@ -99,7 +100,6 @@ func (a *apply) run(keys []plan.Key, refused map[plan.Key]error) bool {
 			ready = append(ready, a.done(r)...)
 		}
 	}
-	return a.changed
 }
 
 // prepare returns the Services of the step that have failed already. When
@@ -143,6 +143,9 @@ func (a *apply) done(r result) []int {
 	switch {
 	case r.err != nil:
 		a.dead[st.Target] = r.err
+		if len(st.Serves) == 0 {
+			a.owed = r.err
+		}
 	case st.Action != plan.Create:
 		a.changed = true
 	}
@@ -169,9 +172,18 @@ func (a *apply) done(r result) []int {
 // do executes one step; a shared write that the cloud refuses is halved.
 func (a *apply) do(i int, without map[plan.Key]bool) result {
 	st := a.plan.Steps[i]
-	err := a.execute(st, without)
+	left := map[plan.Key]error{} // by the provider, which did the rest
+	execute := func(st plan.Step, without map[plan.Key]bool) error {
+		err := a.execute(st, without)
+		if part, ok := errors.AsType[*plan.LeftOutError](err); ok {
+			maps.Copy(left, part.Failed)
+			return nil
+		}
+		return err
+	}
+	err := execute(st, without)
 	if err == nil {
-		return result{step: i}
+		return result{step: i, failed: left}
 	}
 	var wanted []plan.Key
 	for _, k := range st.Serves {
@@ -182,7 +194,8 @@ func (a *apply) do(i int, without map[plan.Key]bool) result {
 	if !st.Shared || len(wanted) < 2 || !isRefusal(err) {
 		return *failure(i, wanted, err)
 	}
-	r := result{step: i, failed: halve(st, wanted, without, a.execute)}
+	r := result{step: i, failed: halve(st, wanted, without, execute)}
+	maps.Copy(r.failed, left)
 	if len(r.failed) == len(wanted) {
 		r.err = err
 	}

@@ -51,8 +51,8 @@ type Engine struct {
 	Options
 	requests chan request
 	events   chan event
-	nodes    chan struct{} // the nodes changed; holds one
-	retries  chan struct{} // what was refused may be possible now; holds one
+	nodes    chan struct{}       // the nodes changed; holds one
+	retries  chan provider.Group // what was refused there may be possible now
 	drifts   chan cloudconfig.Drift
 	stopped  chan struct{} // closed when Run has ended
 }
@@ -72,7 +72,7 @@ func New(o Options) *Engine {
 		requests: make(chan request),
 		events:   make(chan event, eventRoom),
 		nodes:    make(chan struct{}, 1),
-		retries:  make(chan struct{}, 1),
+		retries:  make(chan provider.Group),
 		drifts:   make(chan cloudconfig.Drift),
 		stopped:  make(chan struct{}),
 	}

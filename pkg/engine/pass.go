@@ -44,15 +44,18 @@ func (s *scheduler) pass(ctx context.Context, name provider.Group, entries []*en
 	start := s.Clock.Now()
 	seen, err := s.observe(ctx, name, entries)
 	members, look := seen.members, seen.pass
+	var d provider.Decision
+	if err == nil {
+		d, err = decide(look, members)
+	}
 	if err != nil {
-		klog.FromContext(ctx).Error(err, "Pass could not observe", "group", name, "services", len(members))
+		klog.FromContext(ctx).Error(err, "Pass could not begin", "group", name, "services", len(members))
 		for _, m := range members {
 			s.end(name, m, outcome{err: err, removed: m.item.Want == provider.Remove})
 		}
-		s.events <- event{group: name, shared: true}
+		s.events <- event{group: name, shared: true, over: true}
 		return
 	}
-	d := look.Decide()
 	if isDrift(entries[0]) {
 		observeDrift(s.Provider.Name(), d.Plan)
 		d = reportDrift(d)
@@ -65,17 +68,39 @@ func (s *scheduler) pass(ctx context.Context, name provider.Group, entries []*en
 		m := members[key]
 		s.end(name, m, s.outcome(m, look, d, err))
 	}
-	freed := a.run(keysOf(seen.batch.Items), d.Refused)
-	if freed {
-		s.events <- event{group: name, freed: true}
-	}
+	a.run(keysOf(seen.batch.Items), d.Refused)
+	s.events <- event{group: name, over: true, freed: a.changed, failed: a.owed}
 	observePass(s.Provider.Name(), len(members), s.Clock.Since(start))
 	log := klog.FromContext(ctx).WithValues("group", name, "services", len(members), "steps", len(d.Plan.Steps), "refused", len(d.Refused), "took", s.Clock.Since(start))
-	if d.Plan.Empty() {
+	switch {
+	case a.owed != nil:
+		log.Error(a.owed, "Pass done, but for a write that no Service waits for; it is tried again")
+	case d.Plan.Empty():
 		log.V(2).Info("Pass done")
-		return
+	default:
+		log.Info("Pass done")
 	}
-	log.Info("Pass done")
+}
+
+// decide lets the provider decide. What it decides must be a graph, and about
+// the Services of the batch.
+func decide(look provider.Pass, members map[plan.Key]*member) (provider.Decision, error) {
+	d := look.Decide()
+	if d.Err != nil {
+		return d, fmt.Errorf("decide: %w", d.Err)
+	}
+	var err error
+	if d.Plan, err = plan.New(d.Plan.Steps); err != nil {
+		return d, fmt.Errorf("decide: %w", err)
+	}
+	for _, st := range d.Plan.Steps {
+		for _, k := range st.Serves {
+			if members[k] == nil {
+				return d, fmt.Errorf("decide: %s %s serves %s, which is not in the batch; report it as a bug", st.Action, st.Target, k)
+			}
+		}
+	}
+	return d, nil
 }
 
 // observed is what a pass works on.
@@ -125,15 +150,6 @@ func reportDrift(d provider.Decision) provider.Decision {
 		}
 	}
 	return provider.Decision{Refused: d.Refused, Notices: notices}
-}
-
-// look observes and decides; it changes nothing.
-func (e *Engine) look(ctx context.Context, batch provider.Batch) (provider.Pass, provider.Decision, error) {
-	p, err := e.Provider.Observe(ctx, batch)
-	if err != nil {
-		return nil, provider.Decision{}, fmt.Errorf("observe: %w", err)
-	}
-	return p, p.Decide(), nil
 }
 
 // execute does one step. A step in flight is not cut off when the process has

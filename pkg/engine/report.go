@@ -80,7 +80,11 @@ func isHeld(svc *v1.Service) bool {
 
 func (e *Engine) reportGroup(ctx context.Context, name provider.Group, entries []*entry) (GroupPlan, error) {
 	members, batch := e.batch(name, entries)
-	_, d, err := e.look(ctx, batch)
+	look, err := e.Provider.Observe(ctx, batch)
+	if err != nil {
+		return GroupPlan{}, fmt.Errorf("group %s: observe: %w", name, err)
+	}
+	d, err := decide(look, members)
 	if err != nil {
 		return GroupPlan{}, fmt.Errorf("group %s: %w", name, err)
 	}

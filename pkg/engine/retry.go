@@ -52,6 +52,16 @@ func retryAfter(err error, en *entry) (time.Duration, bool) {
 	return 0, false
 }
 
+// owedAfter is when a write that serves nobody is tried again after so many
+// tries in vain.
+func owedAfter(err error, tries int) time.Duration {
+	if isRefusal(err) {
+		return doubled(firstLook, tries)
+	}
+	wait, _ := retryAfter(err, &entry{attempts: tries})
+	return wait
+}
+
 // isRefusal reports whether something must change before another try helps.
 func isRefusal(err error) bool {
 	switch plan.KindOf(err) {

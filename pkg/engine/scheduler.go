@@ -4,11 +4,9 @@ package engine
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
-	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/klog/v2"
 
@@ -22,36 +20,16 @@ import (
 // needs to start one.
 const nodeWindow = time.Second
 
-// entry is one Service that waits for a pass, or is in one.
-type entry struct {
-	ident
-	service   *v1.Service // as the last caller knew it; the pass reads the newest
-	callers   []request
-	cause     provider.Cause
-	attempts  int       // passes that ended with a reason to try again
-	refusals  int       // passes that refused it, one after the other
-	notBefore time.Time // zero: at once
-}
-
-// group is what the scheduler knows of one provider.Group.
-type group struct {
-	waiting map[ident]*entry
-	busy    map[plan.Key]struct{} // in a pass, or with private steps still running
-	running bool                  // the shared part of a pass is under way
-	parked  map[ident]*entry      // refused: tried again when something is freed
-}
-
-func (g *group) idle() bool {
-	return len(g.waiting) == 0 && len(g.busy) == 0 && len(g.parked) == 0 && !g.running
-}
-
 // event is what a pass tells the scheduler.
 type event struct {
 	group  provider.Group
 	ended  *entry // this Service is done, with outcome
 	out    outcome
 	shared bool // the shared writes are done: the next pass may start
-	freed  bool // something was changed or removed: others may fit now
+	over   bool // so are all others
+	freed  bool // with over: something was changed or removed, others may fit now
+	// failed is why a write that serves nobody was not done; with over.
+	failed error
 	// join asks for those that came while a pass of that many Services
 	// observed; it holds one.
 	join chan []*entry
@@ -103,10 +81,8 @@ func (s *scheduler) loop(ctx context.Context) {
 			s.handle(ev)
 			s.handleWaiting()
 		case <-retry:
-		case <-s.retries:
-			for _, g := range s.groups {
-				s.unpark(g)
-			}
+		case name := <-s.retries:
+			s.group(name).unpark()
 		case <-s.nodes:
 			if window == nil {
 				window = s.Clock.After(nodeWindow)
@@ -157,28 +133,13 @@ func (s *scheduler) handleWaiting() {
 
 // admit puts a request into the waiting room of its group.
 func (s *scheduler) admit(r request) {
-	id := identOf(r.service)
-	g := s.group(s.Provider.Group(r.service))
-	w, ok := g.waiting[id]
-	if !ok {
-		w = &entry{ident: id}
-		g.waiting[id] = w
-	}
-	w.service = r.service
-	w.cause = max(w.cause, s.cause(r))
-	if r.done != nil {
-		w.callers = append(w.callers, r)
-		w.notBefore = time.Time{} // a caller brings news: try at once
-	}
-	if w.cause != provider.Drift {
-		delete(g.parked, id)
-	}
+	s.group(s.Provider.Group(r.service)).add(r, s.cause(r))
 }
 
 func (s *scheduler) group(name provider.Group) *group {
 	g, ok := s.groups[name]
 	if !ok {
-		g = &group{waiting: map[ident]*entry{}, busy: map[plan.Key]struct{}{}, parked: map[ident]*entry{}}
+		g = newGroup()
 		s.groups[name] = g
 	}
 	return g
@@ -219,6 +180,9 @@ func (s *scheduler) startDue(ctx context.Context) <-chan time.Time {
 			continue
 		}
 		g.lookAgain(now)
+		if g.claim(now) {
+			s.sync(provider.Nodes, func(other provider.Group) bool { return other == name })
+		}
 		due, later := g.due(now)
 		if !later.IsZero() && (next.IsZero() || later.Before(next)) {
 			next = later
@@ -227,6 +191,7 @@ func (s *scheduler) startDue(ctx context.Context) <-chan time.Time {
 			continue
 		}
 		g.running = true
+		g.passes++
 		g.take(due)
 		s.passes.Go(func() { s.pass(ctx, name, due) })
 	}
@@ -235,75 +200,6 @@ func (s *scheduler) startDue(ctx context.Context) <-chan time.Time {
 	}
 	return s.Clock.After(next.Sub(now))
 }
-
-// lookAgain lets refused Services go into a pass whose time has come.
-func (g *group) lookAgain(now time.Time) {
-	for id, p := range g.parked {
-		if p.notBefore.After(now) {
-			continue
-		}
-		delete(g.parked, id)
-		if _, newer := g.waiting[id]; !newer {
-			p.cause = provider.Freed
-			g.waiting[id] = p
-		}
-	}
-}
-
-// due returns the entries that may go into a pass now, one for each key, and
-// when the next one may. A drift pass writes nothing, so it goes alone, when
-// nothing else is due.
-func (g *group) due(now time.Time) (due []*entry, next time.Time) {
-	taken := map[plan.Key]struct{}{}
-	soonest := func(at time.Time) {
-		if next.IsZero() || at.Before(next) {
-			next = at
-		}
-	}
-	for _, p := range g.parked {
-		soonest(p.notBefore)
-	}
-	for id, w := range g.waiting {
-		if w.notBefore.After(now) {
-			soonest(w.notBefore)
-			continue
-		}
-		_, busy := g.busy[id.Key]
-		_, twin := taken[id.Key]
-		if busy || twin {
-			continue
-		}
-		taken[id.Key] = struct{}{}
-		due = append(due, w)
-	}
-	writes := slices.DeleteFunc(slices.Clone(due), isDrift)
-	if len(writes) > 0 {
-		due = writes
-	}
-	return due, next
-}
-
-// take moves entries from the waiting room into a pass.
-func (g *group) take(entries []*entry) {
-	for _, en := range entries {
-		delete(g.waiting, en.ident)
-		g.busy[en.Key] = struct{}{}
-	}
-}
-
-// joining takes those that came while a pass observed, when they are at least
-// as many as it holds: to observe once more costs it less than a pass of their
-// own would cost them.
-func (g *group) joining(now time.Time, size int) []*entry {
-	due, _ := g.due(now)
-	if len(due) < size || isDrift(due[0]) {
-		return nil
-	}
-	g.take(due)
-	return due
-}
-
-func isDrift(e *entry) bool { return e.cause == provider.Drift }
 
 // handle takes the news of a pass.
 func (s *scheduler) handle(ev event) {
@@ -320,23 +216,18 @@ func (s *scheduler) handle(ev event) {
 		delete(g.busy, ev.ended.Key)
 		s.settle(g, ev.ended, ev.out)
 	}
-	if ev.freed {
-		s.unpark(g)
+	if ev.over {
+		g.over(s.Clock.Now(), ev.failed)
 	}
-}
-
-// unpark lets the refused Services of a group try again.
-func (s *scheduler) unpark(g *group) {
-	for id, p := range g.parked {
-		delete(g.parked, id)
-		s.admit(request{op: opSync, cause: provider.Freed, service: p.service})
+	if ev.freed {
+		g.unpark()
 	}
 }
 
 // settle answers the callers of a Service, or lets it wait for another try.
 func (s *scheduler) settle(g *group, en *entry, out outcome) {
 	if wait, again := retryAfter(out.err, en); again {
-		s.requeue(g, en, wait, plan.KindOf(out.err))
+		g.requeue(en, s.Clock.Now(), wait, plan.KindOf(out.err))
 		return
 	}
 	for _, c := range en.callers {
@@ -345,12 +236,7 @@ func (s *scheduler) settle(g *group, en *entry, out outcome) {
 	switch {
 	case isDrift(en): // it only looked
 	case out.err != nil && !out.removed:
-		en.callers, en.attempts = nil, 0
-		en.notBefore = s.Clock.Now().Add(doubled(firstLook, en.refusals))
-		en.refusals++
-		if _, newer := g.waiting[en.ident]; !newer {
-			g.parked[en.ident] = en
-		}
+		g.park(en, s.Clock.Now())
 	case out.removed && out.err == nil:
 		delete(s.seen, en.ident)
 		s.teller.forget(en.ident)
@@ -359,34 +245,22 @@ func (s *scheduler) settle(g *group, en *entry, out outcome) {
 	}
 }
 
-// requeue puts an entry back, joined with what arrived for it meanwhile. A
-// caller brings news, so then it is tried at once, as if for the first time,
-// unless the cloud has said when.
-func (s *scheduler) requeue(g *group, en *entry, wait time.Duration, kind plan.Kind) {
-	en.attempts++
-	if newer, ok := g.waiting[en.ident]; ok {
-		if len(newer.callers) > 0 && kind != plan.Throttled {
-			en.attempts, wait = 0, 0
-		}
-		en.callers = append(en.callers, newer.callers...)
-		en.service = newer.service
-		en.cause = max(en.cause, newer.cause)
-	}
-	en.notBefore = s.Clock.Now().Add(wait)
-	g.waiting[en.ident] = en
+// syncAll puts every Service that is ours into its group's next pass.
+func (s *scheduler) syncAll(cause provider.Cause) {
+	s.sync(cause, func(provider.Group) bool { return true })
 }
 
-// syncAll puts every Service that is ours into its group's next pass. One that
-// no finalizer holds yet waits for its first call: were it deleted now, nobody
-// would call for the deletion of what was made.
-func (s *scheduler) syncAll(cause provider.Cause) {
+// sync puts every Service of these groups that is ours into its group's next
+// pass. One that no finalizer holds yet waits for its first call: were it
+// deleted now, nobody would call for the deletion of what was made.
+func (s *scheduler) sync(cause provider.Cause, of func(provider.Group) bool) {
 	services, err := s.Services.List(labels.Everything())
 	if err != nil {
 		s.log.Error(err, "List Services")
 		return
 	}
 	for _, svc := range services {
-		if s.Owns(svc) && svc.DeletionTimestamp == nil && isHeld(svc) {
+		if s.Owns(svc) && svc.DeletionTimestamp == nil && isHeld(svc) && of(s.Provider.Group(svc)) {
 			s.admit(request{op: opSync, cause: cause, service: svc})
 		}
 	}

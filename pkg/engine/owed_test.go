@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
+)
+
+// altering changes what a cloud decides.
+type altering struct {
+	*cloud
+	alter func(*provider.Decision)
+}
+
+type alteredPass struct {
+	provider.Pass
+	alter func(*provider.Decision)
+}
+
+func (a *altering) Observe(ctx context.Context, b provider.Batch) (provider.Pass, error) {
+	p, err := a.cloud.Observe(ctx, b)
+	return alteredPass{Pass: p, alter: a.alter}, err
+}
+
+func (a alteredPass) Decide() provider.Decision {
+	d := a.Pass.Decide()
+	a.alter(&d)
+	return d
+}
+
+// A write that serves no Service of the pass, such as the members of a balancer
+// that others use, has no caller who would ask again.
+func TestFailedWriteThatServesNobodyIsTriedAgain(t *testing.T) {
+	for name, tt := range map[string]struct {
+		err    error
+		within time.Duration
+	}{
+		"transient": {errors.New("500"), 10 * time.Second},
+		"conflict":  {&plan.Error{Kind: plan.Conflict, Reason: "Conflict", Err: errors.New("etag")}, 10 * time.Second},
+		"throttled": {&plan.Error{Kind: plan.Throttled, Reason: "Throttled", RetryAfter: 20 * time.Second, Err: errors.New("slow")}, 90 * time.Second},
+		"denied":    {&plan.Error{Kind: plan.Denied, Reason: "Denied", Err: errors.New("no right")}, 5 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCloud()
+				left, written := 4, false
+				c.fault = func(st plan.Step, _ map[plan.Key]bool) error {
+					if st.Target.Kind != "members" {
+						return nil
+					}
+					if left--; left > 0 {
+						return tt.err
+					}
+					written = true
+					return nil
+				}
+				p := &altering{cloud: c, alter: func(d *provider.Decision) {
+					if !written {
+						d.Plan.Steps = append(d.Plan.Steps, plan.Step{Action: plan.Update, Target: plan.ID{Kind: "members", Name: "other"}, Shared: true})
+					}
+				}}
+				r := start(t, c, func(o *Options) { o.Provider = p })
+				if err := r.ensure(t, r.put(t, service("web", 80))); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(tt.within) //nolint:forbidigo // the bubble's clock
+				synctest.Wait()
+				if !written {
+					t.Fatalf("not written after %d tries", c.count("update members"))
+				}
+				passes := c.count("observe")
+				if passes != 4 {
+					t.Errorf("%d passes, want 4", passes)
+				}
+				time.Sleep(time.Hour) //nolint:forbidigo // the bubble's clock
+				synctest.Wait()
+				if n := c.count("observe"); n != passes {
+					t.Errorf("%d passes more, want none once it is written", n-passes)
+				}
+			})
+		})
+	}
+}
+
+// A fault of the provider fails the pass and not the process.
+func TestDecisionThatMakesNoSenseFailsThePass(t *testing.T) {
+	step := plan.Step{Action: plan.Create, Target: plan.ID{Kind: "address", Name: "x"}}
+	for name, tt := range map[string]struct {
+		alter func(*provider.Decision)
+		want  string
+	}{
+		"a step for a Service outside the batch": {func(d *provider.Decision) {
+			s := step
+			s.Serves = []plan.Key{keyOf("stranger")}
+			d.Plan.Steps = append(d.Plan.Steps, s)
+		}, "default/stranger, which is not in the batch"},
+		"a step that needs itself": {func(d *provider.Decision) {
+			s := step
+			s.Needs = []plan.ID{s.Target}
+			d.Plan.Steps = append(d.Plan.Steps, s)
+		}, "needs itself"},
+		"an error": {func(d *provider.Decision) { d.Err = errors.New("steps cannot be ordered") }, "steps cannot be ordered"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCloud()
+				sense := false
+				p := &altering{cloud: c, alter: func(d *provider.Decision) {
+					if !sense {
+						tt.alter(d)
+					}
+				}}
+				r := start(t, c, func(o *Options) { o.Provider = p })
+				svc := r.put(t, service("web", 80))
+				if err := r.ensure(t, svc); err == nil || !strings.Contains(err.Error(), tt.want) || plan.KindOf(err) != plan.Transient {
+					t.Errorf("got %v, want a transient error with %q", err, tt.want)
+				}
+				if len(c.addresses)+len(c.parts) > 0 {
+					t.Errorf("written: %v %v", c.addresses, c.parts)
+				}
+				sense = true
+				if err := r.ensure(t, svc); err != nil {
+					t.Errorf("not served when the decision makes sense: %v", err)
+				}
+			})
+		})
+	}
+}
