@@ -41,8 +41,9 @@ func (s *site) step(t testing.TB, st plan.Step, first *azure.Result, in azure.In
 	if st.Shared {
 		var ok bool
 		var err error
-		if w, ok, err = first.Rewrite(in, st.Target); !ok || err != nil {
-			t.Fatalf("%s: nothing to write any more, %v", st.Target, err)
+		var left map[plan.Key]error
+		if w, left, ok, err = first.Rewrite(in, st.Target); !ok || err != nil || len(left) > 0 {
+			t.Fatalf("%s: nothing to write any more, %v, %v", st.Target, left, err)
 		}
 	}
 	switch {

@@ -34,6 +34,9 @@ type ask struct {
 	// hadPools are the ids of the pools that its rules led to, in lower case.
 	hadPools map[string]bool
 	balancer *balancer // that serves it
+	// outlived: the Service goes, and another one has its name by now. What bears
+	// the name alone may be the other one's.
+	outlived bool
 	// renews is why something of its own is deleted, to be made anew when all is
 	// looked at again; empty when nothing is.
 	renews  string

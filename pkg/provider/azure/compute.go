@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
@@ -49,7 +51,10 @@ type Result struct {
 // and with the Services of in.Without left out: a step that Services share is
 // computed again from the newest documents. It is false when nothing is left
 // to write. in is the input of r but for Observed and Without.
-func (r *Result) Rewrite(in Input, target plan.ID) (Write, bool, error) {
+//
+// Services that are refused by now are left out as well, and returned with the
+// reason: the step does nothing for them.
+func (r *Result) Rewrite(in Input, target plan.ID) (w Write, left map[plan.Key]error, ok bool, err error) {
 	in.placed = r.placed
 	in.Without = maps.Clone(in.Without)
 	if in.Without == nil {
@@ -60,19 +65,22 @@ func (r *Result) Rewrite(in Input, target plan.ID) (Write, bool, error) {
 	}
 	again, err := Compute(in)
 	if err != nil {
-		return Write{}, false, err
+		return Write{}, nil, false, err
 	}
 	for key, err := range again.Refused {
 		if again.renewed[key] {
 			continue
 		}
-		return Write{}, false, &plan.Error{Kind: plan.Conflict, Reason: ReasonChangedMeanwhile, Err: fmt.Errorf("since the plan was made something changed for %s: %w", key, err)}
+		if left == nil {
+			left = map[plan.Key]error{}
+		}
+		left[key] = &plan.Error{Kind: plan.Conflict, Reason: ReasonChangedMeanwhile, Err: fmt.Errorf("since the plan was made something changed: %w", err)}
 	}
-	w, ok := again.Writes[target]
+	w, ok = again.Writes[target]
 	if w.Incomplete {
-		return w, false, &plan.Error{Kind: plan.Conflict, Reason: ReasonChangedMeanwhile, Err: fmt.Errorf("an address that %s needs is not there yet", target)}
+		return w, left, false, &plan.Error{Kind: plan.Conflict, Reason: ReasonChangedMeanwhile, Err: fmt.Errorf("an address that %s needs is not there yet", target)}
 	}
-	return w, ok, nil
+	return w, left, ok, nil
 }
 
 // Compute is what shall be done. It is pure, changes nothing of its input, and
@@ -104,7 +112,7 @@ type turn struct {
 	bases   map[string]plan.Key     // of all Services that are to live
 	before  map[string][]netip.Addr // frontends' addresses as observed, by base
 	refused map[plan.Key]error
-	dropped map[string]*balancer // frontends that are taken away, by id
+	dropped map[string]*ask // by whom frontends are taken away, by id
 	placed  map[plan.Key]string
 	// pending are the rules that Services placed before will have.
 	pending map[*balancer]int
@@ -119,11 +127,11 @@ func newTurn(in *Input, refused map[plan.Key]error) (*turn, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &turn{world: w, placed: maps.Clone(in.placed), bases: map[string]plan.Key{}, refused: map[plan.Key]error{}, dropped: map[string]*balancer{}, pending: map[*balancer]int{}, after: map[*balancer]map[*balancer]bool{}}
+	t := &turn{world: w, placed: maps.Clone(in.placed), bases: map[string]plan.Key{}, refused: map[plan.Key]error{}, dropped: map[string]*ask{}, pending: map[*balancer]int{}, after: map[*balancer]map[*balancer]bool{}}
 	if t.placed == nil {
 		t.placed = map[plan.Key]string{}
 	}
-	inBatch := map[plan.Key]bool{}
+	inBatch := map[types.UID]bool{}
 	known := map[string]plan.Key{}
 	for i := range in.Batch.Items {
 		it := &in.Batch.Items[i]
@@ -134,8 +142,10 @@ func newTurn(in *Input, refused map[plan.Key]error) (*turn, error) {
 			t.kept = append(t.kept, it)
 			continue
 		}
-		inBatch[it.Key] = true
-		t.asks = append(t.asks, newAsk(it, w))
+		inBatch[it.Service.UID] = true
+		a := newAsk(it, w)
+		a.outlived = it.Want == provider.Remove && t.livesAgain(it)
+		t.asks = append(t.asks, a)
 		if it.Want == provider.Serve {
 			t.bases[base] = it.Key
 		}
@@ -150,15 +160,15 @@ func newTurn(in *Input, refused map[plan.Key]error) (*turn, error) {
 	return t, nil
 }
 
-// servicesBeside are all Services but those that are computed. One that is
-// left as it is counts, though no lister knows it any more.
-func (t *turn) servicesBeside(inBatch map[plan.Key]bool) []*v1.Service {
+// servicesBeside are all Services but those that are computed: also one that
+// has the name of one that goes. One that is left as it is counts, though no
+// lister knows it any more.
+func (t *turn) servicesBeside(inBatch map[types.UID]bool) []*v1.Service {
 	var out []*v1.Service
-	seen := map[plan.Key]bool{}
+	seen := map[types.UID]bool{}
 	add := func(svc *v1.Service) {
-		key := plan.Key{Namespace: svc.Namespace, Name: svc.Name}
-		if !inBatch[key] && !seen[key] {
-			seen[key] = true
+		if !inBatch[svc.UID] && !seen[svc.UID] {
+			seen[svc.UID] = true
 			out = append(out, svc)
 		}
 	}
@@ -177,8 +187,16 @@ func (t *turn) refuse(a *ask, err error) {
 	}
 }
 
-// run computes the world as it shall be. It may stop early when a Service is
-// refused: then all is computed again without it.
+// livesAgain reports whether another Service has the name by now.
+func (t *turn) livesAgain(it *provider.Item) bool {
+	return slices.ContainsFunc(t.observed.Services, func(svc *v1.Service) bool {
+		return svc.Namespace == it.Key.Namespace && svc.Name == it.Key.Name && svc.UID != it.Service.UID
+	})
+}
+
+// run computes the world as it shall be. It stops early when a Service is
+// refused: then all is computed again without it. Nobody is judged by what a
+// refused Service would have had, so that it draws no other one down.
 func (t *turn) run() {
 	for _, a := range t.asks {
 		if err := t.readable(a); err != nil {
@@ -194,6 +212,9 @@ func (t *turn) run() {
 		}
 		if err := t.prepare(a); err != nil {
 			t.refuse(a, err)
+			if t.leftBy(a) {
+				return
+			}
 		}
 	}
 	if len(t.refused) > 0 {
@@ -211,10 +232,16 @@ func (t *turn) run() {
 			t.refuse(a, err)
 		}
 	}
+	if len(t.refused) > 0 {
+		return
+	}
 	t.dropSharedProbe()
 	t.dropLocalPools()
 	t.dropFrontends()
 	t.joinLinks()
+	if len(t.refused) > 0 {
+		return
+	}
 	t.fillPools()
 	t.fillLocalPools()
 	t.releasePublicIPs()
@@ -231,6 +258,20 @@ func (t *turn) prepare(a *ask) error {
 		return err
 	}
 	return t.chooseFronts(a)
+}
+
+// leftBy reports whether a Service that is refused has changed what others are
+// judged by: frontends, and public IPs that were there.
+func (t *turn) leftBy(a *ask) bool {
+	if len(a.fronts) > 0 {
+		return true
+	}
+	for _, p := range t.publicIPs {
+		if p.exists && p.serves[a.key] {
+			return true
+		}
+	}
+	return false
 }
 
 // parts are the rules and probes of a Service.
@@ -311,7 +352,8 @@ func (t *turn) dropParts(a *ask, want *parts) {
 	}
 }
 
-// putParts adds and changes the pools, probes and rules of the Service.
+// putParts adds and changes the pools, probes and rules of the Service. Of one
+// that is refused none is there afterwards.
 func (t *turn) putParts(a *ask, want *parts) error {
 	if !a.serve() {
 		return nil
@@ -323,6 +365,9 @@ func (t *turn) putParts(a *ask, want *parts) error {
 	}
 	for i := range want.rules {
 		if err := t.putRule(a, b, want.rules[i]); err != nil {
+			for _, r := range want.rules {
+				b.rules.remove(r.name)
+			}
 			return err
 		}
 	}

@@ -60,7 +60,7 @@ func (t *turn) moved(a *ask) bool {
 func (t *turn) addressesBefore(a *ask) []netip.Addr {
 	out := slices.Clone(t.before[a.base])
 	for _, p := range t.tagged[names.Key(a.key.String())] {
-		if !strings.Contains(p.serviceTag(), ",") {
+		if !strings.Contains(p.serviceTag(), ",") && a.madeFor(p) {
 			out = append(out, p.address())
 		}
 	}

@@ -36,7 +36,29 @@ func (t *turn) chooseFronts(a *ask) error {
 		}
 		a.fronts[f] = fr
 	}
-	return nil
+	return t.checkFrontends(a, b)
+}
+
+// checkFrontends refuses a Service whose frontends are too many for the load
+// balancer. They are taken out again.
+func (t *turn) checkFrontends(a *ask, b *balancer) error {
+	if b.frontends.list.Len() <= maxFrontends {
+		return nil
+	}
+	had, err := loadSection[frontend](b.first, names.Frontends)
+	must(err)
+	added := false
+	for _, fr := range a.fronts {
+		if _, was := had.get(fr.name); fr.own && !was {
+			b.frontends.remove(fr.name)
+			added = true
+		}
+	}
+	if !added {
+		return nil
+	}
+	clear(a.fronts)
+	return refuse(ReasonLimitReached, "load balancer %s has %d frontends, which is all that Azure allows; share addresses or remove Services", b.Name, maxFrontends)
 }
 
 // publicFront is the frontend with the Service's public IP: one that has it
@@ -244,7 +266,7 @@ func (t *turn) dropFrontends() {
 			if a == nil || keep[names.Key(f.Name)] || t.inUse(b, b.frontendID(f.Name)) {
 				continue
 			}
-			t.dropped[names.Key(b.frontendID(f.Name))] = b
+			t.dropped[names.Key(b.frontendID(f.Name))] = a
 			b.change(a.key, plan.Diff{Field: "frontend " + f.Name, Have: describe(f)})
 			b.frontends.remove(f.Name)
 		}

@@ -116,9 +116,9 @@ func linkSubnet(s *Settings, it *provider.Item) string {
 // takes away those that lead nowhere any more.
 func (t *turn) joinLinks() {
 	for _, l := range t.sortedLinks() {
-		for id, b := range t.dropped {
+		for _, id := range slices.Sorted(maps.Keys(t.dropped)) {
 			if l.leadsTo(id) {
-				t.dropLink(l, b)
+				t.dropLink(l, id)
 			}
 		}
 	}
@@ -138,18 +138,15 @@ func (t *turn) joinLinks() {
 
 // dropLink deletes a private link service before its frontend goes. Those of
 // others keep their frontend.
-func (t *turn) dropLink(l *privateLink, b *balancer) {
+func (t *turn) dropLink(l *privateLink, frontendID string) {
+	a := t.dropped[frontendID]
 	if l.ours(t.settings.Cluster) {
 		l.remove = true
-		maps.Copy(l.serves, b.serves)
+		l.serves[a.key] = true
 		return
 	}
-	for _, a := range t.asks {
-		if b.serves[a.key] {
-			t.refuse(a, refuse(ReasonFrontendShared, "private link service %s of resource group %s leads to a frontend of load balancer %s that the Service leaves, and is not this cluster's; delete it first",
-				l.Name, l.group, b.Name))
-		}
-	}
+	t.refuse(a, refuse(ReasonFrontendShared, "private link service %s of resource group %s leads to a frontend of load balancer %s that the Service leaves, and is not this cluster's; delete it first",
+		l.Name, l.group, names.Segment(l.frontendID(), "loadBalancers")))
 }
 
 // leaveLink deletes the private link service of a Service that was edited to
@@ -189,7 +186,13 @@ func (t *turn) joinLink(a *ask) error {
 			return err
 		}
 	}
-	return t.configureLink(a, l)
+	if err := t.configureLink(a, l); err != nil {
+		if !l.exists {
+			delete(t.links, names.Key(l.ID)) // others are judged by what is there
+		}
+		return err
+	}
+	return nil
 }
 
 // linkOf is the private link service that leads to the frontend.

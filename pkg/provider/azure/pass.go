@@ -72,7 +72,17 @@ func (p *pass) Decide() provider.Decision {
 	d := provider.Decision{Refused: p.result.Refused, Notices: p.result.Notices}
 	var err error
 	if d.Plan, err = p.result.Finish(p.membership.Steps, before); err != nil {
-		panic(err) // steps that need each other in a circle: a fault of the code, found by any test
+		return p.unplanned(err)
+	}
+	return d
+}
+
+// unplanned is the decision when the steps have no order, which is a fault of
+// this code: nothing is written, and it is looked at again.
+func (p *pass) unplanned(err error) provider.Decision {
+	d := provider.Decision{Refused: map[plan.Key]error{}}
+	for key := range p.items {
+		d.Refused[key] = &plan.Error{Kind: plan.Transient, Reason: ReasonNoPlan, Err: fmt.Errorf("nothing is written, since the steps have no order; report it with this text: %w", err)}
 	}
 	return d
 }
@@ -101,12 +111,21 @@ func (p *pass) Execute(ctx context.Context, st plan.Step, without map[plan.Key]b
 			return err
 		}
 	}
-	if st.Shared || w.Refresh {
-		var err error
-		if w, ok, err = p.again(st, without); err != nil || !ok {
-			return err
-		}
+	if !st.Shared && !w.Refresh {
+		return p.do(ctx, st, w)
 	}
+	w, left, ok, err := p.again(st, without)
+	if err == nil && ok {
+		err = p.do(ctx, st, w)
+	}
+	if err == nil && len(left) > 0 {
+		return &plan.LeftOutError{Failed: left}
+	}
+	return err
+}
+
+// do writes or deletes the resource.
+func (p *pass) do(ctx context.Context, st plan.Step, w Write) error {
 	if w.Delete {
 		return p.remove(ctx, w)
 	}
@@ -143,9 +162,9 @@ func (p *pass) refresh(ctx context.Context, id string) error {
 	return nil
 }
 
-// again is what the step writes by what is known now; false when that is
-// nothing any more.
-func (p *pass) again(st plan.Step, without map[plan.Key]bool) (Write, bool, error) {
+// again is what the step writes by what is known now, and the Services that it
+// does nothing for any more; false when that is nothing.
+func (p *pass) again(st plan.Step, without map[plan.Key]bool) (Write, map[plan.Key]error, bool, error) {
 	p.mu.Lock()
 	in, observed := p.in, p.observed
 	observed.cloneMaps()

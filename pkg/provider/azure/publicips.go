@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
@@ -286,12 +287,16 @@ func (t *turn) setIPTags(a *ask, p *publicIP) {
 func (t *turn) releasePublicIPs() {
 	for _, a := range t.asks {
 		for _, p := range t.tagged[names.Key(a.key.String())] {
-			if p.taggedFor(a.key.String(), t.settings.Cluster) && !a.uses(p) {
+			if p.taggedFor(a.key.String(), t.settings.Cluster) && !a.uses(p) && a.madeFor(p) {
 				t.release(a, p)
 			}
 		}
 	}
 }
+
+// madeFor reports whether a public IP with the Service's tag is this one's, and
+// not that of another Service which has its name by now.
+func (a *ask) madeFor(p *publicIP) bool { return !a.outlived || strings.Contains(p.Name, a.base) }
 
 func (a *ask) uses(p *publicIP) bool {
 	for _, fr := range a.fronts {

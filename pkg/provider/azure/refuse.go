@@ -36,6 +36,8 @@ const (
 	ReasonChangedMeanwhile     = "ChangedMeanwhile"
 	ReasonPublicIPKept         = "PublicIPKept"
 	ReasonUnread               = "NotReadable"
+	ReasonNoPlan               = "NoPlan"
+	ReasonRuleKept             = "SecurityRuleKept"
 )
 
 // errMovesCross is for Services that exchange load balancers in one pass.

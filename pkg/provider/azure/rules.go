@@ -285,8 +285,6 @@ func (t *turn) checkRuleLimits(b *balancer, w *wantRule) error {
 	case inPool > maxRulesPerPool:
 		return refuse(ReasonLimitReached, "backend pool %s of load balancer %s is used by %d rules, which is all that Azure allows; remove ports or Services, or add a load balancer configuration",
 			names.Last(w.pool), b.Name, maxRulesPerPool)
-	case b.frontends.list.Len() > maxFrontends:
-		return refuse(ReasonLimitReached, "load balancer %s has %d frontends, which is all that Azure allows; share addresses or remove Services", b.Name, maxFrontends)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ package azure
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -33,8 +34,8 @@ func (t *turn) secure() {
 	c.collect()
 	used := t.group.used()
 	for _, a := range t.asks {
-		if a.serve() {
-			t.admit(a, &used)
+		if a.serve() && !t.admit(a, &used) {
+			return
 		}
 	}
 	for _, it := range t.kept {
@@ -60,8 +61,9 @@ func (t *turn) refuseWithoutGroup() {
 }
 
 // admit adds the Service's addresses to the rules that it wants, unless the
-// group would become too large.
-func (t *turn) admit(a *ask, used *usage) {
+// group would become too large. It is false when rules of a refused Service
+// are left in the group.
+func (t *turn) admit(a *ask, used *usage) bool {
 	g := t.group
 	var more usage
 	grants := a.grants()
@@ -73,16 +75,17 @@ func (t *turn) admit(a *ask, used *usage) {
 	if limit := after.over(); limit != "" && more != (usage{}) {
 		t.refuse(a, refuse(ReasonLimitReached, "network security group %s would pass %s, which is all that Azure allows, with the rules of Service %s; allow fewer ranges, or remove Services",
 			g.Name, limit, a.key))
-		return
+		return true
 	}
 	*used = after
 	for i := range grants {
 		if !g.join(&grants[i], a) {
 			t.refuse(a, refuse(ReasonLimitReached, "network security group %s has no free priority from %d to %d for the rules of Service %s; remove rules",
 				g.Name, names.FirstPriority, names.LastPriority, a.key))
-			return
+			return false
 		}
 	}
+	return true
 }
 
 // cost is what the rule adds to the group with these destinations.
@@ -335,16 +338,30 @@ func (c *cleaner) clean(r *ownRule) {
 		if keep {
 			continue
 		}
+		if len(rest) > 0 && !c.split(r, d, rest) {
+			owners[0].note(ReasonRuleKept, fmt.Sprintf("security rule %s still lets clients of %s in at all its ports: network security group %s has no room for a rule of the ports that other Services need there; remove rules",
+				r.name, d, c.turn.group.Name))
+			continue
+		}
 		r.drop(d)
 		for _, a := range owners {
 			c.turn.group.serves[a.key] = true
 		}
-		if len(rest) > 0 {
-			w := allow(intent.FamilyOf(parseAddr(d)), r.have.Properties.Protocol, r.have.sources(), rest)
-			split := &ask{key: owners[0].key, destinations: map[intent.Family][]string{w.family: {d}}}
-			c.turn.group.join(&w, split)
-		}
 	}
+}
+
+// split lets a rule of some of the ports lead to the destination, and reports
+// whether there was room.
+func (c *cleaner) split(r *ownRule, destination string, ports []uint16) bool {
+	g := c.turn.group
+	w := allow(intent.FamilyOf(parseAddr(destination)), r.have.Properties.Protocol, r.have.sources(), ports)
+	after := g.used()
+	after.add(g.cost(&w, []string{destination}))
+	if after.over() != "" {
+		return false
+	}
+	owner := c.owners[destinationKey(destination)][0]
+	return g.join(&w, &ask{key: owner.key, destinations: map[intent.Family][]string{w.family: {destination}}})
 }
 
 // retained are the rule's ports that Services outside the batch need at the

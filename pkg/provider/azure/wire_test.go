@@ -14,6 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	v1 "k8s.io/api/core/v1"
 
+	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure"
 	"github.com/fairlead/fairlead/pkg/provider/azure/arm"
@@ -124,8 +125,9 @@ func (w *wired) do(t *testing.T, batch provider.Batch) {
 		}
 		if st.Shared || wr.Refresh {
 			var ok bool
-			if wr, ok, err = first.Rewrite(in, st.Target); err != nil || !ok {
-				t.Fatalf("%s: %t, %v", st.Target, ok, err)
+			var left map[plan.Key]error
+			if wr, left, ok, err = first.Rewrite(in, st.Target); err != nil || !ok || len(left) > 0 {
+				t.Fatalf("%s: %t, %v, %v", st.Target, ok, left, err)
 			}
 		}
 		if wr.Delete {
