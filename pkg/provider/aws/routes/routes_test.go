@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/google/go-cmp/cmp"
 	v1 "k8s.io/api/core/v1"
@@ -145,12 +146,7 @@ func (r *rig) inTable(t *testing.T) []string {
 		if x.InstanceId == nil {
 			continue
 		}
-		to := ""
-		if x.DestinationCidrBlock != nil {
-			to = *x.DestinationCidrBlock
-		} else {
-			to = *x.DestinationIpv6CidrBlock
-		}
+		to := awssdk.ToString(x.DestinationCidrBlock) + awssdk.ToString(x.DestinationIpv6CidrBlock)
 		out = append(out, fmt.Sprint("n", slices.Index(r.ids, *x.InstanceId), " ", to))
 	}
 	slices.Sort(out)
