@@ -76,7 +76,8 @@ func TestWhatCannotBeReadRefusesWhoNeedsIt(t *testing.T) {
 			`annotation service.beta.kubernetes.io/azure-load-balancer-resource-group names resource group "network", whose public IPs cannot be read: denied`,
 		},
 		"a group that it is edited to leave": {
-			served(elsewhere), azure.Read{Kind: azure.ReadPublicIPs, Name: "network"},
+			served(elsewhere),
+			azure.Read{Kind: azure.ReadPublicIPs, Name: "network"},
 			denied, web, provider.Serve,
 			`the Service has a public IP in resource group "network", whose public IPs cannot be read: denied`,
 		},
