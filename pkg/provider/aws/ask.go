@@ -58,16 +58,21 @@ func newAsk(it *provider.Item, t *turn, nodes []node) *ask {
 	a.kind, a.elsewhere = kindOf(svc, t.settings.Claims)
 	a.tags = t.settings.Tags.ServiceTags(t.moreTags(a), svc.Namespace, svc.Name)
 	a.mine = t.madeByUs(a.name)
-	a.scheme = elbv2types.LoadBalancerSchemeEnumInternetFacing
-	if intent.AWSInternal(it.Intent) == intent.AWSInternalYes {
-		a.scheme = elbv2types.LoadBalancerSchemeEnumInternal
-	}
+	a.scheme = schemeOf(it.Intent)
 	a.external = !a.elsewhere && t.settings.Claims == AlsoLoadBalancerController && intent.AWSFormOf(svc) == intent.AWSExternal
 	if a.external {
 		t.beExternal(a)
 	}
 	a.targets = targetsOf(nodes, a.nodeLabels())
 	return a
+}
+
+// schemeOf is the scheme by the rules of the peer.
+func schemeOf(in intent.Intent) elbv2types.LoadBalancerSchemeEnum {
+	if intent.AWSInternal(in) == intent.AWSInternalYes {
+		return elbv2types.LoadBalancerSchemeEnumInternal
+	}
+	return elbv2types.LoadBalancerSchemeEnumInternetFacing
 }
 
 // moreTags are those that the cloud config and the user add.

@@ -20,6 +20,7 @@ type Reads struct {
 	Networks        []string // ARNs of load balancers: listeners and attributes
 	Targets         []string // ARNs of target groups: their targets
 	Certificates    []string // ARNs of load balancers: all certificates of their listeners
+	Listeners       []string // ARNs of load balancers: the attributes of their listeners
 	GroupAttributes []string // ARNs of target groups: their attributes
 	Tags            []string // ARNs of load balancers and target groups
 	Classics        []string // names: attributes
@@ -65,7 +66,7 @@ func ReadsOf(s *Settings, o *Observed, items []provider.Item) Reads {
 		w.network(it, lb)
 		w.classic(it, name, classic)
 		if it.Want == provider.Serve {
-			missing := (kind == NetworkKind && lb == nil) || kind == ClassicKind
+			missing := kind == ClassicKind || lb == nil || lb.Scheme != schemeOf(it.Intent) // then another is made
 			w.Discovery = w.Discovery || missing
 		}
 	}
@@ -98,6 +99,9 @@ func (w *wishes) network(it *provider.Item, lb *Network) {
 		groups = append(groups, w.groups[arn]...)
 		if it.Want == provider.Serve {
 			w.Networks = append(w.Networks, arn)
+			if it.Intent.AWS == intent.AWSExternal && wantsListenerAttributes(it.Service.Annotations) {
+				w.Listeners = append(w.Listeners, arn)
+			}
 			certificates, _ := it.Intent.Options.Texts(intent.KeyAWSCertificates)
 			if len(certificates) > 1 || (len(certificates) > 0 && it.Intent.AWS == intent.AWSExternal) {
 				w.Certificates = append(w.Certificates, arn)
@@ -164,7 +168,7 @@ func (w *wishes) orphans() {
 }
 
 func (w *wishes) sorted() Reads {
-	for _, list := range []*[]string{&w.Networks, &w.Certificates, &w.Targets, &w.GroupAttributes, &w.Tags, &w.Classics, &w.ClassicTags} {
+	for _, list := range []*[]string{&w.Networks, &w.Certificates, &w.Listeners, &w.Targets, &w.GroupAttributes, &w.Tags, &w.Classics, &w.ClassicTags} {
 		slices.Sort(*list)
 		*list = slices.Compact(*list)
 	}
@@ -180,6 +184,11 @@ func (o *Observed) Knows(r Reads) bool {
 	}
 	for _, arn := range r.Certificates {
 		if o.Networks[arn].Certificates == nil {
+			return false
+		}
+	}
+	for _, arn := range r.Listeners {
+		if o.Networks[arn].ListenerAttributes == nil {
 			return false
 		}
 	}
@@ -213,7 +222,8 @@ func (o *Observed) keepDetails(old *Observed) {
 	}
 	for arn, lb := range o.Networks {
 		if had, ok := old.Networks[arn]; ok {
-			lb.Tags, lb.Attributes, lb.Listeners, lb.Certificates = had.Tags, had.Attributes, had.Listeners, had.Certificates
+			lb.Tags, lb.Attributes, lb.Listeners = had.Tags, had.Attributes, had.Listeners
+			lb.Certificates, lb.ListenerAttributes = had.Certificates, had.ListenerAttributes
 		}
 	}
 	for arn, g := range o.TargetGroups {
