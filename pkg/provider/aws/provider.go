@@ -44,9 +44,9 @@ type Options struct {
 	// where the cloud config does not claim the Services that ask for them.
 	Slices discoverylisters.EndpointSliceLister
 	Clock  clock.PassiveClock // the real one unless set
-	// Nodes and NodeRoutes answer about nodes; nil where nobody asks.
-	Nodes      cloudprovider.InstancesV2
-	NodeRoutes cloudprovider.Routes
+	// Nodes are all of the cluster, for the answers about nodes; nil where nobody
+	// asks.
+	Nodes corelisters.NodeLister
 }
 
 // Provider is AWS.
@@ -57,10 +57,10 @@ type Provider struct {
 	services  corelisters.ServiceLister
 	slices    discoverylisters.EndpointSliceLister
 	clock     clock.PassiveClock
-	machines  *machines
-	instances cloudprovider.InstancesV2
-	routes    cloudprovider.Routes
-	changed   chan struct{} // holds one
+	machines  machines
+	instances cloudprovider.InstancesV2 // nil: nobody asks
+	routes    cloudprovider.Routes      // nil: nobody asks
+	changed   chan struct{}             // holds one
 
 	mu   sync.Mutex
 	self *Self // of the controller's own instance; nil: not read
@@ -81,10 +81,13 @@ func New(o Options) *Provider {
 	}
 	p := &Provider{
 		client: o.Client, cluster: o.Cluster, services: o.Services, slices: o.Slices, clock: o.Clock,
-		machines: newMachines(o.Client, o.Clock), instances: o.Nodes, routes: o.NodeRoutes,
 		changed: make(chan struct{}, 1),
 	}
 	p.config.Store(o.Config)
+	p.machines = p.newMachines(o.Client, o.Clock, o.Nodes)
+	if o.Nodes != nil {
+		p.instances, p.routes = p.machines.Instances(), p.newRoutes(o.Client, o.Clock, o.Nodes)
+	}
 	return p
 }
 
@@ -110,7 +113,7 @@ func (p *Provider) Update(ctx context.Context, c *cloudconfig.Config) {
 
 // atStart is what counts from the start on.
 func atStart(c *cloudconfig.AWS) []any {
-	return []any{c.Region, c.Zone, c.Profile, c.Role, c.Endpoints, c.Overrides}
+	return append(ofNodes(c), c.Region, c.Zone, c.Profile, c.Role, c.Endpoints, c.Overrides)
 }
 
 // settings are those of the configuration now. What it leaves open is asked of
