@@ -9,6 +9,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 
+	"github.com/fairlead/fairlead/test/bench/table"
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
 )
 
@@ -44,7 +45,7 @@ type burst struct {
 
 // run measures what becomes of a burst: created, ensured again, by a new
 // controller too, one more, deleted.
-func (b burst) run(ctx context.Context, m *meter) error {
+func (b burst) run(ctx context.Context, m *table.Meter) error {
 	s, err := newStand(ctx, b.stand)
 	if err != nil {
 		return err
@@ -63,17 +64,17 @@ func (b burst) run(ctx context.Context, m *meter) error {
 	if err != nil {
 		return err
 	}
-	m.add(b.removed(p))
+	m.Add(b.removed(p))
 	return nil
 }
 
 // create measures the creation.
-func (b burst) create(ctx context.Context, m *meter, s *stand, services []*v1.Service) error {
+func (b burst) create(ctx context.Context, m *table.Meter, s *stand, services []*v1.Service) error {
 	p, err := s.measure(func() error { return s.create(ctx, services) })
 	if err != nil {
 		return err
 	}
-	m.add(b.created(p))
+	m.Add(b.created(p))
 	return nil
 }
 
@@ -88,11 +89,11 @@ func (b burst) name() string {
 }
 
 // created judges the creation.
-func (b burst) created(p *phase) Row {
+func (b burst) created(p *phase) table.Row {
 	g := goals()[b.services]
 	w, refused := p.counts.Writes, p.counts.Refused
 	shared := sharedWrites * b.stand.balancers()
-	r := Row{
+	r := table.Row{
 		What: b.name() + b.where + ": all have an address", Ours: p.describe(), Peer: g.peer,
 		Target: fmt.Sprintf("%d PIP, at most %d LB and %d NSG", b.services, shared, sharedWrites),
 	}
@@ -105,34 +106,34 @@ func (b burst) created(p *phase) Row {
 		r.Target += fmt.Sprintf(", at most %d refused", fewRefused)
 	}
 	if g.create > 0 {
-		r.Timed = verdict(p.took < g.create)
+		r.Timed = table.Judge(p.took < g.create)
 		r.Target = fmt.Sprintf("under %.0f s, %s", g.create.Seconds(), r.Target)
 	}
-	r.Counted = verdict(kept...)
+	r.Counted = table.Judge(kept...)
 	return r
 }
 
 // removed judges the deletion.
-func (b burst) removed(p *phase) Row {
+func (b burst) removed(p *phase) table.Row {
 	g := goals()[b.services]
-	r := Row{What: b.name() + b.where + ": all deleted at once, nothing left", Ours: p.describe(), Peer: g.peerGone}
+	r := table.Row{What: b.name() + b.where + ": all deleted at once, nothing left", Ours: p.describe(), Peer: g.peerGone}
 	if g.remove > 0 {
-		r.Target, r.Timed = fmt.Sprintf("under %.0f s", g.remove.Seconds()), verdict(p.took < g.remove)
+		r.Target, r.Timed = fmt.Sprintf("under %.0f s", g.remove.Seconds()), table.Judge(p.took < g.remove)
 	}
 	return r
 }
 
 // again measures a resync, a restart and one more Service.
-func (b burst) again(ctx context.Context, m *meter, s *stand) error {
+func (b burst) again(ctx context.Context, m *table.Meter, s *stand) error {
 	quiet := func(what, peer string, act func() error) error {
 		p, err := s.measure(act)
 		if err != nil {
 			return err
 		}
 		writes, reads := azuresim.Total(p.counts.Writes), azuresim.Total(p.counts.Reads)
-		m.add(Row{
+		m.Add(table.Row{
 			What: b.name() + b.where + ": " + what, Ours: p.describe(), Peer: peer,
-			Target: fmt.Sprintf("no write, at most %d reads", fewReads), Counted: verdict(writes == 0, reads <= fewReads),
+			Target: fmt.Sprintf("no write, at most %d reads", fewReads), Counted: table.Judge(writes == 0, reads <= fewReads),
 		})
 		return nil
 	}
@@ -163,10 +164,10 @@ func (b burst) again(ctx context.Context, m *meter, s *stand) error {
 	if b.services == 250 {
 		peer = "3 writes, 12 reads"
 	}
-	m.add(Row{
+	m.Add(table.Row{
 		What: b.name() + b.where + ": one more", Ours: p.describe(), Peer: peer,
 		Target:  fmt.Sprintf("3 writes, at most %d reads", readsOfOne),
-		Counted: verdict(azuresim.Total(p.counts.Writes) == 3, azuresim.Total(p.counts.Reads) <= readsOfOne),
+		Counted: table.Judge(azuresim.Total(p.counts.Writes) == 3, azuresim.Total(p.counts.Reads) <= readsOfOne),
 	})
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/fairlead/fairlead/test/bench/table"
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
 )
 
@@ -31,7 +32,7 @@ func once(typeName string, f *azuresim.Fault) func(azuresim.Call) *azuresim.Faul
 
 // throttled measures a write that is refused with Retry-After, while another
 // Service is edited that needs other types alone.
-func throttled(ctx context.Context, m *meter, o standOptions) error {
+func throttled(ctx context.Context, m *table.Meter, o standOptions) error {
 	s, err := newStand(ctx, o)
 	if err != nil {
 		return err
@@ -67,10 +68,10 @@ func throttled(ctx context.Context, m *meter, o standOptions) error {
 	}
 	late, err := p.afterRefusal(http.StatusTooManyRequests, azuresim.PublicIPs)
 	late -= throttledFor
-	m.add(Row{
+	m.Add(table.Row{
 		What: fmt.Sprintf("429 with Retry-After %.0f on a PIP: sent again after that time; another Service is edited meanwhile", throttledFor.Seconds()),
-		Ours: fmt.Sprintf("%.2f s; the edit took %s", late.Seconds(), seconds(edited)), Target: "5 s; other types go on",
-		Peer: "50 to 66 s, and everything waits", Timed: verdict(late >= 0, late < 5*time.Second, edited < throttledFor/2),
+		Ours: fmt.Sprintf("%.2f s; the edit took %s", late.Seconds(), table.Seconds(edited)), Target: "5 s; other types go on",
+		Peer: "50 to 66 s, and everything waits", Timed: table.Judge(late >= 0, late < 5*time.Second, edited < throttledFor/2),
 	})
 	return err
 }
@@ -109,7 +110,7 @@ func (p *phase) afterRefusal(status int, typeName string) (time.Duration, error)
 
 // spoiled measures how soon the next write starts after one of the load
 // balancer that was refused by 412, and one whose answer was lost.
-func spoiled(ctx context.Context, m *meter, o standOptions) error {
+func spoiled(ctx context.Context, m *table.Meter, o standOptions) error {
 	s, err := newStand(ctx, o)
 	if err != nil {
 		return err
@@ -125,7 +126,7 @@ func spoiled(ctx context.Context, m *meter, o standOptions) error {
 		return err
 	}
 	add := func(what string, after time.Duration) {
-		m.add(Row{What: what, Ours: fmt.Sprintf("%.2f s", after.Seconds()), Target: "1 s", Peer: "5 to 11 s", Timed: verdict(after < time.Second)})
+		m.Add(table.Row{What: what, Ours: fmt.Sprintf("%.2f s", after.Seconds()), Target: "1 s", Peer: "5 to 11 s", Timed: table.Judge(after < time.Second)})
 	}
 	add("412 on the LB: until the next write starts", after)
 	s.sim.SetFault(once(azuresim.LoadBalancers, azuresim.Drop(azuresim.Before)))

@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/fairlead/fairlead/test/bench/table"
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
 )
 
 // nodesCome measures a node that is added, and removed again, with 50 Services.
-func nodesCome(ctx context.Context, m *meter, o standOptions, where string) error {
+func nodesCome(ctx context.Context, m *table.Meter, o standOptions, where string) error {
 	s, err := newStand(ctx, o)
 	if err != nil {
 		return err
@@ -61,9 +62,9 @@ func nodesCome(ctx context.Context, m *meter, o standOptions, where string) erro
 		}
 		p.took = p.busy()
 		writes, reads := azuresim.Total(p.counts.Writes), azuresim.Total(p.counts.Reads)
-		m.add(Row{
+		m.Add(table.Row{
 			What: fmt.Sprintf("%s, %d Services, %s", change.what, many, where), Ours: p.describe(), Target: target,
-			Peer: "251 to 352 reads", Counted: verdict(writes <= most, (writes > 0) == (most > 0), reads <= 5),
+			Peer: "251 to 352 reads", Counted: table.Judge(writes <= most, (writes > 0) == (most > 0), reads <= 5),
 		})
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fairlead/fairlead/test/bench/table"
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
 )
 
@@ -21,18 +22,6 @@ type Options struct {
 
 // Sections are the parts of the measurement.
 func Sections() []string { return []string{"bursts", "budgets", "nodes", "faults", "memory"} }
-
-// meter collects the rows of a table.
-type meter struct {
-	out  io.Writer
-	rows []Row
-}
-
-// add prints the row as it comes.
-func (m *meter) add(r Row) {
-	m.rows = append(m.rows, r)
-	_, _ = fmt.Fprintf(m.out, "%s: %s %s\n", r.What, r.Ours, r.verdict())
-}
 
 // Run measures and prints a table in Markdown, with a column for each size of the
 // cluster.
@@ -48,18 +37,18 @@ func Run(ctx context.Context, out io.Writer, o Options) error {
 			return fmt.Errorf("section %q: there are %v", s, Sections())
 		}
 	}
-	meters := make([]*meter, len(o.Nodes))
+	meters := make([]*table.Meter, len(o.Nodes))
 	for i, nodes := range o.Nodes {
-		meters[i] = &meter{out: out}
-		if err := meters[i].cluster(ctx, o, nodes); err != nil {
+		meters[i] = table.NewMeter(out)
+		if err := measureCluster(ctx, meters[i], o, nodes); err != nil {
 			return fmt.Errorf("%d nodes: %w", nodes, err)
 		}
 	}
-	return writeTable(out, o.Nodes, meters)
+	return table.Write(out, "cloud-provider-azure", o.Nodes, meters)
 }
 
-// cluster measures one size of cluster.
-func (m *meter) cluster(ctx context.Context, o Options, nodes int) error {
+// measureCluster measures one size of cluster.
+func measureCluster(ctx context.Context, m *table.Meter, o Options, nodes int) error {
 	plain := standOptions{nodes: nodes, latency: azuresim.BenchmarkLatencies(), budget: unlimited, quiet: 5 * time.Second}
 	tight, two, addresses := plain, plain, plain
 	tight.budget = published
