@@ -324,8 +324,10 @@ func balancers(state []byte) (map[string]string, error) {
 	return out, nil
 }
 
-// picture is the state of the cloud and the Services' names in DNS as text.
+// picture is the state of the cloud and the Services' names in DNS as text, when
+// the cloud has come to rest.
 func (w *world) picture() (string, error) {
+	w.sim.Advance(time.Hour)
 	state := w.sim.State()
 	text, err := awssim.Normalise(state)
 	if err != nil {
@@ -406,4 +408,14 @@ func sorted(counts map[string]int) string {
 		text += fmt.Sprintf(" %s %d", api, counts[api])
 	}
 	return text
+}
+
+// within is the controller that lives in this process now.
+func (w *world) within(t *testing.T) *within {
+	t.Helper()
+	l, is := w.now().(*within)
+	if !is {
+		t.Fatal("the controller lives in another process")
+	}
+	return l
 }

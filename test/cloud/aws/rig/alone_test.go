@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rig_test
+
+import (
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+
+	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	awssim "github.com/fairlead/fairlead/test/cloud/aws"
+)
+
+// While the security group of a load balancer that is gone is in use, other
+// Services come, change and go, and know nothing of it.
+func TestSecurityGroupInUseHoldsUpItsServiceAlone(t *testing.T) {
+	const linger, soon = 15 * time.Second, 3 * time.Second
+	for _, k := range []kind{kinds()[1], kinds()[2]} {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			w := begun(t, awssim.Options{Timing: awssim.Timing{Linger: linger, Release: 2 * time.Second}}, k.config...)
+			before := pictureOf(t, w)
+			w.do(t, create(k.of(newService("gone", 1, "TCP:80")), k.of(newService("old", 2, "TCP:80"))))
+			var held atomic.Bool
+			held.Store(true)
+			var wg sync.WaitGroup
+			inUse := make(chan struct{})
+			var once sync.Once
+			w.sim.SetHook(func(m awssim.Moment, call awssim.Call) awssim.Verdict {
+				if call.Action == "DeleteSecurityGroup" && m == awssim.BeforeCommit {
+					once.Do(func() { close(inUse) })
+				}
+				return awssim.Proceed
+			})
+			wg.Go(func() {
+				if err := w.play(quiet(t), []step{remove("gone")}); err != nil {
+					t.Error(err)
+				}
+				held.Store(false)
+			})
+			<-inUse
+			for _, s := range []step{
+				create(k.of(newService("web", 3, "TCP:80"))),
+				annotate("old", "cross-zone-load-balancing-enabled", "true"),
+				churn("a node goes", func(w *world) error { return w.cluster.Nodes.Delete(w.node(1)) }),
+			} {
+				start := time.Now()
+				if s.nodes { // that which goes follows nothing any more
+					s.change = func(w *world) ([]string, error) { return []string{"old", "web"}, w.cluster.Nodes.Delete(w.node(1)) }
+				}
+				w.do(t, s)
+				if took := time.Since(start); took > slower*soon {
+					t.Errorf("%s took %s", s.name, took)
+				}
+			}
+			if !held.Load() {
+				t.Error("the group was in use no longer")
+			}
+			w.sim.Advance(linger)
+			wg.Wait()
+			w.sim.SetTiming(awssim.Timing{})
+			w.do(t, remove("web", "old"), churn("the node is back", func(w *world) error { return w.cluster.Nodes.Add(w.node(1)) }))
+			if after := pictureOf(t, w); after != before {
+				t.Errorf("left:\n%s", after)
+			}
+		})
+	}
+}
+
+// A target that somebody takes away by hand comes back with the next look for
+// drift, and so does an instance of a classic load balancer.
+func TestTargetTakenByHandComesBack(t *testing.T) {
+	w := begun(t, awssim.Options{})
+	w.do(t, create(newService("web", 1, "TCP:80"), classic(newService("old", 2, "TCP:80"))))
+	want := pictureOf(t, w)
+	g := targetGroupOf(t, w, "web")
+	for api, form := range map[string]url.Values{
+		"elbv2.DeregisterTargets": {"TargetGroupArn": {g}, "Targets.member.1.Id": {w.machines[0]}, "Targets.member.1.Port": {"30010"}},
+		"elb.DeregisterInstancesFromLoadBalancer": {
+			"LoadBalancerName": {"a0000000200004000800000000000000"}, "Instances.member.1.InstanceId": {w.machines[1]},
+		},
+	} {
+		if err := w.sim.Apply(api, form); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if pictureOf(t, w) == want {
+		t.Fatal("nothing was taken")
+	}
+	repaired := make(chan struct{}, 8)
+	w.sim.SetHook(func(m awssim.Moment, _ awssim.Call) awssim.Verdict {
+		if m == awssim.AfterCommit {
+			repaired <- struct{}{}
+		}
+		return awssim.Proceed
+	})
+	w.within(t).SetDrift(cloudconfig.Drift{Mode: cloudconfig.DriftRepair, Interval: 50 * time.Millisecond})
+	for range 2 {
+		select {
+		case <-repaired:
+		case <-time.After(longestSettle):
+			t.Fatal("it did not come back")
+		}
+	}
+	if got := pictureOf(t, w); got != want {
+		t.Errorf("want\n%s\ngot\n%s", want, got)
+	}
+}
+
+// targetGroupOf is the ARN of the first target group of a Service.
+func targetGroupOf(t *testing.T, w *world, name string) string {
+	t.Helper()
+	for line := range strings.Lines(string(w.sim.State())) {
+		if _, arn, ok := strings.Cut(line, `"TargetGroupArn": "`); ok && strings.Contains(arn, "k8s-shop-"+name) {
+			return arn[:strings.Index(arn, `"`)]
+		}
+	}
+	t.Fatalf("no target group of %s", name)
+	return ""
+}
+
+// Two load balancers whose health checks use the same port do not take the rule
+// from each other.
+func TestLoadBalancersThatShareAHealthPort(t *testing.T) {
+	for name, config := range map[string][]string{
+		"bare":   {"clusterServiceLoadBalancerHealthProbeMode: Shared"},
+		"groups": {"clusterServiceLoadBalancerHealthProbeMode: Shared", "nlbSecurityGroupMode: Managed"},
+	} {
+		for _, first := range []string{"a", "b"} {
+			t.Run(name+" "+first+" goes", func(t *testing.T) {
+				w := begun(t, awssim.Options{}, config...)
+				before := pictureOf(t, w)
+				ranges := func(svc *v1.Service) *v1.Service {
+					svc.Spec.LoadBalancerSourceRanges = []string{"198.51.100.0/24"}
+					return svc
+				}
+				w.do(t, create(ranges(newService("a", 1, "TCP:80"))), create(ranges(newService("b", 2, "TCP:80"))), remove(first))
+				state := string(w.sim.State())
+				if n := strings.Count(state, `"State": "healthy"`); n != 3 {
+					t.Errorf("%d healthy targets, want 3:\n%s", n, state)
+				}
+				w.do(t, remove(w.names()...))
+				if after := pictureOf(t, w); after != before {
+					t.Errorf("left:\n%s", after)
+				}
+			})
+		}
+	}
+}
