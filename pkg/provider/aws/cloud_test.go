@@ -103,7 +103,7 @@ func (s *site) answer(call aws.Call) (any, error) {
 		}
 	case *elbv2.DeregisterTargetsInput, *elbv2.ModifyLoadBalancerAttributesInput, *elbv2.ModifyTargetGroupAttributesInput,
 		*elbv2.AddTagsInput, *elbv2.DeleteListenerInput, *elbv2.SetSecurityGroupsInput, *elbv2.SetIpAddressTypeInput,
-		*elbv2.AddListenerCertificatesInput, *elbv2.RemoveListenerCertificatesInput:
+		*elbv2.AddListenerCertificatesInput, *elbv2.ModifyListenerAttributesInput, *elbv2.RemoveListenerCertificatesInput:
 	default:
 		return s.answerEC2(call)
 	}
@@ -117,8 +117,8 @@ func zonesOf(mappings []elbv2types.SubnetMapping) []elbv2types.AvailabilityZone 
 	var out []elbv2types.AvailabilityZone
 	for _, m := range mappings {
 		z := elbv2types.AvailabilityZone{SubnetId: m.SubnetId}
-		if m.AllocationId != nil || m.PrivateIPv4Address != nil {
-			z.LoadBalancerAddresses = []elbv2types.LoadBalancerAddress{{AllocationId: m.AllocationId, PrivateIPv4Address: m.PrivateIPv4Address}}
+		if m.AllocationId != nil || m.PrivateIPv4Address != nil || m.IPv6Address != nil {
+			z.LoadBalancerAddresses = []elbv2types.LoadBalancerAddress{{AllocationId: m.AllocationId, PrivateIPv4Address: m.PrivateIPv4Address, IPv6Address: m.IPv6Address}}
 		}
 		out = append(out, z)
 	}
@@ -140,8 +140,12 @@ func (s *site) createNetwork(in *elbv2.CreateLoadBalancerInput) (any, error) {
 	if scheme == "" {
 		scheme = elbv2types.LoadBalancerSchemeEnumInternetFacing
 	}
+	family := in.IpAddressType
+	if family == "" {
+		family = elbv2types.IpAddressTypeIpv4
+	}
 	out := &elbv2.CreateLoadBalancerOutput{LoadBalancers: []elbv2types.LoadBalancer{{
-		LoadBalancerArn: awssdk.String(s.id("lb")), LoadBalancerName: in.Name, Scheme: scheme, Type: in.Type,
+		LoadBalancerArn: awssdk.String(s.id("lb")), LoadBalancerName: in.Name, Scheme: scheme, Type: in.Type, IpAddressType: family,
 		DNSName: awssdk.String(*in.Name + ".elb.us-east-1.amazonaws.com"), SecurityGroups: in.SecurityGroups,
 		AvailabilityZones: zonesOf(in.SubnetMappings), VpcId: awssdk.String(s.settings.VPC),
 	}}}

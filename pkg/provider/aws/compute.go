@@ -16,28 +16,30 @@ import (
 
 // Kinds of steps' targets.
 const (
-	kindNetwork        = "aws/loadBalancer"               // by name
-	kindAttributes     = "aws/loadBalancerAttributes"     // by the load balancer's name
-	kindSubnets        = "aws/loadBalancerSubnets"        // by the load balancer's name
-	kindAddressType    = "aws/loadBalancerAddressType"    // by the load balancer's name
-	kindGroups         = "aws/loadBalancerGroups"         // by the load balancer's name
-	kindTags           = "aws/tags"                       // by the load balancer's name
-	kindClassic        = "aws/classicLoadBalancer"        // by name
-	kindTargetGroup    = "aws/targetGroup"                // by name
-	kindHealthCheck    = "aws/healthCheck"                // by the target group's name
-	kindTargetSettings = "aws/targetGroupAttributes"      // by the target group's name
-	kindTargets        = "aws/targets"                    // by the target group's name
-	kindListeners      = "aws/listeners"                  // by the classic load balancer's name
-	kindCertificate    = "aws/listenerCertificate"        // by the classic load balancer's name and the port
-	kindListenerPolicy = "aws/listenerPolicy"             // by the classic load balancer's name and the port
-	kindBackendPolicy  = "aws/backendPolicy"              // by the classic load balancer's name and the node port
-	kindPolicy         = "aws/policy"                     // by the classic load balancer's name and the policy's
-	kindListener       = "aws/listener"                   // by the load balancer's name and the port
-	kindCertificates   = "aws/listenerCertificates"       // by the load balancer's name and the port
-	kindGroup          = "aws/securityGroup"              // by name
-	kindGroupRules     = "aws/securityGroupRules"         // by the group's name
-	kindNodeGroup      = "aws/nodeSecurityGroup"          // by the group's id; what it lets in
-	kindNodeLeftovers  = "aws/nodeSecurityGroupLeftovers" // by the group's id; what it does not let in any more
+	kindNetwork          = "aws/loadBalancer"               // by name
+	kindAttributes       = "aws/loadBalancerAttributes"     // by the load balancer's name
+	kindSubnets          = "aws/loadBalancerSubnets"        // by the load balancer's name
+	kindAddressType      = "aws/loadBalancerAddressType"    // by the load balancer's name
+	kindGroups           = "aws/loadBalancerGroups"         // by the load balancer's name
+	kindTags             = "aws/tags"                       // by the load balancer's name
+	kindClassic          = "aws/classicLoadBalancer"        // by name
+	kindTargetGroup      = "aws/targetGroup"                // by name
+	kindHealthCheck      = "aws/healthCheck"                // by the target group's name
+	kindTargetSettings   = "aws/targetGroupAttributes"      // by the target group's name
+	kindTargets          = "aws/targets"                    // by the target group's name
+	kindListeners        = "aws/listeners"                  // by the classic load balancer's name
+	kindCertificate      = "aws/listenerCertificate"        // by the classic load balancer's name and the port
+	kindListenerPolicy   = "aws/listenerPolicy"             // by the classic load balancer's name and the port
+	kindBackendPolicy    = "aws/backendPolicy"              // by the classic load balancer's name and the node port
+	kindPolicy           = "aws/policy"                     // by the classic load balancer's name and the policy's
+	kindListener         = "aws/listener"                   // by the load balancer's name and the port
+	kindListenerSettings = "aws/listenerAttributes"         // by the load balancer's name and the port
+	kindPrivateLink      = "aws/privateLinkRules"           // by the load balancer's name
+	kindCertificates     = "aws/listenerCertificates"       // by the load balancer's name and the port
+	kindGroup            = "aws/securityGroup"              // by name
+	kindGroupRules       = "aws/securityGroupRules"         // by the group's name
+	kindNodeGroup        = "aws/nodeSecurityGroup"          // by the group's id; what it lets in
+	kindNodeLeftovers    = "aws/nodeSecurityGroupLeftovers" // by the group's id; what it does not let in any more
 )
 
 // Input is what a computation depends on.

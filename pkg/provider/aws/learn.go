@@ -30,6 +30,7 @@ func (o *Observed) Learn(in Call, out any) (made string) {
 		o.learnNetworkChange(in, out)
 		o.learnGroupChange(in, out)
 		o.learnCertificates(in)
+		o.learnListenerAttributes(in)
 		o.learnClassic(in, out)
 	}
 	return ""
@@ -40,10 +41,10 @@ func (o *Observed) learnNetwork(in *elbv2.CreateLoadBalancerInput, out any) stri
 	if !ok || len(answer.LoadBalancers) == 0 {
 		return ""
 	}
-	lb := &Network{LoadBalancer: answer.LoadBalancers[0], Tags: tagMap(in.Tags), Attributes: networkDefaults(), Listeners: []elbv2types.Listener{}, Certificates: map[string][]string{}}
+	lb := &Network{LoadBalancer: answer.LoadBalancers[0], Tags: tagMap(in.Tags), Attributes: networkDefaults(), Listeners: []elbv2types.Listener{}, Certificates: map[string][]string{}, ListenerAttributes: map[string]map[string]string{}}
 	arn := awssdk.ToString(lb.LoadBalancerArn)
 	if had, ok := o.Networks[arn]; ok { // it was there: the call was made twice
-		lb.Attributes, lb.Listeners, lb.Certificates = had.Attributes, had.Listeners, had.Certificates
+		lb.Attributes, lb.Listeners, lb.Certificates, lb.ListenerAttributes = had.Attributes, had.Listeners, had.Certificates, had.ListenerAttributes
 	}
 	o.Networks[arn] = lb
 	return arn
@@ -176,7 +177,12 @@ func (o *Observed) learnNetworkChange(in Call, out any) {
 	case *elbv2.SetIpAddressTypeInput:
 		o.changeNetwork(awssdk.ToString(in.LoadBalancerArn), func(n *Network) { n.IpAddressType = in.IpAddressType })
 	case *elbv2.SetSecurityGroupsInput:
-		o.changeNetwork(awssdk.ToString(in.LoadBalancerArn), func(n *Network) { n.SecurityGroups = in.SecurityGroups })
+		o.changeNetwork(awssdk.ToString(in.LoadBalancerArn), func(n *Network) {
+			n.SecurityGroups = in.SecurityGroups
+			if on := in.EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic; on != "" {
+				n.EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic = awssdk.String(string(on))
+			}
+		})
 	case *elbv2.ModifyListenerInput:
 		o.learnListenerChange(awssdk.ToString(in.ListenerArn), out)
 	case *elbv2.DeleteListenerInput:

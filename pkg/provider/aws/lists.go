@@ -240,3 +240,20 @@ func readCertificates(ctx context.Context, c *api.Client, listeners []elbv2types
 	}
 	return out, nil
 }
+
+// readListenerAttributes are the attributes of listeners, by ARN, never nil.
+func readListenerAttributes(ctx context.Context, c *api.Client, listeners []elbv2types.Listener) (map[string]map[string]string, error) {
+	out := map[string]map[string]string{}
+	for i := range listeners {
+		arn := awssdk.ToString(listeners[i].ListenerArn)
+		page, err := api.Call(ctx, c.ELBv2.DescribeListenerAttributes, &elbv2.DescribeListenerAttributesInput{ListenerArn: listeners[i].ListenerArn})
+		if err != nil {
+			return nil, err
+		}
+		out[arn] = map[string]string{}
+		for _, x := range page.Attributes {
+			out[arn][awssdk.ToString(x.Key)] = awssdk.ToString(x.Value)
+		}
+	}
+	return out, nil
+}

@@ -67,6 +67,7 @@ func (t *turn) serveNetwork(a *ask) error {
 		t.putGroup(a, m, chosen[m])
 		t.putListener(a, b, m)
 		t.putCertificates(a, b, m)
+		t.putListenerAttributes(a, b, m)
 	}
 	if b.have != nil {
 		t.dropListeners(a, b.have)
@@ -164,6 +165,9 @@ func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 	}
 	t.add(a, st, calls...)
 	t.putAttributes(a, b, networkDefaults())
+	if private := a.privateLink(&Network{}); private != "" && len(a.groups) > 0 {
+		t.putPrivateLink(a, b, private)
+	}
 	a.explainHairpin()
 	return nil
 }

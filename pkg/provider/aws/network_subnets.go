@@ -46,7 +46,7 @@ func mappingTexts(list []elbv2types.SubnetMapping) []string {
 	out := make([]string, len(list))
 	for i := range list {
 		m := &list[i]
-		out[i] = withAddresses(m.SubnetId, m.AllocationId, m.PrivateIPv4Address)
+		out[i] = withAddresses(m.SubnetId, m.AllocationId, m.PrivateIPv4Address, m.IPv6Address)
 	}
 	return out
 }
@@ -69,7 +69,7 @@ func subnetsOf(lb *Network) []string {
 		z := &lb.AvailabilityZones[i]
 		texts := []*string{z.SubnetId}
 		for _, addr := range z.LoadBalancerAddresses {
-			texts = append(texts, addr.AllocationId, addr.PrivateIPv4Address)
+			texts = append(texts, addr.AllocationId, addr.PrivateIPv4Address, addr.IPv6Address)
 		}
 		out = append(out, withAddresses(texts...))
 	}

@@ -172,7 +172,7 @@ func (p *Provider) details(ctx context.Context, s *Settings, o *Observed, r Read
 	d.group, gctx = errgroup.WithContext(ctx)
 	d.group.SetLimit(readsAtOnce)
 	for _, arn := range r.Networks {
-		d.network(gctx, arn, slices.Contains(r.Certificates, arn))
+		d.network(gctx, arn, &r)
 	}
 	for _, arn := range r.Targets {
 		d.targets(gctx, arn)
@@ -209,13 +209,20 @@ type detailReader struct {
 	mu       sync.Mutex // guards tags, which several reads may bring for one object
 }
 
-func (d *detailReader) network(ctx context.Context, arn string, certificates bool) { //nolint:revive // one more read
+func (d *detailReader) network(ctx context.Context, arn string, r *Reads) {
 	lb := d.observed.Networks[arn]
 	d.group.Go(func() (err error) {
-		if lb.Listeners, err = listListeners(ctx, d.provider.client, arn); err != nil || !certificates {
+		if lb.Listeners, err = listListeners(ctx, d.provider.client, arn); err != nil {
 			return err
 		}
-		lb.Certificates, err = readCertificates(ctx, d.provider.client, lb.Listeners)
+		if slices.Contains(r.Certificates, arn) {
+			if lb.Certificates, err = readCertificates(ctx, d.provider.client, lb.Listeners); err != nil {
+				return err
+			}
+		}
+		if slices.Contains(r.Listeners, arn) {
+			lb.ListenerAttributes, err = readListenerAttributes(ctx, d.provider.client, lb.Listeners)
+		}
 		return err
 	})
 	d.group.Go(func() (err error) {

@@ -48,6 +48,8 @@ type Network struct {
 	// Certificates are those beside the default ones, by the listeners' ARNs; nil:
 	// not read.
 	Certificates map[string][]string
+	// ListenerAttributes are those of listeners, by ARN; nil: not read.
+	ListenerAttributes map[string]map[string]string
 }
 
 // TargetGroup is a target group.

@@ -50,9 +50,9 @@ func (a *ask) number(key string, otherwise int32) int32 {
 	return int32(v) //nolint:gosec // the registry has limits far below
 }
 
-// privateIPs are the addresses that the load balancer is to have.
-func (a *ask) privateIPs() []string {
-	list, _ := a.item.Intent.Options.Addresses(intent.KeyAWSPrivateIPv4s)
+// addresses are the IP addresses of an annotation.
+func (a *ask) addresses(key string) []string {
+	list, _ := a.item.Intent.Options.Addresses(key)
 	out := make([]string, len(list))
 	for i, ip := range list {
 		out[i] = ip.String()

@@ -177,38 +177,28 @@ func (w *wishes) sorted() Reads {
 
 // Knows reports whether o holds all that the reads would tell.
 func (o *Observed) Knows(r Reads) bool {
-	for _, arn := range r.Networks {
-		if lb := o.Networks[arn]; lb == nil || lb.Listeners == nil || lb.Attributes == nil {
-			return false
-		}
+	network := func(has func(*Network) bool) func(string) bool {
+		return func(arn string) bool { lb := o.Networks[arn]; return lb == nil || !has(lb) }
 	}
-	for _, arn := range r.Certificates {
-		if o.Networks[arn].Certificates == nil {
-			return false
-		}
+	group := func(has func(*TargetGroup) bool) func(string) bool {
+		return func(arn string) bool { g := o.TargetGroups[arn]; return g == nil || !has(g) }
 	}
-	for _, arn := range r.Listeners {
-		if o.Networks[arn].ListenerAttributes == nil {
-			return false
-		}
+	classic := func(has func(*Classic) bool) func(string) bool {
+		return func(name string) bool { c := o.Classics[name]; return c == nil || !has(c) }
 	}
-	for _, arn := range r.Targets {
-		if g := o.TargetGroups[arn]; g == nil || !g.TargetsRead {
-			return false
-		}
-	}
-	for _, arn := range r.GroupAttributes {
-		if g := o.TargetGroups[arn]; g == nil || g.Attributes == nil {
-			return false
-		}
-	}
-	for _, name := range r.Classics {
-		if c := o.Classics[name]; c == nil || c.Attributes == nil {
-			return false
-		}
-	}
-	for _, name := range r.ClassicTags {
-		if c := o.Classics[name]; c == nil || c.Tags == nil {
+	for _, read := range []struct {
+		list    []string
+		missing func(string) bool
+	}{
+		{r.Networks, network(func(n *Network) bool { return n.Listeners != nil && n.Attributes != nil && n.Tags != nil })},
+		{r.Certificates, network(func(n *Network) bool { return n.Certificates != nil })},
+		{r.Listeners, network(func(n *Network) bool { return n.ListenerAttributes != nil })},
+		{r.Targets, group(func(g *TargetGroup) bool { return g.TargetsRead })},
+		{r.GroupAttributes, group(func(g *TargetGroup) bool { return g.Attributes != nil })},
+		{r.Classics, classic(func(c *Classic) bool { return c.Attributes != nil })},
+		{r.ClassicTags, classic(func(c *Classic) bool { return c.Tags != nil })},
+	} {
+		if slices.ContainsFunc(read.list, read.missing) {
 			return false
 		}
 	}

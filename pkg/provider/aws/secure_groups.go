@@ -239,7 +239,12 @@ func (t *turn) putNetworkGroups(a *ask, b *balancer) error {
 			st.Needs = append(st.Needs, g.Made)
 		}
 	}
+	private := a.privateLink(b.have)
+	in.EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic = private
 	if slices.Equal(slices.Sorted(slices.Values(have)), slices.Sorted(slices.Values(in.SecurityGroups))) {
+		if private != "" {
+			t.putPrivateLink(a, b, private)
+		}
 		return nil
 	}
 	st.Why = []plan.Diff{{Field: "security groups", Have: strings.Join(have, ", "), Want: strings.ReplaceAll(strings.Join(in.SecurityGroups, ", "), placeholder, "")}}

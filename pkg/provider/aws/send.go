@@ -70,6 +70,8 @@ func sendNetwork(ctx context.Context, c *api.Client, call Call) (any, error) {
 		return api.Call(ctx, c.ELBv2.ModifyLoadBalancerAttributes, in)
 	case *elbv2.ModifyTargetGroupAttributesInput:
 		return api.Call(ctx, c.ELBv2.ModifyTargetGroupAttributes, in)
+	case *elbv2.ModifyListenerAttributesInput:
+		return api.Call(ctx, c.ELBv2.ModifyListenerAttributes, in)
 	case *elbv2.AddListenerCertificatesInput:
 		return api.Call(ctx, c.ELBv2.AddListenerCertificates, in)
 	case *elbv2.RemoveListenerCertificatesInput:

@@ -232,9 +232,12 @@ func (t *turn) namedSubnet(item string) (*ec2types.Subnet, error) {
 
 // subnetMappings join subnets with the addresses that the annotations ask for.
 func (a *ask) subnetMappings(subnets []string) ([]elbv2types.SubnetMapping, error) {
-	eips, private := a.list(intent.KeyAWSElasticIPs), a.privateIPs()
+	eips, private, v6 := a.list(intent.KeyAWSElasticIPs), a.addresses(intent.KeyAWSPrivateIPv4s), a.addresses(intent.KeyAWSIPv6s)
+	if len(v6) > 0 && a.addressType() != elbv2types.IpAddressTypeDualstack {
+		return nil, refuse(ReasonConflicting, "annotation %s asks for IPv6 addresses, which only a load balancer with annotation %s dualstack has; set it", intent.KeyAWSIPv6s, intent.KeyAWSIPAddressType)
+	}
 	out := make([]elbv2types.SubnetMapping, len(subnets))
-	for key, list := range map[string][]string{intent.KeyAWSElasticIPs: eips, intent.KeyAWSPrivateIPv4s: private} {
+	for key, list := range map[string][]string{intent.KeyAWSElasticIPs: eips, intent.KeyAWSPrivateIPv4s: private, intent.KeyAWSIPv6s: v6} {
 		if len(list) > 0 && len(list) != len(subnets) {
 			return nil, refuse(ReasonAddressesMismatch, "annotation %s has %d items for %d subnets (%s); give one for each", key, len(list), len(subnets), strings.Join(subnets, ", "))
 		}
@@ -246,6 +249,9 @@ func (a *ask) subnetMappings(subnets []string) ([]elbv2types.SubnetMapping, erro
 		}
 		if len(private) > 0 {
 			out[i].PrivateIPv4Address = awssdk.String(private[i])
+		}
+		if len(v6) > 0 {
+			out[i].IPv6Address = awssdk.String(v6[i])
 		}
 	}
 	return out, nil
