@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
+
+	awssim "github.com/fairlead/fairlead/test/cloud/aws"
+)
+
+// leftOnAWS decodes a file of a state that cloud-provider-aws left.
+func leftOnAWS(t *testing.T, into any, path ...string) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(append([]string{"../../test/cloud/aws/testdata"}, path...)...))
+	if err == nil {
+		err = json.Unmarshal(data, into)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// awsSite is a cloud that holds the states, its cloud-config, and the cluster of
+// nlb-default.
+func awsSite(t *testing.T, states []string) (cloud *awssim.Cloud, config string, client *fake.Clientset) {
+	t.Helper()
+	cloud = awssim.New(awssim.Options{})
+	all := make([][]byte, len(states))
+	for i, state := range states {
+		var raw json.RawMessage
+		leftOnAWS(t, &raw, state, "state.json")
+		all[i] = raw
+	}
+	if err := cloud.Seed(all...); err != nil {
+		t.Fatal(err)
+	}
+	server := cloud.Start()
+	t.Cleanup(server.Close)
+	var site struct{ VPC string }
+	var nodes []*v1.Node
+	svc := &v1.Service{}
+	leftOnAWS(t, &site, "site", "site.json")
+	leftOnAWS(t, &nodes, "site", "nodes.json")
+	leftOnAWS(t, svc, "nlb-default", "service.json")
+	objects := []runtime.Object{svc}
+	for _, n := range nodes {
+		objects = append(objects, n)
+	}
+	config = filepath.Join(t.TempDir(), "cloud.yaml")
+	text := fmt.Sprintf(`apiVersion: config.fairlead.dev/v1alpha1
+kind: CloudConfig
+aws:
+  region: us-east-1
+  vpc: %s
+  kubernetesClusterID: rig
+  endpoints: {ec2: %[2]s, elasticLoadBalancing: %[2]s, elasticLoadBalancingV2: %[2]s}
+`, site.VPC, server.URL)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return cloud, config, fake.NewClientset(objects...)
+}
+
+// TestPlanOnAWS plans with the user's own credentials: nothing for what
+// cloud-provider-aws made, and all of it where nothing is.
+func TestPlanOnAWS(t *testing.T) {
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+	} {
+		t.Setenv(name, value)
+	}
+	for _, tt := range []struct {
+		name   string
+		states []string
+		want   error
+		lines  []string
+	}{
+		{"adopted", []string{"site", "nlb-default"}, nil, []string{"Nothing to do."}},
+		{"made", []string{"site"}, ErrPlanned, []string{"+ aws/loadBalancer ae5cc7bb694724c608ab860b114e1cc1", "+ aws/listener ae5cc7bb694724c608ab860b114e1cc1:80"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cloud, file, client := awsSite(t, tt.states)
+			out, err := planned(t, client, func(p *planner) { p.from.file, p.cluster = file, "rig" })
+			if !errors.Is(err, tt.want) {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+			for _, line := range tt.lines {
+				if !strings.Contains(out, line) {
+					t.Errorf("the plan has no line %q:\n%s", line, out)
+				}
+			}
+			if n := awssim.Total(cloud.Counts().Writes); n > 0 {
+				t.Errorf("the plan made %d writes", n)
+			}
+		})
+	}
+}
