@@ -44,6 +44,8 @@ func changes() []change {
 		{name: "its own group instead of given ones", settings: managed, before: []func(*v1.Service){with("security-groups", "sg-c79d4313baf0217ab")}, after: []func(*v1.Service){func(svc *v1.Service) { delete(svc.Annotations, annotation+"security-groups") }}},
 		{name: "fewer subnets", after: []func(*v1.Service){with("subnets", "public-us-east-1a,public-us-east-1b")}},
 		{name: "tags", after: []func(*v1.Service){with("additional-resource-tags", "team=web")}},
+		{name: "tags are taken away", before: []func(*v1.Service){with("additional-resource-tags", "team=web,cost=1")}, after: []func(*v1.Service){with("additional-resource-tags", "cost=2")}},
+		{name: "all tags are taken away", before: []func(*v1.Service){with("additional-resource-tags", "team=web")}, after: []func(*v1.Service){func(svc *v1.Service) { delete(svc.Annotations, annotation+"additional-resource-tags") }}},
 		{name: "attributes are changed", after: []func(*v1.Service){with("cross-zone-load-balancing-enabled", "true", "target-group-attributes", "proxy_protocol_v2.enabled=true")}},
 		{name: "fewer nodes", after: []func(*v1.Service){with("target-node-labels", "topology.kubernetes.io/zone=us-east-1a")}},
 	}

@@ -102,7 +102,7 @@ func (s *site) answer(call aws.Call) (any, error) {
 			return nil, errors.New("TargetGroupNotFound, or too many")
 		}
 	case *elbv2.DeregisterTargetsInput, *elbv2.ModifyLoadBalancerAttributesInput, *elbv2.ModifyTargetGroupAttributesInput,
-		*elbv2.AddTagsInput, *elbv2.DeleteListenerInput, *elbv2.SetSecurityGroupsInput, *elbv2.SetIpAddressTypeInput,
+		*elbv2.AddTagsInput, *elbv2.RemoveTagsInput, *elbv2.DeleteListenerInput, *elbv2.SetSecurityGroupsInput, *elbv2.SetIpAddressTypeInput,
 		*elbv2.AddListenerCertificatesInput, *elbv2.ModifyListenerAttributesInput, *elbv2.RemoveListenerCertificatesInput:
 	default:
 		return s.answerEC2(call)

@@ -44,6 +44,7 @@ func tales() []tale {
 		{name: "scheme, with groups", config: func(c *cloudconfig.AWS) { c.ManagedNLBSecurityGroups = true }, after: []func(*v1.Service){with("internal", "true")}},
 		{name: "given groups", config: func(c *cloudconfig.AWS) { c.ManagedNLBSecurityGroups = true }, after: []func(*v1.Service){with("security-groups", "NODES")}},
 		{name: "tls and attributes", after: []func(*v1.Service){with("ssl-cert", theCertificate, "cross-zone-load-balancing-enabled", "true", "target-group-attributes", "proxy_protocol_v2.enabled=true")}},
+		{name: "tags", before: []func(*v1.Service){with("additional-resource-tags", "team=web")}, after: []func(*v1.Service){with("additional-resource-tags", "cost=1")}},
 		{name: "external, certificates", config: claims, before: []func(*v1.Service){external}, after: []func(*v1.Service){with("ssl-cert", theCertificate+","+theCertificate+"0", "scheme", "internet-facing")}},
 	}
 }

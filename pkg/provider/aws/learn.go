@@ -170,6 +170,15 @@ func (o *Observed) learnNetworkChange(in Call, out any) {
 				maps.Copy(n.Tags, tagMap(in.Tags))
 			})
 		}
+	case *elbv2.RemoveTagsInput:
+		for _, arn := range in.ResourceArns {
+			o.changeNetwork(arn, func(n *Network) {
+				n.Tags = maps.Clone(n.Tags)
+				for _, key := range in.TagKeys {
+					delete(n.Tags, key)
+				}
+			})
+		}
 	case *elbv2.SetSubnetsInput:
 		if answer, ok := out.(*elbv2.SetSubnetsOutput); ok {
 			o.changeNetwork(awssdk.ToString(in.LoadBalancerArn), func(n *Network) { n.AvailabilityZones = answer.AvailabilityZones })

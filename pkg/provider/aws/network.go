@@ -213,37 +213,88 @@ func (t *turn) putAttributes(a *ask, b *balancer, have map[string]string) {
 	t.add(a, plan.Step{Action: plan.Update, Target: plan.ID{Kind: kindAttributes, Name: b.name}, Needs: b.needs(), Why: diffs}, in)
 }
 
-// putTags adds the tags that a user's edit asks for to all that the Service
-// has. The peer never does; tags that are there beside stay, as nothing says
-// whose they are.
+// putTags brings the tags that a user's edit asks for to all that the Service
+// has, and takes away those that we added and nothing asks for any more. Tags
+// that somebody else added stay.
 func (t *turn) putTags(a *ask, lb *Network) {
 	if !a.strict() || lb.Tags == nil {
 		return
 	}
-	diffs := changed(a.tags, lb.Tags)
-	if len(diffs) == 0 {
+	want, surplus := maps.Clone(a.tags), []string{}
+	if made, ok := lb.Tags[names.TagMade]; ok {
+		want[names.TagMade] = a.addedTags()
+		surplus = slices.DeleteFunc(strings.Fields(made), func(key string) bool {
+			_, wanted := want[key]
+			_, there := lb.Tags[key]
+			return wanted || !there
+		})
+	}
+	diffs := changed(want, lb.Tags)
+	if len(diffs)+len(surplus) == 0 {
 		return
 	}
 	tags := map[string]string{}
 	for _, d := range diffs {
 		tags[d.Field] = d.Want
 	}
-	arns := []string{awssdk.ToString(lb.LoadBalancerArn)}
+	for _, key := range surplus {
+		diffs = append(diffs, plan.Diff{Field: key, Have: lb.Tags[key]})
+	}
+	t.add(a, plan.Step{
+		Action: plan.Update, Target: plan.ID{Kind: kindTags, Name: awssdk.ToString(lb.LoadBalancerName)}, Why: diffs,
+	}, t.tagCalls(a, lb, tags, surplus)...)
+}
+
+// tagCalls change the tags of the Service's target groups and listeners, and
+// of its load balancer last: it tells what is done.
+func (t *turn) tagCalls(a *ask, lb *Network, tags map[string]string, surplus []string) []Call {
+	var arns []string
+	for _, g := range t.groupsOf(a, lb) {
+		arns = append(arns, awssdk.ToString(g.TargetGroupArn))
+	}
 	for i := range lb.Listeners {
 		arns = append(arns, awssdk.ToString(lb.Listeners[i].ListenerArn))
 	}
+	others := maps.Clone(tags)
+	delete(others, names.TagMade)
 	var calls []Call
-	for _, arn := range arns {
-		calls = append(calls, &elbv2.AddTagsInput{ResourceArns: []string{arn}, Tags: elbv2Tags(tags)})
+	change := func(arn string, tags map[string]string) {
+		if len(surplus) > 0 {
+			calls = append(calls, &elbv2.RemoveTagsInput{ResourceArns: []string{arn}, TagKeys: surplus})
+		}
+		if len(tags) > 0 {
+			calls = append(calls, &elbv2.AddTagsInput{ResourceArns: []string{arn}, Tags: elbv2Tags(tags)})
+		}
 	}
-	t.add(a, plan.Step{Action: plan.Update, Target: plan.ID{Kind: kindTags, Name: awssdk.ToString(lb.LoadBalancerName)}, Why: diffs}, calls...)
+	for _, arn := range arns {
+		change(arn, others)
+	}
+	change(awssdk.ToString(lb.LoadBalancerArn), tags)
+	return calls
 }
 
 // tagsOfBalancer are those of a load balancer that we make.
 func (a *ask) tagsOfBalancer() map[string]string {
 	out := names.As(a.tags, names.ResourceLoadBalancer)
-	out[names.TagMade] = "true"
+	out[names.TagMade] = a.addedTags()
 	return out
+}
+
+// tagValueMax is how long the value of a tag may be: Elastic Load Balancing,
+// Tag.
+const tagValueMax = 256
+
+// addedTags are the keys of the user's tags, with spaces between; they tell
+// later which of them were taken away. It is a mere word when there are none,
+// or too many.
+func (a *ask) addedTags() string {
+	const none = "true"
+	keys := slices.Sorted(maps.Keys(a.pairs(intent.KeyAWSTags)))
+	text := strings.Join(keys, " ")
+	if text == "" || len(text) > tagValueMax || len(strings.Fields(text)) != len(keys) {
+		return none
+	}
+	return text
 }
 
 // explainHairpin tells what a network load balancer with private addresses

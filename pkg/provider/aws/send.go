@@ -76,6 +76,8 @@ func sendNetwork(ctx context.Context, c *api.Client, call Call) (any, error) {
 		return api.Call(ctx, c.ELBv2.AddListenerCertificates, in)
 	case *elbv2.RemoveListenerCertificatesInput:
 		return api.Call(ctx, c.ELBv2.RemoveListenerCertificates, in)
+	case *elbv2.RemoveTagsInput:
+		return api.Call(ctx, c.ELBv2.RemoveTags, in)
 	case *elbv2.AddTagsInput:
 		return api.Call(ctx, c.ELBv2.AddTags, in)
 	}
