@@ -4,10 +4,10 @@ package ccm
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -30,7 +30,7 @@ type Cloud struct {
 	Name string
 	// Scheme begins the provider ids of the cloud's nodes, before "://".
 	Scheme string
-	// New makes the provider. It may use ctx for as long as the provider lives.
+	// New makes the provider, which lives until ctx ends.
 	New func(ctx context.Context, d Deps) (provider.Provider, error)
 }
 
@@ -44,6 +44,9 @@ type Deps struct {
 	// Watch calls apply with the cloud-config at once, and again whenever the
 	// file changes, until the provider's context ends. It returns at once.
 	Watch func(apply func(*cloudconfig.Config))
+	// Go runs work of the provider beside it. It must return soon after the
+	// provider's context has ended, and is waited for.
+	Go func(work func())
 	// Metrics registers metrics of the provider's own.
 	Metrics func(metrics.StableCollector) error
 	// Informers are running, and those that New asks for are started and synced
@@ -63,7 +66,7 @@ func Clouds() []Cloud {
 
 func newMetal(_ context.Context, d Deps) (provider.Provider, error) {
 	if d.Config.Metal == nil {
-		return nil, errors.New("the cloud-config has no section metal")
+		return nil, noSection(d.Config, intent.Metal)
 	}
 	core := d.Informers.Core().V1()
 	p := metal.New(metal.Options{
@@ -83,7 +86,7 @@ func newMetal(_ context.Context, d Deps) (provider.Provider, error) {
 
 func newAWS(ctx context.Context, d Deps) (provider.Provider, error) {
 	if d.Config.AWS == nil {
-		return nil, errors.New("the cloud-config has no section aws")
+		return nil, noSection(d.Config, intent.AWS)
 	}
 	client, err := awsapi.New(ctx, d.Config.AWS, awsapi.Setup{})
 	if err != nil {
@@ -98,7 +101,7 @@ func newAWS(ctx context.Context, d Deps) (provider.Provider, error) {
 
 func newAzure(ctx context.Context, d Deps) (provider.Provider, error) {
 	if d.Config.Azure == nil {
-		return nil, errors.New("the cloud-config has no section azure")
+		return nil, noSection(d.Config, intent.Azure)
 	}
 	if err := d.Config.Azure.CheckCluster(d.Cluster); err != nil {
 		return nil, err
@@ -126,9 +129,18 @@ func newAzure(ctx context.Context, d Deps) (provider.Provider, error) {
 
 // startAzure lets the provider run and follow the cloud-config.
 func startAzure(ctx context.Context, d Deps, p *azure.Provider) provider.Provider {
-	go p.Run(ctx)
+	d.Go(func() { p.Run(ctx) })
 	d.Watch(func(c *cloudconfig.Config) { p.Update(ctx, c) })
 	return p
+}
+
+// noSection says that the cloud-config is for another cloud.
+func noSection(conf *cloudconfig.Config, name string) error {
+	const text = "the cloud-config has no section %s: name a file in --cloud-config that has one"
+	if other := conf.Provider(); other != "" {
+		return fmt.Errorf(text+", or set --cloud-provider=%s, which it is for", name, other)
+	}
+	return fmt.Errorf(text, name)
 }
 
 // choose returns the cloud of that name.
@@ -145,8 +157,9 @@ func choose(clouds []Cloud, name string) (Cloud, error) {
 }
 
 // makeProvider makes the provider of the newest cloud-config and waits until
-// what it reads has been read. It lives until life ends; ctx bounds the wait.
-func (m *manager) makeProvider(ctx, life context.Context) (provider.Provider, *cloudconfig.Config, error) {
+// what it reads has been read. It lives until life ends, and its work is added to
+// work; ctx bounds the wait.
+func (m *manager) makeProvider(ctx, life context.Context, work *sync.WaitGroup) (provider.Provider, *cloudconfig.Config, error) {
 	conf, err := m.source.load(ctx)
 	if err != nil {
 		klog.FromContext(ctx).Error(err, "Using the cloud-config as it was at the start")
@@ -159,7 +172,8 @@ func (m *manager) makeProvider(ctx, life context.Context) (provider.Provider, *c
 	prov, err := m.cloud.New(life, Deps{
 		Config:    conf,
 		Cluster:   m.opts.KubeCloudShared.ClusterName,
-		Watch:     func(apply func(*cloudconfig.Config)) { go m.watchConfig(life, apply) },
+		Watch:     func(apply func(*cloudconfig.Config)) { work.Go(func() { m.watchConfig(life, apply) }) },
+		Go:        work.Go,
 		Metrics:   legacyregistry.CustomRegister,
 		Informers: m.SharedInformers,
 		Client:    client,

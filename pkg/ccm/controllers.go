@@ -81,7 +81,8 @@ func (l *leadership) serviceController(ic app.ControllerInitContext, cc *config.
 		if err != nil {
 			return nil, false, err
 		}
-		go sc.Run(ctx, int(cc.ComponentConfig.ServiceController.ConcurrentServiceSyncs), generic.ControllerManagerMetrics)
+		workers := int(cc.ComponentConfig.ServiceController.ConcurrentServiceSyncs)
+		l.work.Go(func() { sc.Run(ctx, workers, generic.ControllerManagerMetrics) })
 		return nil, true, nil
 	}
 }

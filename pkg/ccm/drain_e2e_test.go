@@ -86,13 +86,25 @@ func TestTrap13WritesInFlightAreFinishedBeforeTheLeaseIsReleased(t *testing.T) {
 	opts.SecureServing.BindPort = 0
 	opts.KubeCloudShared.CloudProvider.Name = "slow"
 	opts.KubeCloudShared.CloudProvider.CloudConfigFile = writeConfig(t, metalConfig)
+	opts.Generic.LeaderElection.RetryPeriod.Duration = 300 * time.Millisecond
+	var worked atomic.Bool
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	ended := make(chan error, 1)
 	go func() {
 		ended <- ccm.Run(ctx, opts, []ccm.Cloud{{
 			Name: "slow", Scheme: "slow",
-			New: func(context.Context, ccm.Deps) (provider.Provider, error) { return cloud, nil },
+			New: func(life context.Context, d ccm.Deps) (provider.Provider, error) {
+				d.Go(func() {
+					<-life.Done()
+					// What it does at its end takes a while, such as a call.
+					if _, err := c.holder(t.Context()); err != nil {
+						t.Error(err)
+					}
+					worked.Store(true)
+				})
+				return cloud, nil
+			},
 		}}, io.Discard)
 	}()
 	c.create(t, newService("web", ""))
@@ -103,14 +115,15 @@ func TestTrap13WritesInFlightAreFinishedBeforeTheLeaseIsReleased(t *testing.T) {
 	if err := c.heldBy(someone)(t.Context()); err != nil {
 		t.Error(err)
 	}
-	select {
-	case err := <-ended:
-		t.Fatalf("Run returned (error %v) with a write in flight", err)
-	case <-time.After(300 * time.Millisecond):
-	}
+	// The lease goes on being renewed for longer than a stop with nothing in
+	// flight takes, which would release it.
+	eventually(t, limit, c.renewed(t, renewals))
 	close(cloud.goOn)
 	if err := within(t, ended, "Run returns"); err != nil {
 		t.Errorf("Run: %v", err)
+	}
+	if !worked.Load() {
+		t.Error("Run returned while the provider's work went on")
 	}
 	if err := c.served(t.Context(), "web"); err != nil {
 		t.Errorf("the answer of the write in flight is lost: %v", err)
@@ -129,6 +142,30 @@ func TestTrap13WritesInFlightAreFinishedBeforeTheLeaseIsReleased(t *testing.T) {
 	}
 	if err := c.event(t.Context(), "web", "EnsuredLoadBalancer"); err != nil {
 		t.Error(err)
+	}
+}
+
+// renewals of the lease, 300 ms apart, take longer than a stop with nothing in
+// flight.
+const renewals = 6
+
+// renewed returns nil when the lease was renewed so often since the call.
+func (c *cluster) renewed(t *testing.T, times int) func(context.Context) error {
+	t.Helper()
+	seen := map[time.Time]bool{}
+	return func(ctx context.Context) error {
+		lease, err := c.lease(ctx)
+		if err != nil {
+			return err
+		}
+		if lease.Spec.HolderIdentity == nil || *lease.Spec.HolderIdentity == "" {
+			t.Fatal("the lease was released with a write in flight")
+		}
+		seen[lease.Spec.RenewTime.Time] = true
+		if len(seen) <= times {
+			return fmt.Errorf("the lease was renewed %d times", len(seen)-1)
+		}
+		return nil
 	}
 }
 

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/klog/v2"
 
 	"github.com/fairlead/fairlead/pkg/engine"
 	"github.com/fairlead/fairlead/pkg/intent"
@@ -23,11 +25,15 @@ const reportWindow = time.Second
 // dryRun prints what would be done, and again whenever that changes, until ctx
 // ends. No upstream controller runs.
 func (m *manager) dryRun(ctx context.Context, out io.Writer) error {
+	ctx, end := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer end()
 	m.startInformers(ctx)
 	if err := m.waitForCaches(ctx); err != nil {
 		return err
 	}
-	prov, conf, err := m.makeProvider(ctx, ctx)
+	prov, conf, err := m.makeProvider(ctx, ctx, &work)
 	if err != nil {
 		return err
 	}
@@ -52,15 +58,30 @@ func (m *manager) dryRun(ctx context.Context, out io.Writer) error {
 	return m.report(ctx, eng, out, changed)
 }
 
-// report prints the plan when it differs from the last one.
+// report prints the plan when it differs from the last one. What cannot be
+// planned now is tried again, but for a refusal of the first: it shows what is
+// wrong with the setup.
 func (m *manager) report(ctx context.Context, eng *engine.Engine, out io.Writer, changed <-chan struct{}) error {
-	last := ""
+	last, failed := "", 0
 	for {
 		groups, err := eng.Report(ctx)
-		if err != nil && ctx.Err() == nil {
-			return fmt.Errorf("plan: %w", err)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // told to stop
 		}
-		if text := planText(groups); err == nil && text != last {
+		if err != nil {
+			if last == "" && plan.KindOf(err).Refuses() {
+				return fmt.Errorf("plan: %w", err)
+			}
+			wait := engine.RetryAfter(err, failed)
+			failed++
+			klog.FromContext(ctx).Error(err, "No plan could be made; trying again", "after", wait)
+			if !m.pause(ctx, wait) {
+				return nil
+			}
+			continue
+		}
+		failed = 0
+		if text := planText(groups); text != last {
 			if _, err := io.WriteString(out, text); err != nil {
 				return fmt.Errorf("print the plan: %w", err)
 			}
@@ -72,11 +93,19 @@ func (m *manager) report(ctx context.Context, eng *engine.Engine, out io.Writer,
 		case <-ctx.Done():
 			return nil
 		}
-		select {
-		case <-m.clock.After(reportWindow):
-		case <-ctx.Done():
+		if !m.pause(ctx, reportWindow) {
 			return nil
 		}
+	}
+}
+
+// pause waits; it reports false when ctx ends before.
+func (m *manager) pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-m.clock.After(d):
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

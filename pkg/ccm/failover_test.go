@@ -8,12 +8,17 @@ import (
 	"testing"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+func (c *cluster) lease(ctx context.Context) (*coordinationv1.Lease, error) {
+	return c.CoordinationV1().Leases("kube-system").Get(ctx, "cloud-controller-manager", metav1.GetOptions{})
+}
+
 // holder is who has the lease; empty when it was released.
 func (c *cluster) holder(ctx context.Context) (string, error) {
-	lease, err := c.CoordinationV1().Leases("kube-system").Get(ctx, "cloud-controller-manager", metav1.GetOptions{})
+	lease, err := c.lease(ctx)
 	if err != nil {
 		return "", err
 	}

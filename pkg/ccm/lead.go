@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/labels"
@@ -30,6 +31,7 @@ type leadership struct {
 	view   *ServiceView
 	engine *engine.Engine
 	cloud  cloud
+	work   sync.WaitGroup // all that was started
 }
 
 // lead starts everything and runs it until ctx ends. Then it begins nothing
@@ -44,15 +46,14 @@ func (m *manager) lead(ctx context.Context) error {
 	defer endNodes()
 
 	l := &leadership{manager: m}
-	if err := l.build(ctx, services); err != nil {
+	if err := l.start(ctx, services, passes, nodes); err != nil {
+		endServices()
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+		defer cancel()
+		err = errors.Join(err, waitFor(drain, &l.work))
 		if ctx.Err() != nil {
-			return nil // told to stop before it began
+			return nil //nolint:nilerr // told to stop before it began
 		}
-		return err
-	}
-	go l.engine.Run(passes)
-	go l.watchDrift(services)
-	if err := l.startControllers(services, nodes); err != nil {
 		return err
 	}
 	<-ctx.Done()
@@ -62,16 +63,43 @@ func (m *manager) lead(ctx context.Context) error {
 	endNodes()
 	l.view.Park()
 	endPasses()
-	drain, cancel := context.WithTimeout(services, drainTime)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	err := l.engine.Drain(drain)
 	err = errors.Join(err, m.writes.objects.quiet(drain, quietTime))
 	m.lastWords(services)
+	endServices()
+	err = errors.Join(err, waitFor(drain, &l.work))
 	if err != nil {
 		log.Error(err, "Stopping with work in flight; the next leader does it again")
 	}
 	m.writes.shut()
 	return nil
+}
+
+// start builds everything and lets it run, each part until its context ends.
+func (l *leadership) start(ctx, services, passes, nodes context.Context) error {
+	if err := l.build(ctx, services); err != nil {
+		return err
+	}
+	l.work.Go(func() { l.engine.Run(passes) })
+	l.work.Go(func() { l.watchDrift(services) })
+	return l.startControllers(services, nodes)
+}
+
+// waitFor waits until the work has ended, or ctx has.
+func waitFor(ctx context.Context, work *sync.WaitGroup) error {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		work.Wait()
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("what the provider does still runs: %w", ctx.Err())
+	}
 }
 
 // build makes the provider, the engine and the views. What it starts runs until
@@ -83,7 +111,7 @@ func (l *leadership) build(ctx, services context.Context) error {
 	if err := catchUp(ctx, l.Client, l.SharedInformers.Core().V1().Services().Lister()); err != nil {
 		return err
 	}
-	prov, conf, err := l.makeProvider(ctx, services)
+	prov, conf, err := l.makeProvider(ctx, services, &l.work)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -185,13 +186,16 @@ func (p *planner) report(ctx context.Context, client kubernetes.Interface, keys 
 	services.Informer()
 	nodes.Informer()
 	namespaces.Informer()
+	var work sync.WaitGroup
 	defer factory.Shutdown()
-	defer cancel() // before Shutdown, which waits for the informers
+	defer work.Wait()
+	defer cancel() // before the others, which wait
 	if err := listAll(ctx, factory); err != nil {
 		return nil, classes, err
 	}
 	prov, err := cloud.New(ctx, ccm.Deps{
 		Config: cfg, Cluster: p.cluster, Auth: p.auth, Informers: factory, Client: client,
+		Go:      work.Go,
 		Watch:   func(func(*cloudconfig.Config)) {},                 // one plan, one configuration
 		Metrics: func(metrics.StableCollector) error { return nil }, // nobody could read them
 	})

@@ -253,12 +253,6 @@ func azureCloudOf(name string) AzureCloud {
 	return AzureOther
 }
 
-// HasExtendedLocation reports whether the cluster stands in an edge zone, which
-// has no availability zones.
-func (a *Azure) HasExtendedLocation() bool {
-	return a.ExtendedLocationName != "" && a.ExtendedLocationType != ""
-}
-
 // OtherNetworkTenant reports whether the network is of another tenant than the
 // machines.
 func (a *Azure) OtherNetworkTenant() bool {

@@ -124,20 +124,11 @@ func (f Fault) Sentence() string {
 // Faults are the faults of one file, in file order.
 type Faults []Fault
 
-// Errors are the faults of what is left out.
+// Errors are the faults of what is left out: all but the warnings.
 func (fs Faults) Errors() Faults {
-	return fs.filter(func(f Fault) bool { return !f.Warning })
-}
-
-// Warnings are the faults of what is used all the same.
-func (fs Faults) Warnings() Faults {
-	return fs.filter(func(f Fault) bool { return f.Warning })
-}
-
-func (fs Faults) filter(keep func(Fault) bool) Faults {
 	var out Faults
 	for _, f := range fs {
-		if keep(f) {
+		if !f.Warning {
 			out = append(out, f)
 		}
 	}

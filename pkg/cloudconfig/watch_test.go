@@ -199,17 +199,29 @@ func TestWatchStartsWithoutAFile(t *testing.T) {
 func TestPollFindsWhatNoNotificationTells(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	write(t, file, fileWith("a"))
+	polls := make(chan struct{})
 	calls := following(t, func(ctx context.Context, apply func(*Config, error)) {
 		w := watcher{file: file, apply: apply, poll: 10 * time.Millisecond}
+		w.rewatch = func() {
+			select {
+			case polls <- struct{}{}:
+			case <-ctx.Done():
+			}
+		}
 		w.run(ctx, nil, nil)
 	})
+	<-polls // the look at the start
 	expect(t, calls, "a")
 	write(t, file+".new", fileWith("b"))
 	rename(t, file+".new", file)
+	<-polls
 	expect(t, calls, "b")
+	for range 10 {
+		<-polls
+	}
 	select {
 	case c := <-calls:
 		t.Errorf("told of no change: %+v", c)
-	case <-time.After(100 * time.Millisecond): // ten polls
+	default:
 	}
 }

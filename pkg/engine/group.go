@@ -197,7 +197,7 @@ func (g *group) over(now time.Time, failed error) {
 	g.passes--
 	switch {
 	case failed != nil:
-		g.owed.at = now.Add(owedAfter(failed, g.owed.tries))
+		g.owed.at = now.Add(RetryAfter(failed, g.owed.tries))
 		g.owed.tries++
 	case g.owed.at.IsZero():
 		g.owed.tries = 0

@@ -52,9 +52,9 @@ func retryAfter(err error, en *entry) (time.Duration, bool) {
 	return 0, false
 }
 
-// owedAfter is when a write that serves nobody is tried again after so many
-// tries in vain.
-func owedAfter(err error, tries int) time.Duration {
+// RetryAfter is how long to wait after an error when so many tries before were
+// in vain, and when nobody waits for the answer.
+func RetryAfter(err error, tries int) time.Duration {
 	if isRefusal(err) {
 		return doubled(firstLook, tries)
 	}
@@ -63,14 +63,7 @@ func owedAfter(err error, tries int) time.Duration {
 }
 
 // isRefusal reports whether something must change before another try helps.
-func isRefusal(err error) bool {
-	switch plan.KindOf(err) {
-	case plan.Denied, plan.Invalid, plan.Exhausted:
-		return err != nil
-	case plan.Transient, plan.Throttled, plan.Conflict:
-	}
-	return false
-}
+func isRefusal(err error) bool { return err != nil && plan.KindOf(err).Refuses() }
 
 // refusal is the error of a refused Service for the upstream controller: its
 // sentence, with the wait until it may try again.

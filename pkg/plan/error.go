@@ -25,6 +25,16 @@ const (
 	Exhausted                 // something must be freed first: a pool, a quota
 )
 
+// Refuses reports whether something must change before another try helps.
+func (k Kind) Refuses() bool {
+	switch k {
+	case Denied, Invalid, Exhausted:
+		return true
+	case Transient, Throttled, Conflict:
+	}
+	return false
+}
+
 // Error is an error with what the pass needs to know of it.
 type Error struct {
 	Kind Kind
