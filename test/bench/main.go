@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command bench measures what docs/benchmarks.md holds: `bench [flags] [PART...]`
-// with the parts metal and scale, by default both. `bench soak` keeps the rack
+// with the parts metal, scale, azure and aws, by default all. `bench soak` keeps the rack
 // under churn and restarts.
 package main
 
@@ -16,11 +16,13 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"k8s.io/component-base/cli"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo" // as in the real command
 
 	"github.com/fairlead/fairlead/pkg/ccm"
+	"github.com/fairlead/fairlead/test/bench/aws"
 	"github.com/fairlead/fairlead/test/bench/azure"
 	"github.com/fairlead/fairlead/test/bench/scale"
 )
@@ -35,7 +37,7 @@ func program(args []string) int {
 		switch args[0] {
 		case "manager":
 			return manager(args[1:], scale.Clouds())
-		case azure.ManagerCommand:
+		case azure.ManagerCommand, aws.ManagerCommand:
 			return manager(args[1:], ccm.Clouds())
 		}
 	}
@@ -67,6 +69,7 @@ type options struct {
 	parts []string
 	size  scale.Size
 	azure azure.Options
+	aws   aws.Options
 	metal metalOptions
 }
 
@@ -78,6 +81,9 @@ func parse(args []string) (options, error) {
 	fs.IntVar(&o.size.Services, "services", 1000, "scale: Services of the large cluster")
 	azureSections := fs.String("azure-sections", "", "azure: a comma-separated choice of "+strings.Join(azure.Sections(), ", "))
 	azureNodes := fs.String("azure-nodes", "10,500", "azure: a comma-separated choice of sizes of the cluster")
+	awsSections := fs.String("aws-sections", "", "aws: a comma-separated choice of "+strings.Join(aws.Sections(), ", "))
+	awsNodes := fs.String("aws-nodes", "10,500", "aws: a comma-separated choice of sizes of the cluster")
+	fs.DurationVar(&o.aws.Rest, "aws-rest", 5*time.Minute, "aws: how long a controller at rest is watched")
 	o.metal.flags(fs)
 	for len(args) > 0 {
 		if err := fs.Parse(args); err != nil {
@@ -88,27 +94,39 @@ func parse(args []string) (options, error) {
 			break
 		}
 		switch args[0] {
-		case "metal", "scale", "azure", "soak":
+		case "metal", "scale", "azure", "aws", "soak":
 			o.parts = append(o.parts, args[0])
 		default:
-			return o, fmt.Errorf("part %q: there are metal, scale, azure and soak", args[0])
+			return o, fmt.Errorf("part %q: there are metal, scale, azure, aws and soak", args[0])
 		}
 		args = args[1:]
 	}
 	if len(o.parts) == 0 {
-		o.parts = []string{"metal", "scale", "azure"}
+		o.parts = []string{"metal", "scale", "azure", "aws"}
 	}
 	if *azureSections != "" {
 		o.azure.Sections = strings.Split(*azureSections, ",")
 	}
-	for text := range strings.SplitSeq(*azureNodes, ",") {
+	if *awsSections != "" {
+		o.aws.Sections = strings.Split(*awsSections, ",")
+	}
+	var err, err2 error
+	o.azure.Nodes, err = sizes("azure-nodes", *azureNodes)
+	o.aws.Nodes, err2 = sizes("aws-nodes", *awsNodes)
+	return o, errors.Join(err, err2)
+}
+
+// sizes reads a flag with sizes of clusters.
+func sizes(flag, value string) ([]int, error) {
+	var out []int
+	for text := range strings.SplitSeq(value, ",") {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 2 {
-			return o, fmt.Errorf("-azure-nodes %q: numbers of at least 2, with commas", *azureNodes)
+			return nil, fmt.Errorf("-%s %q: numbers of at least 2, with commas", flag, value)
 		}
-		o.azure.Nodes = append(o.azure.Nodes, n)
+		out = append(out, n)
 	}
-	return o, nil
+	return out, nil
 }
 
 func (o options) want(part string) bool {
@@ -135,6 +153,11 @@ func run(ctx context.Context, o options) error {
 	if o.want("azure") {
 		if err := azure.Run(ctx, os.Stdout, o.azure); err != nil {
 			return fmt.Errorf("azure: %w", err)
+		}
+	}
+	if o.want("aws") {
+		if err := aws.Run(ctx, os.Stdout, o.aws); err != nil {
+			return fmt.Errorf("aws: %w", err)
 		}
 	}
 	return nil
