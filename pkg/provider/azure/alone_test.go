@@ -253,3 +253,25 @@ func TestRemovalOfAnOldLifeSparesTheNewOne(t *testing.T) {
 	}
 	s.settled(t, s.edits(fresh))
 }
+
+// A load balancer that others have a backend pool in stays when the last
+// frontend goes.
+func TestLoadBalancerWithAForeignPoolStays(t *testing.T) {
+	lb := plan.ID{Kind: "azure/loadBalancer", Name: "kubernetes"}
+	for name, foreign := range map[string]bool{"a pool of others": true, "our pools alone": false} {
+		t.Run(name, func(t *testing.T) {
+			s := empty(t)
+			web := newService("web", "TCP:80")
+			s.apply(t, s.edits(web), nil)
+			if foreign {
+				doc := strings.Replace(string(s.doc(s.lbID("kubernetes"))), `"backendAddressPools":[`, `"backendAddressPools":[{"name":"theirs"},`, 1)
+				s.observed.Learn(s.lbID("kubernetes"), json.RawMessage(doc))
+			}
+			r := s.compute(t, s.batch(item(web, provider.Remove, provider.Edit)))
+			w := r.Writes[lb]
+			if w.Delete == foreign || (foreign && !strings.Contains(string(w.Document), `"theirs"`)) {
+				t.Errorf("deleted: %t, written: %s", w.Delete, w.Document)
+			}
+		})
+	}
+}

@@ -31,7 +31,7 @@ type Explainer interface {
 // Explain tells what there is of a Service of the batch in what was observed,
 // and how that differs from what the pass would make of it.
 func (p *pass) Explain(key plan.Key) ([]Part, error) {
-	return Explain(p.in, p.result, p.membership, key)
+	return Explain(p.in, p.result, p.membership.Membership, key)
 }
 
 // Explain tells what there is of a Service of the batch: each load balancer

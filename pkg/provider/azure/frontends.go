@@ -270,8 +270,22 @@ func (t *turn) dropFrontends() {
 			b.change(a.key, plan.Diff{Field: "frontend " + f.Name, Have: describe(f)})
 			b.frontends.remove(f.Name)
 		}
-		b.emptied = b.exists && b.frontends.list.Len() == 0 && b.frontends.list.Changed()
+		b.emptied = b.exists && b.frontends.list.Len() == 0 && b.frontends.list.Changed() && !t.holdsForeign(b)
 	}
+}
+
+// holdsForeign reports whether a backend pool of others is in the load
+// balancer. It stays for that one's sake; the peer deletes it all the same.
+func (t *turn) holdsForeign(b *balancer) bool {
+	if t.settings.Preconfigured[b.exposure] && b.pools.list.Len() > 0 {
+		return true
+	}
+	for _, p := range b.pools.all() {
+		if !names.Same(p.Name, names.Pool(t.settings.Cluster, intent.V4)) && !names.Same(p.Name, names.Pool(t.settings.Cluster, intent.V6)) {
+			return true
+		}
+	}
+	return false
 }
 
 // leaves is the Service of the batch by which the frontend may go; nil for

@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -15,15 +16,24 @@ const (
 	// machine is made, or runs again. Kubelets often register before it is.
 	firstLook   = 15 * time.Second
 	longestLook = 5 * time.Minute
+	// soonLook is firstLook for a write that failed and may be done at once.
+	soonLook = time.Second
 )
 
 // later starts passes for machines that could not join their pools yet, as long
 // as there are any.
 type later struct {
 	news chan []string // holds one, the newest
+	wake chan struct{} // holds one
+
+	mu    sync.Mutex
+	tries map[string]int // failed writes in a row, by what was to be written
+	next  time.Duration  // until the next look for one of them; zero: none is due
 }
 
-func newLater() *later { return &later{news: make(chan []string, 1)} }
+func newLater() *later {
+	return &later{news: make(chan []string, 1), wake: make(chan struct{}, 1), tries: map[string]int{}}
+}
 
 // wait notes the nodes whose machines could not join when a pass looked; none
 // when all could. There is one caller at a time.
@@ -35,9 +45,43 @@ func (l *later) wait(nodes []string) {
 	l.news <- slices.Sorted(slices.Values(nodes))
 }
 
+// failed notes a write of a machine's pools that failed, to be tried after this
+// time, and after the double each time that it fails again.
+func (l *later) failed(name string, after time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for range min(l.tries[name], 16) { // from 1 s beyond longestLook
+		after *= 2
+	}
+	l.tries[name]++
+	if after = min(after, longestLook); l.next == 0 || after < l.next {
+		l.next = after
+	}
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// done notes that the write was done.
+func (l *later) done(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.tries, name)
+}
+
+// takeNext is the time until the next look, which is taken on.
+func (l *later) takeNext() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	next := l.next
+	l.next = 0
+	return next
+}
+
 // run calls look when it is time, until ctx ends.
 func (l *later) run(ctx context.Context, look func()) {
-	var due <-chan time.Time
+	var due, retry <-chan time.Time
 	wait, who := firstLook, ""
 	for {
 		select {
@@ -57,6 +101,13 @@ func (l *later) run(ctx context.Context, look func()) {
 			who = now
 		case <-due:
 			due = nil
+			look()
+		case <-l.wake:
+			if next := l.takeNext(); retry == nil && next > 0 {
+				retry = time.After(next)
+			}
+		case <-retry:
+			retry = nil
 			look()
 		}
 	}

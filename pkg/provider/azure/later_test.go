@@ -66,3 +66,31 @@ func TestPassesBesideDoNotMoveTheLook(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// Writes that fail are tried again after growing waits, and anew when they have
+// been done meanwhile.
+func TestFailedWritesAreTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		l, start := newLater(), time.Now()
+		var looks []time.Duration
+		l.failed("a", time.Second)
+		go l.run(ctx, func() {
+			looks = append(looks, time.Since(start))
+			switch len(looks) {
+			case 1, 2:
+				l.failed("b", 30*time.Second)
+				l.failed("a", time.Second)
+			case 3:
+				l.done("a")
+				l.failed("a", time.Second)
+			}
+		})
+		<-time.After(time.Hour)
+		cancel()
+		synctest.Wait()
+		if want := []time.Duration{time.Second, 3 * time.Second, 7 * time.Second, 8 * time.Second}; !slices.Equal(looks, want) {
+			t.Errorf("looked after %v, want %v", looks, want)
+		}
+	})
+}

@@ -198,7 +198,7 @@ func (p *Provider) get(ctx context.Context, id string) (json.RawMessage, error) 
 // membership reads the machines, and decides which network interfaces join or
 // leave pools. Where pools list addresses, machines matter only while an
 // interface still names one.
-func (p *Provider) membership(ctx context.Context, in Input, r *Result) (*machines.Membership, error) {
+func (p *Provider) membership(ctx context.Context, in Input, r *Result) (*membership, error) {
 	s := in.Settings
 	wish := machines.Wish{ResourceGroup: s.ResourceGroup}
 	scope := machines.Scope{Nodes: in.Observed.Nodes, NotBefore: p.clock.Now().Add(-machinesAge)}
@@ -225,7 +225,7 @@ func (p *Provider) membership(ctx context.Context, in Input, r *Result) (*machin
 	}
 	if len(wish.Join) == 0 && len(wish.Leave) == 0 {
 		p.later.wait(nil)
-		return &machines.Membership{}, nil
+		return &membership{Membership: &machines.Membership{}}, nil
 	}
 	for i := range in.Batch.Items {
 		switch in.Batch.Items[i].Cause {
@@ -235,9 +235,13 @@ func (p *Provider) membership(ctx context.Context, in Input, r *Result) (*machin
 		}
 	}
 	wish.Nodes, wish.Excluded = split(s, in)
-	snapshot, err := p.machines.Observe(ctx, scope)
+	snapshot, unread, err := p.snapshot(ctx, scope)
+	if err != nil && (ctx.Err() != nil || len(wish.Leave) > 0) {
+		return nil, err // what goes needs to know who is there
+	}
 	if err != nil {
-		return nil, err
+		p.later.wait([]string{allMachines})
+		return &membership{Membership: &machines.Membership{}, unread: err, pools: wish.Join}, nil
 	}
 	m, err := snapshot.Decide(wish)
 	if err != nil {
@@ -246,8 +250,31 @@ func (p *Provider) membership(ctx context.Context, in Input, r *Result) (*machin
 	for _, n := range m.Notices {
 		klog.FromContext(ctx).Info("Node is left out of a pool", "node", n.Node, "reason", n.Message)
 	}
+	if unread != nil {
+		m.Waiting = append(m.Waiting, allMachines)
+	}
 	p.later.wait(m.Waiting)
-	return m, nil
+	return &membership{Membership: m, old: unread != nil}, nil
+}
+
+// allMachines stands for the machines that could not be read, among those that
+// are waited for.
+const allMachines = "all"
+
+// snapshot reads the machines. When they cannot be read, what was known of them
+// before counts, and why they were not read is told: load balancers and security
+// groups are written all the same.
+func (p *Provider) snapshot(ctx context.Context, scope machines.Scope) (snap *machines.Snapshot, unread, err error) {
+	snap, err = p.machines.Observe(ctx, scope)
+	if err == nil || ctx.Err() != nil {
+		return snap, nil, err
+	}
+	before, beforeErr := p.machines.Newest(ctx, scope)
+	if beforeErr != nil {
+		return nil, nil, err
+	}
+	klog.FromContext(ctx).Info("The machines cannot be read, and what was known of them before counts", "err", err)
+	return before, err, nil
 }
 
 // split parts the nodes of the cluster into those that may serve, and those

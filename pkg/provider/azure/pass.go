@@ -13,7 +13,6 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
-	"github.com/fairlead/fairlead/pkg/provider/azure/machines"
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
@@ -23,7 +22,7 @@ type pass struct {
 	provider   *Provider
 	in         Input
 	result     *Result
-	membership *machines.Membership
+	membership *membership
 	items      map[plan.Key]*provider.Item
 
 	mu        sync.Mutex
@@ -31,10 +30,11 @@ type pass struct {
 	addresses Addresses
 }
 
-func newPass(p *Provider, in Input, r *Result, m *machines.Membership) *pass {
+func newPass(p *Provider, in Input, r *Result, m *membership) *pass {
 	x := &pass{provider: p, in: in, result: r, membership: m, items: map[plan.Key]*provider.Item{}, observed: *in.Observed}
 	x.observed.cloneMaps()
 	x.addresses.LearnAll(in.Observed)
+	x.membership.count()
 	for i := range in.Batch.Items {
 		x.items[in.Batch.Items[i].Key] = &in.Batch.Items[i]
 	}
@@ -69,7 +69,7 @@ func (p *pass) Decide() provider.Decision {
 		slices.SortFunc(steps, compareIDs)
 		before[id] = slices.Compact(steps)
 	}
-	d := provider.Decision{Refused: p.result.Refused, Notices: p.result.Notices}
+	d := provider.Decision{Refused: p.membership.refuse(p.result.Refused), Notices: p.result.Notices}
 	var err error
 	if d.Plan, err = p.result.Finish(p.membership.Steps, before); err != nil {
 		return p.unplanned(err)
@@ -92,7 +92,7 @@ func (p *pass) unplanned(err error) provider.Decision {
 // brought is in them, and an etag is the newest.
 func (p *pass) Execute(ctx context.Context, st plan.Step, without map[plan.Key]bool) error {
 	if w, ok := p.membership.Writes[st.Target]; ok {
-		return p.provider.machines.Write(ctx, w)
+		return p.writeMachine(ctx, st, w)
 	}
 	w, ok := p.result.Writes[st.Target]
 	if !ok {
@@ -101,23 +101,38 @@ func (p *pass) Execute(ctx context.Context, st plan.Step, without map[plan.Key]b
 	if w.Delete && st.Target.Kind == kindPublicIP {
 		return p.removePublicIP(ctx, w)
 	}
-	for _, id := range w.First {
-		if err := p.provider.client.Delete(ctx, id, ""); err != nil {
-			return err
+	for range maxUnlinks {
+		if w.Refresh || p.moves(st) {
+			if err := p.refresh(ctx, w.ID); err != nil {
+				return err
+			}
+		}
+		var left map[plan.Key]error
+		var err error
+		if st.Shared || w.Refresh {
+			if w, left, ok, err = p.again(st, without); err != nil || !ok {
+				return leftOut(err, left)
+			}
+		}
+		if len(w.First) == 0 {
+			return leftOut(p.do(ctx, st, w), left)
+		}
+		// What is deleted before is so only while the resource is as it was judged.
+		for _, id := range w.First {
+			if err := p.provider.client.Delete(ctx, id, ""); err != nil {
+				return err
+			}
 		}
 	}
-	if w.Refresh || p.moves(st) {
-		if err := p.refresh(ctx, w.ID); err != nil {
-			return err
-		}
-	}
-	if !st.Shared && !w.Refresh {
-		return p.do(ctx, st, w)
-	}
-	w, left, ok, err := p.again(st, without)
-	if err == nil && ok {
-		err = p.do(ctx, st, w)
-	}
+	return &plan.Error{Kind: plan.Conflict, Reason: ReasonChangedMeanwhile, Err: fmt.Errorf("connections to %s are made as fast as they are deleted; stop those who make them", st.Target)}
+}
+
+// maxUnlinks is how often the connections of a private link service are deleted
+// before the pass gives up.
+const maxUnlinks = 3
+
+// leftOut is the answer of a step that was done but for these Services.
+func leftOut(err error, left map[plan.Key]error) error {
 	if err == nil && len(left) > 0 {
 		return &plan.LeftOutError{Failed: left}
 	}

@@ -58,12 +58,14 @@ type Provider struct {
 	zones    zones
 	later    *later
 	changed  chan struct{} // holds one
+	moved    chan struct{} // holds one: endpoints of a Service with a pool of its own
 }
 
 var _ provider.Provider = (*Provider)(nil)
 
-// New returns a provider. Run must run for routes to be written, and for
-// machines to be looked at that could not join pools when a pass looked.
+// New returns a provider. Run must run for routes to be written, for pools to
+// follow endpoints, and for machines to be looked at that could not join pools
+// when a pass looked.
 func New(o Options) *Provider {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
@@ -72,7 +74,7 @@ func New(o Options) *Provider {
 		client: o.Client, cluster: o.Cluster, services: o.Services, nodes: o.Nodes, clock: o.Clock,
 		spread: o.Spread, several: len(o.Config.LoadBalancers) > 0,
 		machines: machines.NewReader(o.Client, o.Clock, machineOptions(o.Config)),
-		later:    newLater(), changed: make(chan struct{}, 1),
+		later:    newLater(), changed: make(chan struct{}, 1), moved: make(chan struct{}, 1),
 	}
 	p.config.Store(o.Config)
 	if o.Config.RouteTableName != "" {
@@ -81,13 +83,14 @@ func New(o Options) *Provider {
 	return p
 }
 
-// Run writes routes, and looks again at machines that could not join pools,
-// until ctx ends.
+// Run writes routes, follows endpoints, and looks again at machines that could
+// not join pools, until ctx ends.
 func (p *Provider) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	if p.routes != nil {
 		running.Go(func() { p.routes.Run(ctx) })
 	}
+	running.Go(func() { p.followEndpoints(ctx) })
 	p.later.run(ctx, p.lookAgain)
 	running.Wait()
 }

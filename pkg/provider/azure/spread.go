@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -90,7 +91,7 @@ func (p *Provider) nodeSets(ctx context.Context, nodes []*v1.Node) (map[string]s
 	if len(unsaid) == 0 {
 		return out, nil
 	}
-	snap, err := p.machines.Observe(ctx, machines.Scope{Nodes: unsaid, NotBefore: p.clock.Now().Add(-machinesAge)})
+	snap, _, err := p.snapshot(ctx, machines.Scope{Nodes: unsaid, NotBefore: p.clock.Now().Add(-machinesAge)})
 	if err != nil {
 		return nil, err
 	}
@@ -172,5 +173,30 @@ func (p *Provider) endpointsChanged(old, cur *discoveryv1.EndpointSlice) {
 	if err != nil || !isLocal(svc) {
 		return // a Service that comes later brings a pass of its own
 	}
-	p.lookAgain()
+	select {
+	case p.moved <- struct{}{}:
+	default:
+	}
+}
+
+// movedWindow is how long the changes of endpoints after the first one are
+// gathered: each pass looks at all Services. The peer looks every 30 s.
+const movedWindow = 5 * time.Second
+
+// followEndpoints begins passes for changes of endpoints until ctx ends: at
+// once for the first, and then one for all that come within the window.
+func (p *Provider) followEndpoints(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.moved:
+			p.lookAgain()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(movedWindow):
+		}
+	}
 }

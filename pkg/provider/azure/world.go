@@ -67,7 +67,8 @@ type balancer struct {
 	gains map[plan.Key]bool
 	// releases: another load balancer waits for an address that it lets go.
 	releases bool
-	// emptied: its last frontend went, and so it goes.
+	// emptied: its last frontend went, and so it goes, unless others have a
+	// backend pool there.
 	emptied bool
 	// sharedProbe is a Service of the batch that used the probe of all; zero
 	// for none.

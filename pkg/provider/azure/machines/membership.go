@@ -56,18 +56,24 @@ type Membership struct {
 	// or switched on, sorted: of that no change of a node tells.
 	Waiting []string
 	leaving map[string][]plan.ID
-	snap    *Snapshot // that it was decided from
+	joined  map[string]bool // pools that a machine is in, by id in lower case
+	snap    *Snapshot       // that it was decided from
 }
+
+// Joined reports whether a machine that shall be in the pool, which is named by
+// its id, is in it already.
+func (m *Membership) Joined(pool string) bool { return m.joined[strings.ToLower(pool)] }
 
 // Leaving are the steps that take machines out of the pool: what removes the
 // pool, or gives it members by address, needs them all.
 func (m *Membership) Leaving(pool string) []plan.ID { return m.leaving[strings.ToLower(pool)] }
 
 // Decide computes the writes after which every machine is in the pools that it
-// shall be in. Machines that are there already cost nothing. It is pure. The
-// error says that a document of the snapshot is not as Azure writes them.
+// shall be in. Machines that are there already cost nothing. It is pure. A
+// machine whose document is not as Azure writes them waits; the error says so of
+// a scale set or a network interface.
 func (s *Snapshot) Decide(w Wish) (*Membership, error) {
-	d := decision{snap: s, wish: w, out: &Membership{Writes: map[plan.ID]*Write{}, leaving: map[string][]plan.ID{}, snap: s}, models: map[string]plan.ID{}}
+	d := decision{snap: s, wish: w, out: &Membership{Writes: map[plan.ID]*Write{}, leaving: map[string][]plan.ID{}, joined: map[string]bool{}, snap: s}, models: map[string]plan.ID{}}
 	for _, p := range w.Leave {
 		d.leave = append(d.leave, p.ID)
 	}
@@ -79,7 +85,7 @@ func (s *Snapshot) Decide(w Wish) (*Membership, error) {
 		m := &s.Machines[i]
 		id := strings.ToLower(m.ID)
 		if err := d.machine(m, wanted[id], excluded[id]); err != nil {
-			return nil, err
+			d.wait(cmp.Or(wanted[id], excluded[id], lastName(m.ID)), "its document cannot be read: "+err.Error())
 		}
 	}
 	if err := d.strays(); err != nil {
@@ -205,6 +211,7 @@ func (d *decision) machine(m *Machine, wanted, excluded string) error {
 		}
 		w.change.join = nil
 	}
+	w.node = cmp.Or(wanted, excluded)
 	skipped, err := d.add(w)
 	for _, why := range skipped {
 		d.notice(wanted, why)
@@ -265,6 +272,16 @@ func (d *decision) add(w *Write) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", w.id, err)
 	}
+	for _, p := range w.change.join {
+		key := strings.ToLower(p.ID)
+		switch {
+		case w.form == modelForm:
+		case slices.ContainsFunc(e.diffs, func(x plan.Diff) bool { return x.Want == label(p.ID) }):
+			w.joins = append(w.joins, key)
+		case len(e.skipped) == 0:
+			d.out.joined[key] = true
+		}
+	}
 	if len(e.diffs) == 0 {
 		return e.skipped, nil
 	}
@@ -282,6 +299,7 @@ func (d *decision) add(w *Write) ([]string, error) {
 		if slices.ContainsFunc(e.diffs, func(x plan.Diff) bool { return x.Have == label(p.ID) }) {
 			key := strings.ToLower(p.ID)
 			d.out.leaving[key] = append(d.out.leaving[key], w.target)
+			w.leaves = w.leaves || equalAnyFold(d.leave, p.ID)
 			step.Serves = append(step.Serves, p.Serves...)
 		}
 	}

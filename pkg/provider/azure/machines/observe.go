@@ -57,6 +57,17 @@ func (r *Reader) Observe(ctx context.Context, scope Scope) (*Snapshot, error) {
 	if w := r.writes.get(); w.After(scope.NotBefore) {
 		scope.NotBefore = w
 	}
+	return r.observe(ctx, scope)
+}
+
+// Newest is what Observe read last, however old that is, for when it cannot
+// read. What was never read is tried once more.
+func (r *Reader) Newest(ctx context.Context, scope Scope) (*Snapshot, error) {
+	scope.NotBefore = time.Time{}
+	return r.observe(ctx, scope)
+}
+
+func (r *Reader) observe(ctx context.Context, scope Scope) (*Snapshot, error) {
 	var snap Snapshot
 	uniform, others := r.split(scope.Nodes)
 	g, groupCtx := errgroup.WithContext(ctx)

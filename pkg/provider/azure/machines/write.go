@@ -5,7 +5,6 @@ package machines
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/fairlead/fairlead/pkg/plan"
@@ -44,7 +43,21 @@ type Write struct {
 	change change
 	form   form
 	model  string // id of the scale set; empty for none
+	node   string // of the machine; empty for a scale set's model, and for what has none
+	joins  []string
+	leaves bool
 }
+
+// Node is the node of the machine; empty for what has none.
+func (w *Write) Node() string { return w.node }
+
+// Joins are the pools, by id in lower case, that a machine joins by the write.
+// What a scale set's model says counts for new machines only.
+func (w *Write) Joins() []string { return w.joins }
+
+// Leaves reports whether something leaves a pool of Wish.Leave by the write,
+// which others wait for.
+func (w *Write) Leaves() bool { return w.leaves }
 
 // edit computes what changes in a document.
 func (w *Write) edit(doc json.RawMessage) (edit, error) {
@@ -122,7 +135,7 @@ func (r *Reader) Write(ctx context.Context, w *Write) error {
 		return nil
 	}
 	if readErr != nil {
-		return errors.Join(err, readErr)
+		return readErr
 	}
 	return r.put(ctx, w, fresh, etagOf(fresh))
 }

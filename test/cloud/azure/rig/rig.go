@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -105,7 +106,10 @@ func Start(ctx context.Context, c *Cluster, client *arm.Client, conf *cloudconfi
 	}
 	go func() {
 		defer close(x.ended)
+		var running sync.WaitGroup
+		running.Go(func() { p.Run(ctx) })
 		x.Run(ctx)
+		running.Wait()
 	}()
 	return x
 }
