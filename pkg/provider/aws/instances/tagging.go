@@ -52,7 +52,7 @@ type Tagger struct {
 	tags   map[string]string
 	wake   chan struct{} // holds one
 
-	mu   sync.Mutex      // guards gone
+	mu   sync.Mutex      // guards what follows
 	gone map[string]bool // instances whose nodes were deleted
 	// marked are the instances of nodes that got the label, until it is seen.
 	marked map[string]bool
@@ -74,8 +74,14 @@ func (t *Tagger) Handler() cache.ResourceEventHandler {
 }
 
 func (t *Tagger) seen(obj any) {
-	if node, ok := obj.(*v1.Node); ok && t.wanted(node) {
+	node, ok := obj.(*v1.Node)
+	switch {
+	case !ok:
+	case t.wanted(node):
 		t.signal()
+	default:
+		id, _ := instanceID(node)
+		t.setMarked(id, unmarked)
 	}
 }
 
@@ -170,10 +176,8 @@ func (t *Tagger) round(ctx context.Context) (waiting bool, err error) {
 	}
 	nodes := map[string]*v1.Node{}
 	for _, n := range all {
-		if id, _ := instanceID(n); t.wanted(n) && !t.marked[id] {
+		if id, _ := instanceID(n); t.wanted(n) && !t.isMarked(id) {
 			nodes[id] = n
-		} else if !t.wanted(n) {
-			delete(t.marked, id)
 		}
 	}
 	waiting, err = t.tag(ctx, nodes)
@@ -207,8 +211,11 @@ func (t *Tagger) tag(ctx context.Context, nodes map[string]*v1.Node) (waiting bo
 		done, errs = append(done, tagged...), append(errs, err)
 	}
 	for _, id := range done {
+		t.setMarked(id, marked) // before anybody can see it
 		err := t.mark(ctx, nodes[id])
-		t.marked[id] = err == nil
+		if err != nil {
+			t.setMarked(id, unmarked)
+		}
 		errs = append(errs, err)
 	}
 	return waiting, errors.Join(errs...)
@@ -248,6 +255,31 @@ func (t *Tagger) write(ctx context.Context, ids []string, call func(context.Cont
 	first, err := t.write(ctx, ids[:mid], call)
 	second, err2 := t.write(ctx, ids[mid:], call)
 	return slices.Concat(first, second), errors.Join(err, err2)
+}
+
+// mark is whether a node got the label that is not seen yet. The zero value is
+// none.
+type mark uint8
+
+const (
+	unmarked mark = iota + 1
+	marked
+)
+
+func (t *Tagger) setMarked(id string, m mark) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if m == marked {
+		t.marked[id] = true
+	} else {
+		delete(t.marked, id)
+	}
+}
+
+func (t *Tagger) isMarked(id string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.marked[id]
 }
 
 // mark notes on a node that its instance has the tags.
