@@ -338,9 +338,9 @@ func (t *turn) targetsOfKind(a *ask, kinds ...string) []plan.ID {
 func (t *turn) keepNetwork(a *ask) {
 	for _, lb := range t.networksOf(a) {
 		for _, g := range t.groupsOf(a, lb) {
-			if g.TargetsRead && len(g.LoadBalancerArns) > 0 {
+			if want, known := t.keptTargets(a, lb, g); known && g.TargetsRead && len(g.LoadBalancerArns) > 0 {
 				ref := groupRef{name: awssdk.ToString(g.TargetGroupName), ref: Ref{ID: awssdk.ToString(g.TargetGroupArn)}}
-				t.putTargets(a, ref, t.keptTargets(a, lb, g), g.Targets)
+				t.putTargets(a, ref, want, g.Targets)
 			}
 		}
 	}

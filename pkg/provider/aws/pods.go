@@ -139,23 +139,21 @@ func (g *TargetGroup) namedPort() bool {
 }
 
 // keptTargets are the targets of a target group of a Service whose new form is
-// refused: it follows the nodes and the pods.
-func (t *turn) keptTargets(a *ask, lb *Network, g *TargetGroup) []Target {
+// refused: it follows the nodes and the pods. It is false where nothing tells
+// them.
+func (t *turn) keptTargets(a *ask, lb *Network, g *TargetGroup) ([]Target, bool) {
 	if g.TargetType == elbv2types.TargetTypeEnumInstance {
-		return a.instancesAt(awssdk.ToInt32(g.Port))
-	}
-	if g.TargetType != elbv2types.TargetTypeEnumIp {
-		return nil
+		return a.instancesAt(awssdk.ToInt32(g.Port)), true
 	}
 	for i := range lb.Listeners {
 		if forwardsTo(&lb.Listeners[i]) != awssdk.ToString(g.TargetGroupArn) {
 			continue
 		}
 		for j := range a.item.Service.Spec.Ports {
-			if p := &a.item.Service.Spec.Ports[j]; p.Port == awssdk.ToInt32(lb.Listeners[i].Port) {
-				return t.podsAt(a, p.Name, g.IpAddressType)
+			if p := &a.item.Service.Spec.Ports[j]; p.Port == awssdk.ToInt32(lb.Listeners[i].Port) && g.TargetType == elbv2types.TargetTypeEnumIp {
+				return t.podsAt(a, p.Name, g.IpAddressType), true
 			}
 		}
 	}
-	return nil
+	return nil, false
 }

@@ -45,6 +45,16 @@ func TestAddressesOfPodsAreTargets(t *testing.T) {
 	golden(t, "no pod is ready", s.settle(t, s.all(provider.Serve, provider.Resync)))
 	s.pods(9090, "10.0.96.20", "10.0.112.21")
 	golden(t, "a refused form follows the pods", s.settle(t, s.all(provider.Keep, provider.Resync)))
+	s.pods(9090, "10.0.112.30", "10.0.112.21")
+	for arn, n := range s.observed.Networks {
+		unread := *n
+		unread.Listeners = nil
+		s.observed.Networks[arn] = &unread
+		if got := text(t, s.compute(s.all(provider.Keep, provider.Resync))); got != nothing {
+			t.Errorf("listeners are not read, and pods moved:\n%s", got)
+		}
+		s.observed.Networks[arn] = n
+	}
 	// Without any knowledge of endpoints nothing changes.
 	s.observed.Slices = nil
 	if got := text(t, s.compute(s.all(provider.Keep, provider.Resync))); got != nothing {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/provider"
@@ -97,6 +98,10 @@ func (w *wishes) network(it *provider.Item, lb *Network) {
 		arn := awssdk.ToString(lb.LoadBalancerArn)
 		w.Tags = append(w.Tags, arn)
 		groups = append(groups, w.groups[arn]...)
+		pods := slices.ContainsFunc(w.groups[arn], func(g *TargetGroup) bool { return g.TargetType == elbv2types.TargetTypeEnumIp })
+		if it.Want == provider.Keep && pods {
+			w.Networks = append(w.Networks, arn)
+		}
 		if it.Want == provider.Serve {
 			w.Networks = append(w.Networks, arn)
 			if it.Intent.AWS == intent.AWSExternal && wantsListenerAttributes(it.Service.Annotations) {
