@@ -40,6 +40,9 @@ type Result struct {
 	// Places are where the Services of the batch are served, one place for
 	// each family.
 	Places map[plan.Key][]Place
+	// Unreadable are the ids of documents that are not as Azure writes them, and
+	// left alone.
+	Unreadable []string
 	// Pools are the backend pools of all nodes, as they shall be.
 	Pools  []Pool
 	placed map[plan.Key]string
@@ -84,7 +87,8 @@ func (r *Result) Rewrite(in Input, target plan.ID) (w Write, left map[plan.Key]e
 }
 
 // Compute is what shall be done. It is pure, changes nothing of its input, and
-// equal inputs give equal results. An error is a document that cannot be read.
+// equal inputs give equal results. An error is a security group that cannot be
+// read; other such documents fail the Services that they may be about.
 //
 // A Service that is refused is left as it is, as those in Without: what it has
 // stays, and the rest is computed without it.
@@ -202,6 +206,7 @@ func (t *turn) run() {
 		if err := t.readable(a); err != nil {
 			t.refuse(a, err)
 		}
+		t.warnOfMissingGroup(a)
 	}
 	if len(t.refused) > 0 {
 		return
@@ -258,6 +263,21 @@ func (t *turn) prepare(a *ask) error {
 		return err
 	}
 	return t.chooseFronts(a)
+}
+
+// warnOfMissingGroup tells of a Service that is removed though nobody could look
+// where it may be.
+func (t *turn) warnOfMissingGroup(a *ask) {
+	if a.item.Want != provider.Remove || len(a.statusAddresses()) == 0 {
+		return
+	}
+	for _, group := range t.observed.MissingGroups {
+		key := "resourceGroup"
+		if names.Same(group, t.settings.LoadBalancerGroup) {
+			key = "loadBalancerResourceGroup"
+		}
+		a.note(ReasonGroupMissing, fmt.Sprintf("resource group %q (%s of the cloud config) is not there, and nothing of the Service was looked for in it; if that is the wrong group, look for what is left in the right one", group, key))
+	}
 }
 
 // leftBy reports whether a Service that is refused has changed what others are

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,6 +44,9 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 	result, err := Compute(in)
 	if err != nil {
 		return nil, err
+	}
+	for _, id := range result.Unreadable {
+		klog.FromContext(ctx).Info("A resource is not as Azure writes it, and is left alone", "target", id)
 	}
 	membership, err := p.membership(ctx, in, result)
 	if err != nil {
@@ -101,6 +105,8 @@ func (p *Provider) observe(ctx context.Context, s *Settings, items []provider.It
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
+	slices.Sort(o.MissingGroups)
+	o.MissingGroups = slices.Compact(o.MissingGroups)
 	return o, ctx.Err()
 }
 
@@ -127,8 +133,10 @@ func (l *lookup) learn(r Read, err error, take func()) {
 // loadBalancers reads the load balancers, and then the public IPs and private
 // link services that by them the batch must know of.
 func (l *lookup) loadBalancers(ctx context.Context, items []provider.Item) error {
-	docs, err := l.provider.list(ctx, names.Collection(l.settings.Subscription, l.settings.loadBalancerGroup(), names.LoadBalancers))
-	if err != nil {
+	docs, err := l.provider.client.List(ctx, names.Collection(l.settings.Subscription, l.settings.loadBalancerGroup(), names.LoadBalancers), nil)
+	if arm.NotFound(err) {
+		l.missing(l.settings.loadBalancerGroup(), err)
+	} else if err != nil {
 		return err
 	}
 	l.observed.LoadBalancers = docs
@@ -146,6 +154,15 @@ func (l *lookup) loadBalancers(ctx context.Context, items []provider.Item) error
 	return nil
 }
 
+// missing notes a resource group that is not there.
+func (l *lookup) missing(group string, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if arm.GroupNotFound(err) {
+		l.observed.MissingGroups = append(l.observed.MissingGroups, group)
+	}
+}
+
 // publicIPs reads those of a resource group. Any Service may have some in the
 // cluster's own.
 func (l *lookup) publicIPs(ctx context.Context, rg string) error {
@@ -154,7 +171,13 @@ func (l *lookup) publicIPs(ctx context.Context, rg string) error {
 		ctx, cancel = context.WithTimeout(ctx, longestRead)
 		defer cancel()
 	}
-	docs, err := l.provider.list(ctx, names.Collection(l.settings.Subscription, rg, names.PublicIPAddresses))
+	docs, err := l.provider.client.List(ctx, names.Collection(l.settings.Subscription, rg, names.PublicIPAddresses), nil)
+	if arm.NotFound(err) {
+		if names.Same(rg, l.settings.ResourceGroup) {
+			l.missing(rg, err)
+		}
+		docs, err = nil, nil
+	}
 	if err != nil && names.Same(rg, l.settings.ResourceGroup) {
 		return err
 	}

@@ -40,6 +40,9 @@ type Observed struct {
 	// Unread are the reads that failed, of those that only some Services need,
 	// with their errors.
 	Unread map[Read]error
+	// MissingGroups are the resource groups of the cluster and of its load
+	// balancers that are not there, sorted.
+	MissingGroups []string
 	// Services are all of the cluster that want a load balancer of ours, or
 	// have one to be removed. Those of the batch may be among them.
 	Services []*v1.Service

@@ -49,7 +49,7 @@ func same(a, b json.RawMessage) bool {
 func (t *turn) result(refused map[plan.Key]error) *Result {
 	r := &Result{
 		Refused: refused, Notices: map[plan.Key][]provider.Notice{}, Writes: map[plan.ID]Write{}, Places: map[plan.Key][]Place{},
-		placed: t.placed, renewed: map[plan.Key]bool{},
+		placed: t.placed, renewed: map[plan.Key]bool{}, Unreadable: t.unreadable(),
 	}
 	for _, a := range t.asks {
 		if len(a.notices) > 0 {

@@ -36,6 +36,7 @@ const (
 	ReasonChangedMeanwhile     = "ChangedMeanwhile"
 	ReasonPublicIPKept         = "PublicIPKept"
 	ReasonUnread               = "NotReadable"
+	ReasonGroupMissing         = "ResourceGroupMissing"
 	ReasonNoPlan               = "NoPlan"
 	ReasonRuleKept             = "SecurityRuleKept"
 )

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -278,17 +279,62 @@ func TestTagsOfSeveralServicesAndOtherClusters(t *testing.T) {
 	}
 }
 
-func TestUnreadableDocumentsAreAnError(t *testing.T) {
-	for _, doc := range []string{
-		`{"name":"kubernetes","properties":{"loadBalancingRules":[{"name":"x","properties":{"frontendPort":"eighty"}}]}}`,
-		`{"name":"kubernetes","properties":{"loadBalancingRules":{}}}`,
-	} {
-		s := empty(t)
-		s.observed.LoadBalancers = []json.RawMessage{json.RawMessage(doc)}
-		_, err := azure.Compute(azure.Input{Settings: &s.settings, Observed: &s.observed, Batch: s.batch()})
-		if plan.KindOf(err) != plan.Transient || err == nil {
-			t.Errorf("got %v", err)
-		}
+// A document that is not as Azure writes them fails the Services that it may be
+// about, and nobody else.
+func TestUnreadableDocumentsFailTheirServicesAlone(t *testing.T) {
+	web, inner := newService("web", "TCP:80"), with(newService("inner", "TCP:80"), "azure-load-balancer-internal", "true")
+	rig := "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rig/providers/Microsoft.Network/"
+	pip := func(name, rest string) string {
+		return `{"name":"` + name + `","id":"` + rig + `publicIPAddresses/` + name + `",` + rest + `"properties":{"ipAddress":5}}`
+	}
+	tests := map[string]struct {
+		id, doc  string
+		services []*v1.Service
+		refused  []string
+	}{
+		"a load balancer": {
+			"loadBalancers/kubernetes", `{"name":"kubernetes","id":"` + rig + `loadBalancers/kubernetes","properties":{"loadBalancingRules":[{"name":"x","properties":{"frontendPort":"eighty"}}]}}`,
+			[]*v1.Service{web, inner}, []string{"web"},
+		},
+		"a load balancer without lists": {
+			"loadBalancers/kubernetes-internal", `{"name":"kubernetes-internal","id":"` + rig + `loadBalancers/kubernetes-internal","properties":{"loadBalancingRules":{}}}`,
+			[]*v1.Service{web, inner}, []string{"inner"},
+		},
+		"a public IP of nobody":       {"publicIPAddresses/theirs", pip("theirs", ""), []*v1.Service{web, inner}, nil},
+		"a public IP that is named":   {"publicIPAddresses/theirs", pip("theirs", ""), []*v1.Service{with(web, "azure-pip-name", "theirs"), inner}, []string{"web"}},
+		"a public IP made for one":    {"publicIPAddresses/mine", pip("mine", `"tags":{"k8s-azure-service":"shop/web"},`), []*v1.Service{web, inner}, []string{"web"}},
+		"a private link service":      {"privateLinkServices/x", `{"name":"x","id":"` + rig + `privateLinkServices/x","properties":{"fqdns":7}}`, []*v1.Service{web, inner}, nil},
+		"a subnet of an internal one": {"virtualNetworks/rig-vnet/subnets/rig-subnet", `{"name":"rig-subnet","id":"` + rig + `virtualNetworks/rig-vnet/subnets/rig-subnet","properties":{"addressPrefix":9}}`, []*v1.Service{web, inner}, []string{"inner"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := empty(t)
+			s.observed.Learn(rig+tt.id, json.RawMessage(tt.doc))
+			r := s.compute(t, s.edits(tt.services...))
+			var refused []string
+			for _, key := range sortedKeys(r.Refused) {
+				refused = append(refused, key.Name)
+				if plan.KindOf(r.Refused[key]) != plan.Transient {
+					t.Errorf("%s: %v", key, r.Refused[key])
+				}
+			}
+			if !slices.Equal(refused, tt.refused) || len(r.Places) != len(tt.services)-len(refused) {
+				t.Errorf("refused are %v, served %v", r.Refused, r.Places)
+			}
+		})
+	}
+}
+
+// What is removed where nobody could look is told of.
+func TestRemovalWithoutAResourceGroupWarns(t *testing.T) {
+	s := empty(t)
+	web := newService("web", "TCP:80")
+	web.Status.LoadBalancer.Ingress = []v1.LoadBalancerIngress{{IP: "20.60.0.101"}}
+	s.observed.MissingGroups = []string{"rig"}
+	r := s.compute(t, s.batch(item(web, provider.Remove, provider.Edit)))
+	want := `resource group "rig" (resourceGroup of the cloud config) is not there, and nothing of the Service was looked for in it; if that is the wrong group, look for what is left in the right one`
+	if n := r.Notices[keyOf("web")]; len(n) != 1 || n[0].Message != want {
+		t.Errorf("got %v", n)
 	}
 }
 

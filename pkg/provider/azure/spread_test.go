@@ -3,12 +3,12 @@
 package azure_test
 
 import (
-	"sync"
 	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 

@@ -38,11 +38,17 @@ func readOf(kind ReadKind, name string) Read { return Read{kind, names.Key(name)
 
 // unread is the error of a read that did not succeed; nil for others.
 func (w *world) unread(kind ReadKind, name string) error {
+	if err := w.badSubnets[names.Key(name)]; err != nil && kind == ReadSubnet {
+		return err
+	}
 	return w.observed.Unread[readOf(kind, name)]
 }
 
 // readable refuses a Service that needs what could not be read.
 func (t *turn) readable(a *ask) error {
+	if err := t.whole(a); err != nil {
+		return err
+	}
 	if err := t.readableGroup(a); err != nil {
 		return err
 	}

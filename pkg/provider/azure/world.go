@@ -169,12 +169,16 @@ type world struct {
 	subnets map[string]*subnetState // by the name in lower case
 	links   map[string]*privateLink // by names.Key of the id
 	nodes   []node                  // that may be in pools
+	broken  []broken
+	// badSubnets are the errors of subnets that are not as Azure writes them, by
+	// the name in lower case.
+	badSubnets map[string]error
 }
 
 func newWorld(in *Input) (*world, error) {
 	w := &world{
 		settings: in.Settings, observed: in.Observed,
-		balancers: map[string]*balancer{}, publicIPs: map[string]*publicIP{}, tagged: map[string][]*publicIP{}, subnets: map[string]*subnetState{}, links: map[string]*privateLink{},
+		balancers: map[string]*balancer{}, publicIPs: map[string]*publicIP{}, tagged: map[string][]*publicIP{}, subnets: map[string]*subnetState{}, links: map[string]*privateLink{}, badSubnets: map[string]error{},
 		nodes: nodesOf(in.Settings, in.Observed, in.Batch.Nodes),
 	}
 	for _, doc := range in.Observed.LoadBalancers {
@@ -183,13 +187,12 @@ func newWorld(in *Input) (*world, error) {
 		}
 		b, err := loadBalancer(doc)
 		if err != nil {
-			return nil, fmt.Errorf("load balancer: %w", err)
+			w.leave(doc, err)
+			continue
 		}
 		w.balancers[names.Key(b.Name)] = b
 	}
-	if err := w.loadBeside(in.Observed); err != nil {
-		return nil, err
-	}
+	w.loadBeside(in.Observed)
 	if len(in.Observed.SecurityGroup) > 0 {
 		g, err := loadSecurityGroup(in.Observed.SecurityGroup)
 		if err != nil {
@@ -201,12 +204,13 @@ func newWorld(in *Input) (*world, error) {
 }
 
 // loadBeside reads what stands beside load balancers.
-func (w *world) loadBeside(o *Observed) error {
+func (w *world) loadBeside(o *Observed) {
 	for _, group := range slices.Sorted(maps.Keys(o.PublicIPs)) {
 		for _, doc := range o.PublicIPs[group] {
 			p, err := loadPublicIP(doc)
 			if err != nil {
-				return err
+				w.leave(doc, err)
+				continue
 			}
 			w.publicIPs[names.Key(p.ID)] = p
 			for _, service := range names.Services(p.serviceTag()) {
@@ -214,11 +218,12 @@ func (w *world) loadBeside(o *Observed) error {
 			}
 		}
 	}
-	for _, docs := range o.PrivateLinks {
-		for _, doc := range docs {
+	for _, group := range slices.Sorted(maps.Keys(o.PrivateLinks)) {
+		for _, doc := range o.PrivateLinks[group] {
 			l, err := loadPrivateLink(doc)
 			if err != nil {
-				return err
+				w.leave(doc, err)
+				continue
 			}
 			w.links[names.Key(l.ID)] = l
 		}
@@ -229,11 +234,11 @@ func (w *world) loadBeside(o *Observed) error {
 		}
 		s, err := loadSubnet(doc)
 		if err != nil {
-			return fmt.Errorf("subnet %s: %w", name, err)
+			w.badSubnets[names.Key(name)] = &plan.Error{Kind: plan.Transient, Reason: ReasonBadDocument, Err: fmt.Errorf("subnet %s: %w", name, err)}
+			continue
 		}
 		w.subnets[names.Key(name)] = s
 	}
-	return nil
 }
 
 // manages reports whether the load balancer is the cluster's, by its name.
