@@ -146,3 +146,38 @@ func TestOneBadInstanceKeepsNoOtherOut(t *testing.T) {
 		}
 	}
 }
+
+// TestALoadBalancerThatGoesMeanwhileHoldsUpItsServiceAlone deletes one behind
+// the controller's back, between the list and what is read of each.
+func TestALoadBalancerThatGoesMeanwhileHoldsUpItsServiceAlone(t *testing.T) {
+	l := startLive(t, awssim.Options{})
+	s := newSite(t)
+	list := []*v1.Service{s.service("a", classic), s.service("b", classic), s.service("c", classic)}
+	for _, svc := range list {
+		l.add(t, svc)
+	}
+	status := l.must(t, -1, provider.Serve, provider.Edit, list...)
+	l.restart(t)
+	host := status[plan.Key{Namespace: "default", Name: "b"}].Ingress[0].Hostname
+	name, _, _ := strings.Cut(host, "-")
+	l.cloud.SetFault(func(c awssim.Call) *awssim.Fault {
+		asks := c.Action == "DescribeLoadBalancerAttributes" && c.Form.Get("LoadBalancerName") == name
+		for key := range c.Form {
+			asks = asks || (c.Action == "DescribeTags" && c.Form.Get(key) == name)
+		}
+		if asks || (c.Action == "ModifyLoadBalancerAttributes" && c.Form.Get("LoadBalancerName") == name) {
+			return awssim.Refuse(400, "LoadBalancerNotFound")
+		}
+		return nil
+	})
+	for _, svc := range list {
+		with("cross-zone-load-balancing-enabled", "true")(svc)
+	}
+	d, _, err := l.pass(t, provider.Serve, provider.Edit, list...)
+	if plan.KindOf(err) != plan.Conflict || strings.Count(err.Error(), "\n") > 0 || !strings.Contains(err.Error(), name) {
+		t.Errorf("want one Service to fail: %v", err)
+	}
+	if len(d.Plan.Steps) != 3 {
+		t.Errorf("want the others to be served:\n%s", d.Plan)
+	}
+}
