@@ -29,6 +29,19 @@ func (s *site) pods(port int32, addresses ...string) {
 	s.observed.Slices = map[plan.Key][]*discoveryv1.EndpointSlice{{Namespace: "default", Name: "web"}: {slice}}
 }
 
+func TestTargetsOfOtherClustersStay(t *testing.T) {
+	for _, want := range []provider.Want{provider.Serve, provider.Keep} {
+		s := newSite(t)
+		claimed(&s.settings)
+		s.service("web", external, with("multi-cluster-target-group", "true"))
+		s.settle(t, s.all(provider.Serve, provider.Edit))
+		s.nodes = s.nodes[:1]
+		if got := text(t, s.compute(s.all(want, provider.Nodes))); got != nothing {
+			t.Error(got)
+		}
+	}
+}
+
 func TestAddressesOfPodsAreTargets(t *testing.T) {
 	s := newSite(t)
 	claimed(&s.settings)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -84,7 +85,7 @@ func (t *turn) putTargets(a *ask, g groupRef, want []Target, have map[Target]elb
 		return
 	}
 	missing, surplus := targetChanges(want, have)
-	if a.on(intent.KeyAWSMultiCluster) {
+	if a.sharesTargets() {
 		surplus = nil // other clusters have theirs there
 	}
 	var diffs []plan.Diff
@@ -105,6 +106,13 @@ func (t *turn) putTargets(a *ask, g groupRef, want []Target, have map[Target]elb
 		diffs = append(diffs, plan.Diff{Field: "targets", Have: targetNames(surplus)})
 	}
 	t.add(a, plan.Step{Action: plan.Update, Target: plan.ID{Kind: kindTargets, Name: g.name}, Needs: g.needs(), Why: diffs}, calls...)
+}
+
+// sharesTargets reports whether other clusters have targets in the same target
+// groups. It counts for a refused form too, which has no intent.
+func (a *ask) sharesTargets() bool {
+	on, err := strconv.ParseBool(strings.TrimSpace(a.item.Service.Annotations[intent.KeyAWSMultiCluster]))
+	return a.external && err == nil && on
 }
 
 // instancesAt are the Service's instances as targets.
