@@ -15,7 +15,6 @@ const aws = "manifests/overlays/aws"
 // The overlay for AWS stands where cloud-provider-aws stood: in its namespace,
 // under its ServiceAccount, and without a file.
 func TestAWSOverlayTakesThePeersPlace(t *testing.T) {
-	const server = "cloud-controller-manager" // the peer's ServiceAccount
 	found := map[string]int{}
 	for _, obj := range render(t, aws) {
 		found[obj.GetKind()]++
@@ -24,18 +23,18 @@ func TestAWSOverlayTakesThePeersPlace(t *testing.T) {
 		}
 		switch obj.GetKind() {
 		case "ServiceAccount":
-			if obj.GetName() != server {
+			if obj.GetName() != peerServer {
 				t.Errorf("the ServiceAccount is %s", obj.GetName())
 			}
 		case "RoleBinding", "ClusterRoleBinding":
-			want := rbacv1.Subject{Kind: "ServiceAccount", Namespace: "kube-system", Name: server}
+			want := rbacv1.Subject{Kind: "ServiceAccount", Namespace: "kube-system", Name: peerServer}
 			if b := as[rbacv1.RoleBinding](t, obj); !slices.Equal(b.Subjects, []rbacv1.Subject{want}) {
 				t.Errorf("%s %s is for %+v", obj.GetKind(), obj.GetName(), b.Subjects)
 			}
 		case "Deployment":
 			pod := as[appsv1.Deployment](t, obj).Spec.Template.Spec
 			c := pod.Containers[0]
-			if pod.ServiceAccountName != server || len(pod.Volumes) > 0 || len(c.VolumeMounts) > 0 || !pod.HostNetwork {
+			if pod.ServiceAccountName != peerServer || len(pod.Volumes) > 0 || len(c.VolumeMounts) > 0 || !pod.HostNetwork {
 				t.Errorf("the Pod is %+v", pod)
 			}
 			for _, want := range []string{"--cloud-provider=aws", "--cluster-name=kubernetes", "--configure-cloud-routes=false"} {

@@ -17,9 +17,8 @@ import (
 )
 
 const (
-	azure       = "manifests/overlays/azure"
-	azureFile   = "/etc/kubernetes/azure.json"
-	azureServer = "cloud-controller-manager" // the peer's ServiceAccount
+	azure     = "manifests/overlays/azure"
+	azureFile = "/etc/kubernetes/azure.json"
 )
 
 // as reads an object into its type.
@@ -45,11 +44,11 @@ func TestAzureOverlayTakesThePeersPlace(t *testing.T) {
 			t.Errorf("the overlay has %s %s", obj.GetKind(), obj.GetName())
 		case "ServiceAccount":
 			accounts++
-			if obj.GetName() != azureServer {
+			if obj.GetName() != peerServer {
 				t.Errorf("the ServiceAccount is %s", obj.GetName())
 			}
 		case "RoleBinding", "ClusterRoleBinding":
-			want := rbacv1.Subject{Kind: "ServiceAccount", Namespace: "kube-system", Name: azureServer}
+			want := rbacv1.Subject{Kind: "ServiceAccount", Namespace: "kube-system", Name: peerServer}
 			if b := as[rbacv1.RoleBinding](t, obj); !slices.Equal(b.Subjects, []rbacv1.Subject{want}) {
 				t.Errorf("%s %s is for %+v", obj.GetKind(), obj.GetName(), b.Subjects)
 			}
@@ -72,7 +71,7 @@ func checkAzureDeployment(t *testing.T, d *appsv1.Deployment) {
 			t.Errorf("arguments %q lack %s", c.Args, want)
 		}
 	}
-	if pod.ServiceAccountName != azureServer {
+	if pod.ServiceAccountName != peerServer {
 		t.Errorf("the Pod runs as %s", pod.ServiceAccountName)
 	}
 	if v := pod.Volumes; len(v) != 1 || v[0].HostPath == nil || v[0].HostPath.Path != azureFile || *v[0].HostPath.Type != v1.HostPathFile {
@@ -109,7 +108,7 @@ func TestAPIServerAcceptsTheAzureOverlay(t *testing.T) {
 		{verb: "update", group: "coordination.k8s.io", resource: "leases", namespace: "kube-system", name: "cloud-controller-manager"},
 		{verb: "patch", resource: "services", subresource: "status"},
 	} {
-		if !c.mayIn(t, "kube-system", azureServer, q) {
+		if !c.mayIn(t, "kube-system", peerServer, q) {
 			t.Errorf("it may not %+v", q)
 		}
 	}
@@ -118,7 +117,7 @@ func TestAPIServerAcceptsTheAzureOverlay(t *testing.T) {
 		{verb: "update", resource: "services"},
 		{verb: "create", resource: "nodes"},
 	} {
-		if c.mayIn(t, "kube-system", azureServer, q) {
+		if c.mayIn(t, "kube-system", peerServer, q) {
 			t.Errorf("it may %+v", q)
 		}
 	}
