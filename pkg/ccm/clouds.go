@@ -14,12 +14,14 @@ import (
 	"k8s.io/component-base/metrics"
 	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws"
 	awsapi "github.com/fairlead/fairlead/pkg/provider/aws/api"
+	"github.com/fairlead/fairlead/pkg/provider/aws/instances"
 	"github.com/fairlead/fairlead/pkg/provider/azure"
 	"github.com/fairlead/fairlead/pkg/provider/azure/arm"
 	"github.com/fairlead/fairlead/pkg/provider/metal"
@@ -47,6 +49,9 @@ type Deps struct {
 	// Go runs work of the provider beside it. It must return soon after the
 	// provider's context has ended, and is waited for.
 	Go func(work func())
+	// Write is Go for work that writes outside of passes. It drops the work where
+	// nothing may be written.
+	Write func(work func())
 	// Metrics registers metrics of the provider's own.
 	Metrics func(metrics.StableCollector) error
 	// Informers are running, and those that New asks for are started and synced
@@ -92,9 +97,26 @@ func newAWS(ctx context.Context, d Deps) (provider.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := aws.New(aws.Options{
-		Client: client, Config: d.Config.AWS, Cluster: d.Cluster, Services: d.Informers.Core().V1().Services().Lister(),
-	})
+	core, conf := d.Informers.Core().V1(), d.Config.AWS
+	o := aws.Options{Client: client, Config: conf, Cluster: d.Cluster, Services: core.Services().Lister(), Nodes: core.Nodes().Lister()}
+	endpoints := d.Informers.Discovery().V1().EndpointSlices()
+	if conf.Controller.Claim {
+		o.Slices = endpoints.Lister()
+	}
+	p := aws.New(o)
+	if conf.Controller.Claim {
+		if _, err := endpoints.Informer().AddEventHandler(p.EndpointHandler()); err != nil {
+			return nil, fmt.Errorf("watch endpoints: %w", err)
+		}
+		d.Go(func() { p.Run(ctx) })
+	}
+	if len(conf.NodeTags) > 0 {
+		tagger := instances.NewTagger(p.Machines(), d.Client, clock.RealClock{}, conf.NodeTags)
+		if _, err := core.Nodes().Informer().AddEventHandler(tagger.Handler()); err != nil {
+			return nil, fmt.Errorf("watch nodes: %w", err)
+		}
+		d.Write(func() { tagger.Run(ctx) })
+	}
 	d.Watch(func(c *cloudconfig.Config) { p.Update(ctx, c) })
 	return p, nil
 }
@@ -174,6 +196,7 @@ func (m *manager) makeProvider(ctx, life context.Context, work *sync.WaitGroup) 
 		Cluster:   m.opts.KubeCloudShared.ClusterName,
 		Watch:     func(apply func(*cloudconfig.Config)) { work.Go(func() { m.watchConfig(life, apply) }) },
 		Go:        work.Go,
+		Write:     m.mayWrite(work.Go),
 		Metrics:   legacyregistry.CustomRegister,
 		Informers: m.SharedInformers,
 		Client:    client,
@@ -183,6 +206,14 @@ func (m *manager) makeProvider(ctx, life context.Context, work *sync.WaitGroup) 
 	}
 	m.SharedInformers.Start(life.Done())
 	return prov, conf, m.waitForCaches(ctx)
+}
+
+// mayWrite is run, or nothing in a dry run.
+func (m *manager) mayWrite(run func(work func())) func(work func()) {
+	if m.opts.DryRun {
+		return func(func()) {}
+	}
+	return run
 }
 
 // watchConfig applies the cloud-config whenever it changes. A file that cannot

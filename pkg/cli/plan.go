@@ -196,6 +196,7 @@ func (p *planner) report(ctx context.Context, client kubernetes.Interface, keys 
 	prov, err := cloud.New(ctx, ccm.Deps{
 		Config: cfg, Cluster: p.cluster, Auth: p.auth, Informers: factory, Client: client,
 		Go:      work.Go,
+		Write:   func(func()) {},
 		Watch:   func(func(*cloudconfig.Config)) {},                 // one plan, one configuration
 		Metrics: func(metrics.StableCollector) error { return nil }, // nobody could read them
 	})

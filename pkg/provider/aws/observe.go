@@ -95,10 +95,12 @@ func instanceIDs(nodes []*v1.Node) []string {
 }
 
 // recall is what the provider knows from the last passes, when that is enough
-// for the batch: it is about nodes alone, and all its load balancers are known.
+// for the batch: it is about nodes or endpoints alone, and all its load balancers
+// are known. A new configuration makes it forget.
 func (p *Provider) recall(s *Settings, batch provider.Batch, services []*v1.Service) (*Observed, bool) {
 	for i := range batch.Items {
-		if it := &batch.Items[i]; it.Cause != provider.Nodes || it.Want == provider.Remove {
+		it := &batch.Items[i]
+		if moved := it.Cause == provider.Nodes || it.Cause == provider.Config; !moved || it.Want == provider.Remove {
 			return nil, false
 		}
 	}

@@ -61,6 +61,7 @@ type Provider struct {
 	instances cloudprovider.InstancesV2 // nil: nobody asks
 	routes    cloudprovider.Routes      // nil: nobody asks
 	changed   chan struct{}             // holds one
+	moved     chan struct{}             // holds one: endpoints changed
 
 	mu   sync.Mutex
 	self *Self // of the controller's own instance; nil: not read
@@ -81,7 +82,7 @@ func New(o Options) *Provider {
 	}
 	p := &Provider{
 		client: o.Client, cluster: o.Cluster, services: o.Services, slices: o.Slices, clock: o.Clock,
-		changed: make(chan struct{}, 1),
+		changed: make(chan struct{}, 1), moved: make(chan struct{}, 1),
 	}
 	p.config.Store(o.Config)
 	p.machines = p.newMachines(o.Client, o.Clock, o.Nodes)
@@ -105,15 +106,12 @@ func (p *Provider) Update(ctx context.Context, c *cloudconfig.Config) {
 		klog.FromContext(ctx).Info("The cloud-config changed in what is read at the start alone: restart the controller")
 	}
 	p.forget()
-	select {
-	case p.changed <- struct{}{}:
-	default:
-	}
+	p.lookAgain()
 }
 
 // atStart is what counts from the start on.
 func atStart(c *cloudconfig.AWS) []any {
-	return append(ofNodes(c), c.Region, c.Zone, c.Profile, c.Role, c.Endpoints, c.Overrides)
+	return append(ofNodes(c), c.Region, c.Zone, c.Profile, c.Role, c.Endpoints, c.Overrides, c.Controller.Claim)
 }
 
 // settings are those of the configuration now. What it leaves open is asked of
@@ -184,7 +182,7 @@ func (p *Provider) NodeFingerprint(n *v1.Node) string {
 	return b.String()
 }
 
-// Changed receives when the configuration changed.
+// Changed receives when the configuration changed, or endpoints that are targets.
 func (p *Provider) Changed() <-chan struct{} { return p.changed }
 
 // Instances are the answers about nodes.

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws
+
+import (
+	"context"
+	"reflect"
+	"slices"
+	"time"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/fairlead/fairlead/pkg/intent"
+)
+
+// endpointWindow is how long the changes of endpoints after the first one are
+// gathered: pods of a rollout become ready one after the other, and a call
+// registers many.
+const endpointWindow = time.Second
+
+// EndpointHandler takes what happens to EndpointSlices. It is to be added to
+// their informer when Options has their lister, and Run must run: targets that
+// are pods follow them. Those that are there at the start change nothing.
+func (p *Provider) EndpointHandler() cache.ResourceEventHandler {
+	return cache.ResourceEventHandlerDetailedFuncs{
+		AddFunc: func(obj any, initial bool) {
+			if !initial {
+				p.endpointsChanged(nil, sliceOf(obj))
+			}
+		},
+		UpdateFunc: func(old, cur any) { p.endpointsChanged(sliceOf(old), sliceOf(cur)) },
+		DeleteFunc: func(obj any) { p.endpointsChanged(sliceOf(obj), nil) },
+	}
+}
+
+func sliceOf(obj any) *discoveryv1.EndpointSlice {
+	if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+		obj = gone.Obj
+	}
+	es, _ := obj.(*discoveryv1.EndpointSlice)
+	return es
+}
+
+// endpointsChanged asks for a pass when targets may depend on what changed.
+func (p *Provider) endpointsChanged(old, cur *discoveryv1.EndpointSlice) {
+	es := cur
+	if es == nil {
+		es = old
+	}
+	if es == nil || sameEndpoints(old, cur) {
+		return
+	}
+	svc, err := p.services.Services(es.Namespace).Get(es.Labels[discoveryv1.LabelServiceName])
+	if err != nil || intent.AWSFormOf(svc) != intent.AWSExternal {
+		return // a Service that comes later brings a pass of its own
+	}
+	select {
+	case p.moved <- struct{}{}:
+	default:
+	}
+}
+
+// sameEndpoints reports whether the pods of both are ready at the same places.
+func sameEndpoints(old, cur *discoveryv1.EndpointSlice) bool {
+	return old != nil && cur != nil && slices.Equal(readyIn(old), readyIn(cur)) && reflect.DeepEqual(old.Ports, cur.Ports)
+}
+
+// Run begins passes for changes of endpoints until ctx ends: at once for the
+// first, and then one for all that come within the window.
+func (p *Provider) Run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.moved:
+			p.lookAgain()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(endpointWindow):
+		}
+	}
+}
+
+// lookAgain asks for a pass over all Services.
+func (p *Provider) lookAgain() {
+	select {
+	case p.changed <- struct{}{}:
+	default:
+	}
+}
