@@ -4,6 +4,7 @@ package ccm_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	cloudprovider "k8s.io/cloud-provider"
 
 	"github.com/fairlead/fairlead/pkg/ccm"
@@ -87,7 +89,7 @@ func TestTrap13WritesInFlightAreFinishedBeforeTheLeaseIsReleased(t *testing.T) {
 	opts.KubeCloudShared.CloudProvider.Name = "slow"
 	opts.KubeCloudShared.CloudProvider.CloudConfigFile = writeConfig(t, metalConfig)
 	opts.Generic.LeaderElection.RetryPeriod.Duration = 300 * time.Millisecond
-	var worked atomic.Bool
+	worked := make(chan error, 1)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	ended := make(chan error, 1)
@@ -97,11 +99,7 @@ func TestTrap13WritesInFlightAreFinishedBeforeTheLeaseIsReleased(t *testing.T) {
 			New: func(life context.Context, d ccm.Deps) (provider.Provider, error) {
 				d.Go(func() {
 					<-life.Done()
-					// What it does at its end takes a while, such as a call.
-					if _, err := c.holder(t.Context()); err != nil {
-						t.Error(err)
-					}
-					worked.Store(true)
+					worked <- c.stillLeads(t.Context())
 				})
 				return cloud, nil
 			},
@@ -115,15 +113,15 @@ func TestTrap13WritesInFlightAreFinishedBeforeTheLeaseIsReleased(t *testing.T) {
 	if err := c.heldBy(someone)(t.Context()); err != nil {
 		t.Error(err)
 	}
-	// The lease goes on being renewed for longer than a stop with nothing in
-	// flight takes, which would release it.
-	eventually(t, limit, c.renewed(t, renewals))
+	if err := c.stillLeads(t.Context()); err != nil {
+		t.Errorf("with a write in flight: %v", err)
+	}
 	close(cloud.goOn)
 	if err := within(t, ended, "Run returns"); err != nil {
 		t.Errorf("Run: %v", err)
 	}
-	if !worked.Load() {
-		t.Error("Run returned while the provider's work went on")
+	if err := within(t, worked, "the provider's work ends"); err != nil {
+		t.Errorf("with the provider at work: %v", err)
 	}
 	if err := c.served(t.Context(), "web"); err != nil {
 		t.Errorf("the answer of the write in flight is lost: %v", err)
@@ -149,24 +147,21 @@ func TestTrap13WritesInFlightAreFinishedBeforeTheLeaseIsReleased(t *testing.T) {
 // flight.
 const renewals = 6
 
-// renewed returns nil when the lease was renewed so often since the call.
-func (c *cluster) renewed(t *testing.T, times int) func(context.Context) error {
-	t.Helper()
+// stillLeads waits until the lease was renewed so often, and fails when it is
+// released before.
+func (c *cluster) stillLeads(ctx context.Context) error {
 	seen := map[time.Time]bool{}
-	return func(ctx context.Context) error {
+	return wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 20*time.Second, true, func(ctx context.Context) (bool, error) {
 		lease, err := c.lease(ctx)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if lease.Spec.HolderIdentity == nil || *lease.Spec.HolderIdentity == "" {
-			t.Fatal("the lease was released with a write in flight")
+			return false, errors.New("the lease was released")
 		}
 		seen[lease.Spec.RenewTime.Time] = true
-		if len(seen) <= times {
-			return fmt.Errorf("the lease was renewed %d times", len(seen)-1)
-		}
-		return nil
-	}
+		return len(seen) > renewals, nil
+	})
 }
 
 func (c *cluster) noWarnings(ctx context.Context) error {
