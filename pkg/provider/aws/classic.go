@@ -147,22 +147,28 @@ func (t *turn) updateClassic(a *ask, b *classicBalancer) error {
 	return nil
 }
 
-// putClassicTags adds the tags that a user's edit asks for. The peer does at
-// every sync, and never takes one away.
+// putClassicTags brings the tags that a user's edit asks for, and takes away
+// those of ours that it does not ask for any more. The peer adds them at every
+// sync, and never takes one away.
 func (t *turn) putClassicTags(a *ask, b *classicBalancer) {
 	if !a.strict() || b.now.Tags == nil {
 		return
 	}
-	diffs := changed(a.tags, b.now.Tags)
-	if len(diffs) == 0 {
-		return
+	missing, surplus, diffs := a.tagChanges(b.now.Tags)
+	var calls []Call
+	if len(surplus) > 0 {
+		in := &elb.RemoveTagsInput{LoadBalancerNames: []string{b.name}}
+		for _, key := range surplus {
+			in.Tags = append(in.Tags, elbtypes.TagKeyOnly{Key: awssdk.String(key)})
+		}
+		calls = append(calls, in)
 	}
-	tags := map[string]string{}
-	for _, d := range diffs {
-		tags[d.Field] = d.Want
+	if len(missing) > 0 {
+		calls = append(calls, &elb.AddTagsInput{LoadBalancerNames: []string{b.name}, Tags: classicTags(missing)})
 	}
-	t.add(a, plan.Step{Action: plan.Update, Target: plan.ID{Kind: kindTags, Name: b.name}, Why: diffs},
-		&elb.AddTagsInput{LoadBalancerNames: []string{b.name}, Tags: classicTags(tags)})
+	if len(calls) > 0 {
+		t.add(a, plan.Step{Action: plan.Update, Target: plan.ID{Kind: kindTags, Name: b.name}, Why: diffs}, calls...)
+	}
 }
 
 // classicTags are tags as the SDK has them, sorted by key.

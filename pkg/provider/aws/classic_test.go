@@ -119,6 +119,8 @@ func (s *site) classicOf(call aws.Call) *aws.Classic {
 		name = in.LoadBalancerName
 	case *elb.AddTagsInput:
 		name = &in.LoadBalancerNames[0]
+	case *elb.RemoveTagsInput:
+		name = &in.LoadBalancerNames[0]
 	case *elb.CreateLoadBalancerListenersInput:
 		name = in.LoadBalancerName
 	case *elb.DeleteLoadBalancerListenersInput:
@@ -247,6 +249,7 @@ func classicChanges() []change {
 		{name: "classic fewer subnets", after: []func(*v1.Service){with("subnets", "public-us-east-1a,public-us-east-1b")}},
 		{name: "classic other subnets", after: []func(*v1.Service){with("subnets", "public-us-east-1a,private-us-east-1b,private-us-east-1c")}},
 		{name: "classic tags", after: []func(*v1.Service){with("additional-resource-tags", "team=web")}},
+		{name: "classic tags are taken away", before: []func(*v1.Service){with("additional-resource-tags", "team=web,cost=1")}, after: []func(*v1.Service){with("additional-resource-tags", "team=db")}},
 		{name: "classic attributes are changed", before: []func(*v1.Service){with("connection-draining-enabled", "true", "connection-draining-timeout", "60")}, after: []func(*v1.Service){with("cross-zone-load-balancing-enabled", "true", "connection-idle-timeout", "30"), without("connection-draining-timeout")}},
 		{name: "classic fewer nodes", after: []func(*v1.Service){with("target-node-labels", "topology.kubernetes.io/zone=us-east-1a")}},
 		{name: "classic becomes a network one before it has an address", after: []func(*v1.Service){with("type", "nlb")}},

@@ -89,6 +89,15 @@ func (o *Observed) learnClassic(in Call, out any) {
 				}
 			})
 		}
+	case *elb.RemoveTagsInput:
+		for _, name := range in.LoadBalancerNames {
+			o.changeClassic(&name, func(c *Classic) {
+				c.Tags = maps.Clone(c.Tags)
+				for _, tag := range in.Tags {
+					delete(c.Tags, awssdk.ToString(tag.Key))
+				}
+			})
+		}
 	default:
 		o.learnClassicListeners(in)
 	}

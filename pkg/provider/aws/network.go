@@ -220,25 +220,9 @@ func (t *turn) putTags(a *ask, lb *Network) {
 	if !a.strict() || lb.Tags == nil {
 		return
 	}
-	want, surplus := maps.Clone(a.tags), []string{}
-	if made, ok := lb.Tags[names.TagMade]; ok {
-		want[names.TagMade] = a.addedTags()
-		surplus = slices.DeleteFunc(strings.Fields(made), func(key string) bool {
-			_, wanted := want[key]
-			_, there := lb.Tags[key]
-			return wanted || !there
-		})
-	}
-	diffs := changed(want, lb.Tags)
-	if len(diffs)+len(surplus) == 0 {
+	tags, surplus, diffs := a.tagChanges(lb.Tags)
+	if len(diffs) == 0 {
 		return
-	}
-	tags := map[string]string{}
-	for _, d := range diffs {
-		tags[d.Field] = d.Want
-	}
-	for _, key := range surplus {
-		diffs = append(diffs, plan.Diff{Field: key, Have: lb.Tags[key]})
 	}
 	t.add(a, plan.Step{
 		Action: plan.Update, Target: plan.ID{Kind: kindTags, Name: awssdk.ToString(lb.LoadBalancerName)}, Why: diffs,
@@ -271,30 +255,6 @@ func (t *turn) tagCalls(a *ask, lb *Network, tags map[string]string, surplus []s
 	}
 	change(awssdk.ToString(lb.LoadBalancerArn), tags)
 	return calls
-}
-
-// tagsOfBalancer are those of a load balancer that we make.
-func (a *ask) tagsOfBalancer() map[string]string {
-	out := names.As(a.tags, names.ResourceLoadBalancer)
-	out[names.TagMade] = a.addedTags()
-	return out
-}
-
-// tagValueMax is how long the value of a tag may be: Elastic Load Balancing,
-// Tag.
-const tagValueMax = 256
-
-// addedTags are the keys of the user's tags, with spaces between; they tell
-// later which of them were taken away. It is a mere word when there are none,
-// or too many.
-func (a *ask) addedTags() string {
-	const none = "true"
-	keys := slices.Sorted(maps.Keys(a.pairs(intent.KeyAWSTags)))
-	text := strings.Join(keys, " ")
-	if text == "" || len(text) > tagValueMax || len(strings.Fields(text)) != len(keys) {
-		return none
-	}
-	return text
 }
 
 // explainHairpin tells what a network load balancer with private addresses

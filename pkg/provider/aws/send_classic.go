@@ -46,6 +46,8 @@ func sendClassicChange(ctx context.Context, c *api.Client, call Call) (ok bool, 
 		_, err = api.Call(ctx, c.ELB.DetachLoadBalancerFromSubnets, in)
 	case *elb.AddTagsInput:
 		_, err = api.Call(ctx, c.ELB.AddTags, in)
+	case *elb.RemoveTagsInput:
+		_, err = api.Call(ctx, c.ELB.RemoveTags, in)
 	case *elb.CreateLoadBalancerListenersInput:
 		_, err = api.Call(ctx, c.ELB.CreateLoadBalancerListeners, in)
 	case *elb.DeleteLoadBalancerListenersInput:

@@ -32,7 +32,7 @@ func TestClassicOverTheWire(t *testing.T) {
 		{name: "attributes", change: []func(*v1.Service){local, with(
 			"access-log-enabled", "true", "access-log-s3-bucket-name", "logs", "access-log-emit-interval", "5",
 			"connection-draining-enabled", "true", "connection-draining-timeout", "60", "connection-idle-timeout", "120", "additional-resource-tags", "team=web",
-		)}, edit: []func(*v1.Service){without("access-log-emit-interval", "connection-draining-timeout"), with("healthcheck-protocol", "tcp", "healthcheck-port", "traffic-port")}},
+		)}, edit: []func(*v1.Service){without("access-log-emit-interval", "connection-draining-timeout", "additional-resource-tags"), with("healthcheck-protocol", "tcp", "healthcheck-port", "traffic-port")}},
 		{name: "subnets", change: []func(*v1.Service){with("subnets", "public-us-east-1a")}, edit: []func(*v1.Service){with("subnets", "private-us-east-1a,public-us-east-1b")}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

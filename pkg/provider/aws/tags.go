@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/fairlead/fairlead/pkg/intent"
+	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider/aws/names"
+)
+
+// tagChanges are the tags that a load balancer lacks, and the keys of those that
+// we added to it and nothing asks for any more. Tags that somebody else added
+// stay.
+func (a *ask) tagChanges(have map[string]string) (missing map[string]string, surplus []string, diffs []plan.Diff) {
+	want := maps.Clone(a.tags)
+	if made, ok := have[names.TagMade]; ok {
+		want[names.TagMade] = a.addedTags()
+		surplus = slices.DeleteFunc(strings.Fields(made), func(key string) bool {
+			_, wanted := want[key]
+			_, there := have[key]
+			return wanted || !there
+		})
+	}
+	diffs = changed(want, have)
+	missing = map[string]string{}
+	for _, d := range diffs {
+		missing[d.Field] = d.Want
+	}
+	for _, key := range surplus {
+		diffs = append(diffs, plan.Diff{Field: key, Have: have[key]})
+	}
+	return missing, surplus, diffs
+}
+
+// tagsOfBalancer are those of a load balancer that we make.
+func (a *ask) tagsOfBalancer() map[string]string {
+	out := names.As(a.tags, names.ResourceLoadBalancer)
+	out[names.TagMade] = a.addedTags()
+	return out
+}
+
+// tagValueMax is how long the value of a tag may be: Elastic Load Balancing,
+// Tag.
+const tagValueMax = 256
+
+// addedTags are the keys of the user's tags, with spaces between; they tell
+// later which of them were taken away. It is a mere word when there are none,
+// or too many.
+func (a *ask) addedTags() string {
+	const none = "true"
+	keys := slices.Sorted(maps.Keys(a.pairs(intent.KeyAWSTags)))
+	text := strings.Join(keys, " ")
+	if text == "" || len(text) > tagValueMax || len(strings.Fields(text)) != len(keys) {
+		return none
+	}
+	return text
+}
