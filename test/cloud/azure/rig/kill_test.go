@@ -127,18 +127,15 @@ func everyWrite(t *testing.T, pools string, ways []disturbance, nth int) {
 		nth = 1
 	}
 	var wg sync.WaitGroup
-	var trials, struck atomic.Int32
+	var trials atomic.Int32
 	slots := make(chan struct{}, atOnce)
 	for i, d := range ways {
 		for write := 1 + i*nth/len(ways); write <= want.writes; write += nth {
 			slots <- struct{}{}
 			wg.Go(func() {
 				defer func() { <-slots }()
-				got, err := run(ctx, pools, &d, write)
+				got, err := struckRun(ctx, pools, &d, write)
 				trials.Add(1)
-				if got.struck {
-					struck.Add(1)
-				}
 				if err != nil {
 					t.Errorf("write %d %s: %v", write, d.name, err)
 				} else if diff := cmp.Diff(strings.Split(want.picture, "\n"), strings.Split(got.picture, "\n")); diff != "" {
@@ -148,10 +145,26 @@ func everyWrite(t *testing.T, pools string, ways []disturbance, nth int) {
 		}
 	}
 	wg.Wait()
-	t.Logf("%d writes, %d trials, %d struck", want.writes, trials.Load(), struck.Load())
-	if struck.Load() == 0 {
-		t.Error("no trial was disturbed")
+	t.Logf("%d writes, %d trials", want.writes, trials.Load())
+	if trials.Load() == 0 {
+		t.Error("there was no trial")
 	}
+}
+
+// struckRun is run, in which the disturbance must strike. Services that come at
+// once are batched now so, now so: a run may have a write less than another.
+func struckRun(ctx context.Context, pools string, d *disturbance, write int) (r result, err error) {
+	const tries = 3
+	for range tries {
+		r, err = run(ctx, pools, d, write)
+		if err != nil || r.struck {
+			return r, err
+		}
+		if r.writes >= write {
+			break
+		}
+	}
+	return r, fmt.Errorf("it was never disturbed: %d writes", r.writes)
 }
 
 // The controller dies before and after every single write, and the next one
