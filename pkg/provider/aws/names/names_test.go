@@ -85,3 +85,15 @@ func TestTagsProveWhoseItIs(t *testing.T) {
 		t.Errorf("tags of a Service: %v", tags)
 	}
 }
+
+func TestPoliciesOfClassicLoadBalancersSayWhatTheyReferTo(t *testing.T) {
+	name := names.TLSPolicy("ELBSecurityPolicy-TLS-1-2-2017-01")
+	if name != "k8s-SSLNegotiationPolicy-ELBSecurityPolicy-TLS-1-2-2017-01" || !names.IsTLSPolicy(name) || names.TLSPolicyRefersTo(name) != "ELBSecurityPolicy-TLS-1-2-2017-01" {
+		t.Errorf("name %q", name)
+	}
+	for _, other := range []string{names.ProxyProtocolPolicy, "ELBSecurityPolicy-2016-08", ""} {
+		if names.IsTLSPolicy(other) || names.TLSPolicyRefersTo(other) != "" {
+			t.Errorf("%q is no policy of ours for TLS", other)
+		}
+	}
+}
