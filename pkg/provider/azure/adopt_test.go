@@ -45,13 +45,6 @@ func TestStatusOfWhatThePeerLeftIsKept(t *testing.T) {
 				if diff := cmp.Diff(&want, addresses.Status(r.Places[it.Key], nil)); diff != "" {
 					t.Errorf("%s, as new: -want +got:\n%s", it.Key, diff)
 				}
-				places, remains, err := azure.Fragments(&s.settings, &s.observed, it.Service)
-				if err != nil || !remains {
-					t.Errorf("%s: remains %t, %v", it.Key, remains, err)
-				}
-				if diff := cmp.Diff(r.Places[it.Key], places); diff != "" {
-					t.Errorf("%s: places -want +got:\n%s", it.Key, diff)
-				}
 			}
 		})
 	}

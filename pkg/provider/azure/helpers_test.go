@@ -191,13 +191,18 @@ func (s *site) pipID(name string) string {
 	return s.settings.PublicIPID(s.settings.ResourceGroup, name)
 }
 
-// doc is what is known of a resource.
-func (s *site) doc(id string) json.RawMessage {
+// documents are all that is known but for private link services and subnets.
+func (s *site) documents() []json.RawMessage {
 	docs := append([]json.RawMessage{s.observed.SecurityGroup}, s.observed.LoadBalancers...)
 	for _, list := range s.observed.PublicIPs {
 		docs = append(docs, list...)
 	}
-	for _, d := range docs {
+	return docs
+}
+
+// doc is what is known of a resource.
+func (s *site) doc(id string) json.RawMessage {
+	for _, d := range s.documents() {
 		var h struct{ ID string }
 		if json.Unmarshal(d, &h) == nil && names.Same(h.ID, id) {
 			return d

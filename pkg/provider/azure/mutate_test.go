@@ -262,11 +262,11 @@ func TestPoolsForThoseWhoJoinThem(t *testing.T) {
 	r := s.compute(t, s.all(provider.Resync))
 	var got []string
 	for _, p := range r.Pools {
-		got = append(got, fmt.Sprintf("%s %s new=%t gone=%t", names.Last(p.LoadBalancer), names.Last(p.ID), p.New, p.Gone))
+		got = append(got, fmt.Sprintf("%s %s gone=%t", names.Last(p.LoadBalancer), names.Last(p.ID), p.Gone))
 	}
 	want := []string{
-		"kubernetes kubernetes new=false gone=false", "kubernetes kubernetes-IPv6 new=false gone=false",
-		"kubernetes-internal kubernetes new=false gone=false", "kubernetes-internal kubernetes-IPv6 new=false gone=false",
+		"kubernetes kubernetes gone=false", "kubernetes kubernetes-IPv6 gone=false",
+		"kubernetes-internal kubernetes gone=false", "kubernetes-internal kubernetes-IPv6 gone=false",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -24,8 +24,6 @@ type Pool struct {
 	// Step writes the load balancer, when the plan does; a pool that is new is
 	// there after it. Zero: nothing is written.
 	Step plan.ID
-	// New: the pool is made by that step.
-	New bool
 	// Gone: the load balancer is deleted by that step, so all interfaces must
 	// leave the pool first.
 	Gone bool
@@ -210,8 +208,6 @@ func (t *turn) poolsOf() []Pool {
 			p.Used, p.Kept = b.usesPool(p.ID), t.keptIn(b, p.ID)
 			if b.written() {
 				p.Step = b.target()
-				_, before := document.Get(b.first, "properties")
-				p.New = !b.exists || !before || !hadPool(b.first, name)
 			}
 			out = append(out, p)
 		}
@@ -232,13 +228,4 @@ func (t *turn) keptIn(b *balancer, pool string) []plan.Key {
 		}
 	}
 	return out
-}
-
-func hadPool(doc json.RawMessage, name string) bool {
-	list, err := document.ListAt(doc, "properties", names.Pools)
-	if err != nil {
-		return false
-	}
-	_, ok := list.Find(name)
-	return ok
 }

@@ -11,7 +11,6 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 
-	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
@@ -94,86 +93,6 @@ func (a *Addresses) Status(places []Place, had *v1.LoadBalancerStatus) *v1.LoadB
 		out.Ingress = append(out.Ingress, v1.LoadBalancerIngress{IP: ip, IPMode: new(v1.LoadBalancerIPModeVIP)})
 	}
 	return out
-}
-
-// Fragments are what there is of a Service in what was observed: its places,
-// and whether anything at all remains, such as a public IP or a rule.
-func Fragments(s *Settings, o *Observed, svc *v1.Service) ([]Place, bool, error) {
-	w, err := newWorld(&Input{Settings: s, Observed: o})
-	if err != nil {
-		return nil, false, err
-	}
-	base := names.Base(svc.UID)
-	var places []Place
-	remains := false
-	for _, b := range w.sortedBalancers() {
-		ids := map[string]bool{}
-		for _, f := range b.frontends.all() {
-			if names.Owns(base, f.Name) {
-				remains, ids[names.Key(f.Name)] = true, true
-			}
-		}
-		for _, r := range b.rules.all() {
-			if names.Owns(base, r.Name) {
-				remains, ids[names.Key(names.Last(r.Properties.FrontendIPConfiguration.id()))] = true, true
-			}
-		}
-		for _, f := range b.frontends.all() {
-			if ids[names.Key(f.Name)] {
-				places = append(places, w.place(b, f))
-			}
-		}
-	}
-	if w.group != nil {
-		remains = remains || w.group.leadsAstray(statusOf(svc), w)
-	}
-	for _, p := range w.publicIPs {
-		remains = remains || p.taggedFor(svc.Namespace+"/"+svc.Name, s.Cluster)
-	}
-	slices.SortStableFunc(places, func(x, y Place) int { return int(x.Family) - int(y.Family) })
-	if len(places) > 0 {
-		places[0].Additional = additionalOf(svc)
-	}
-	return places, remains, nil
-}
-
-// leadsAstray reports whether a rule of ours lets clients to one of the
-// addresses, which no frontend has any more.
-func (g *securityGroup) leadsAstray(list []netip.Addr, w *world) bool {
-	gone := map[string]bool{}
-	for _, ip := range list {
-		gone[ip.String()] = true
-	}
-	for _, b := range w.balancers {
-		for _, f := range b.frontends.all() {
-			delete(gone, f.address().String())
-			if p, ok := w.publicIPs[names.Key(f.Properties.PublicIPAddress.id())]; ok {
-				delete(gone, p.address().String())
-			}
-		}
-	}
-	for _, r := range g.own {
-		for _, d := range r.destinations {
-			if gone[destinationKey(d)] {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func (w *world) place(b *balancer, f *frontend) Place {
-	p := Place{Family: intent.V4, LoadBalancer: b.ID, Frontend: b.frontendID(f.Name)}
-	if ip := f.address(); ip.IsValid() {
-		p.Family = intent.FamilyOf(ip)
-	}
-	if f.Properties.PublicIPAddress != nil {
-		p.PublicIP = f.Properties.PublicIPAddress.ID
-		if pip, ok := w.publicIPs[names.Key(p.PublicIP)]; ok {
-			p.Family = pip.family()
-		}
-	}
-	return p
 }
 
 func describeRule(r *rule) string {

@@ -18,7 +18,6 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
-	"github.com/fairlead/fairlead/pkg/provider/azure/document"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -289,21 +288,5 @@ func TestAdoptedStatesNeedNoWrite(t *testing.T) {
 				t.Errorf("a node less:\n%s", show(t, m))
 			}
 		})
-	}
-}
-
-func TestPoolMembersOfAnAdoptedState(t *testing.T) {
-	f, nodes := loadState(t, "vmss-ip.all.json")
-	want, ok := document.Get(f.docs[strings.ToLower(rig("Microsoft.Network/loadBalancers/kubernetes"))], "properties", "backendAddressPools")
-	if !ok {
-		t.Fatal("no pools")
-	}
-	for _, m := range PoolMembers(nodes, intent.V4, nil) {
-		if !strings.Contains(string(want), fmt.Sprintf("%q", m.IP.String())) || !strings.Contains(string(want), fmt.Sprintf("%q", m.Name)) {
-			t.Errorf("%v is not in the pool", m)
-		}
-	}
-	if got := PoolMembers(nodes, intent.V4, nil); len(got) != 3 {
-		t.Errorf("members %v", got)
 	}
 }
