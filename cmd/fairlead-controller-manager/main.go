@@ -14,10 +14,11 @@ import (
 	_ "k8s.io/component-base/metrics/prometheus/version"  // kubernetes_build_info
 
 	"github.com/fairlead/fairlead/pkg/ccm"
+	"github.com/fairlead/fairlead/pkg/memory"
 )
 
 func main() {
-	ccm.TuneMemory()
+	memory.Tune(memory.Controller)
 	cmd, err := ccm.NewCommand(ccm.Clouds())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -20,13 +20,14 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/pkg/memory"
 	"github.com/fairlead/fairlead/pkg/speaker"
 	"github.com/fairlead/fairlead/pkg/speaker/agent"
 	"github.com/fairlead/fairlead/pkg/speaker/bgp"
 )
 
 func main() {
-	agent.TuneMemory()
+	memory.Tune(memory.Speaker)
 	os.Exit(cli.Run(command()))
 }
 

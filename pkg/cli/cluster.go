@@ -104,7 +104,7 @@ func readSite(ctx context.Context, client kubernetes.Interface, from source) (*s
 		return nil, err
 	}
 	if file.config != nil && file.config.Metal == nil {
-		return nil, errors.New("the cloud-config has no section metal: only bare metal has BGP sessions")
+		return nil, errors.New("the cloud-config has no section metal, and only bare metal has BGP sessions: choose a cluster or a file that has one")
 	}
 	s := &site{
 		configFile: file, slices: map[string][]*discoveryv1.EndpointSlice{},

@@ -144,7 +144,7 @@ func reportDrift(d provider.Decision) provider.Decision {
 		for _, k := range st.Serves {
 			notices[k] = append(notices[k], provider.Notice{
 				Reason:  reasonDrift,
-				Message: fmt.Sprintf("%s differs from what the Service asks for and would be set right by: %s; edit the Service or set drift.mode to repair", st.Target, st.Summary()),
+				Message: fmt.Sprintf("%s differs from what the Service asks for and would be set right by: %s; edit the Service, or set drift.mode of the cloud-config to repair", st.Target, st.Summary()),
 				Warning: true,
 			})
 		}

@@ -22,6 +22,7 @@ import (
 	_ "k8s.io/component-base/metrics/prometheus/clientgo" // as in the real command
 
 	"github.com/fairlead/fairlead/pkg/ccm"
+	"github.com/fairlead/fairlead/pkg/memory"
 	"github.com/fairlead/fairlead/test/bench/aws"
 	"github.com/fairlead/fairlead/test/bench/azure"
 	"github.com/fairlead/fairlead/test/bench/scale"
@@ -165,7 +166,7 @@ func run(ctx context.Context, o options) error {
 
 // manager is the controller manager over the clouds, in a process of its own.
 func manager(args []string, clouds []ccm.Cloud) int {
-	ccm.TuneMemory()
+	memory.Tune(memory.Controller)
 	cmd, err := ccm.NewCommand(clouds)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

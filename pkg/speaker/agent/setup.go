@@ -7,7 +7,6 @@ import (
 	"errors"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -20,17 +19,6 @@ import (
 // the node's network; the port is next to those of other load balancers' agents
 // (7472, 7473) and away from Kubernetes' own (102xx).
 const DefaultAddress = ":7478"
-
-// gcPercent trades a little CPU, of which a speaker needs little, for memory on
-// every node: at 1,000 Services 5 MiB less than Go's default of 100.
-const gcPercent = 40
-
-// TuneMemory sets how much garbage the process may hold, unless GOGC does.
-func TuneMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
-}
 
 // bootIDFile holds an identifier that the kernel makes at each boot
 // (random(4)); kubelet puts the same into the Node's status.
