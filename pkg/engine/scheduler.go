@@ -58,9 +58,10 @@ func (e *Engine) Run(ctx context.Context) {
 		log:    klog.FromContext(ctx).WithValues("provider", e.Provider.Name()),
 	}
 	defer close(e.stopped)
+	ctx = klog.NewContext(ctx, s.log)
 	var telling sync.WaitGroup
 	telling.Go(func() { s.teller.run(ctx) })
-	s.loop(klog.NewContext(ctx, s.log))
+	s.loop(ctx)
 	s.finish()
 	telling.Wait()
 }

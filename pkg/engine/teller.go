@@ -46,7 +46,13 @@ type teller struct {
 
 	mu   sync.Mutex // protects news and told
 	news map[ident]message
-	told map[ident]message
+	told map[ident]said
+}
+
+// said is what a user was told last about a Service that is still there.
+type said struct {
+	err     error
+	notices []provider.Notice
 }
 
 // message is what there is to tell about one Service.
@@ -63,7 +69,7 @@ func newTeller(o Options) *teller {
 		Options: o,
 		queue:   workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[ident]()),
 		news:    map[ident]message{},
-		told:    map[ident]message{},
+		told:    map[ident]said{},
 	}
 }
 
@@ -121,27 +127,35 @@ func (t *teller) next(ctx context.Context) bool {
 	m, ok := t.news[id]
 	last := t.told[id]
 	delete(t.news, id)
-	if ok && !m.removed {
-		t.told[id] = m
+	if done := m.removed && m.err == nil; ok && !done && t.exists(id) {
+		t.told[id] = said{err: m.err, notices: m.notices}
+	} else if ok {
+		delete(t.told, id)
 	}
 	t.mu.Unlock()
 	if ok {
 		t.sendEvents(m, last)
 		m.notices = nil // told; a retry is about the condition alone
 		if !m.aside {
-			t.retryUnless(t.writeCondition(ctx, m), id, m)
+			t.retryUnless(ctx, t.writeCondition(ctx, m), id, m)
 		}
 	}
 	return true
 }
 
+// exists reports whether this life of the Service is still there.
+func (t *teller) exists(id ident) bool {
+	svc, err := t.Services.Services(id.Namespace).Get(id.Name)
+	return err == nil && svc.UID == id.uid
+}
+
 // retryUnless keeps a message whose condition could not be written.
-func (t *teller) retryUnless(err error, id ident, m message) {
+func (t *teller) retryUnless(ctx context.Context, err error, id ident, m message) {
 	if err == nil || apierrors.IsNotFound(err) {
 		t.queue.Forget(id)
 		return
 	}
-	klog.Background().V(2).Info("Condition not written yet", "service", id.Key, "err", err)
+	klog.FromContext(ctx).V(2).Info("Condition not written yet", "service", id.Key, "err", err)
 	t.mu.Lock()
 	if _, newer := t.news[id]; !newer {
 		t.news[id] = m
@@ -151,7 +165,7 @@ func (t *teller) retryUnless(err error, id ident, m message) {
 }
 
 // sendEvents sends what was not said the last time.
-func (t *teller) sendEvents(m, last message) {
+func (t *teller) sendEvents(m message, last said) {
 	if m.err != nil && (last.err == nil || last.err.Error() != m.err.Error()) {
 		t.Recorder.Event(m.item.Service, v1.EventTypeWarning, reasonOf(m.err), m.err.Error())
 	}
