@@ -13,9 +13,6 @@ import (
 	"github.com/fairlead/fairlead/pkg/intent"
 )
 
-// awsName is the value of --cloud-provider for AWS.
-const awsName = intent.AWS
-
 // AWSFlags are the flags that cloud-provider-aws has besides those of every
 // cloud controller manager, so that ours can stand where it stood: those of its
 // tagging controller, which --controllers has to name.
@@ -80,7 +77,7 @@ func (o *Options) applyAWS(conf *cloudconfig.Config) *cloudconfig.Config {
 
 // validateAWS refuses what cloud-provider-aws refuses of its tagging controller.
 func (o *Options) validateAWS() error {
-	if o.KubeCloudShared.CloudProvider.Name != awsName || !o.asksForTagging() {
+	if o.KubeCloudShared.CloudProvider.Name != intent.AWS || !o.asksForTagging() {
 		return nil
 	}
 	var errs []error
@@ -102,8 +99,8 @@ func (o *Options) validateAWS() error {
 // one here, a sentence each.
 func (o *Options) awsWarnings() []string {
 	f := &o.AWS
-	if o.KubeCloudShared.CloudProvider.Name != awsName {
-		return misplaced(f.flags, awsName)
+	if o.KubeCloudShared.CloudProvider.Name != intent.AWS {
+		return misplaced(f.flags, intent.AWS)
 	}
 	given := func(name string) bool { return f.flags != nil && f.flags.Changed(name) }
 	const paced = "calls keep to the limits of AWS by themselves; leave the flag out"

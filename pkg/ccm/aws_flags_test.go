@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/pkg/intent"
 )
 
 // Each flag of cloud-provider-aws is taken; what it answers is what a user of
@@ -86,7 +87,7 @@ func TestFlagsCountOverTheCloudConfigOfAWS(t *testing.T) {
 			if _, err := o.config(); err != nil {
 				t.Fatal(err)
 			}
-			if len(o.Generic.Controllers) == 0 || conf.Provider() != awsName {
+			if len(o.Generic.Controllers) == 0 || conf.Provider() != intent.AWS {
 				t.Fatalf("provider %q", conf.Provider())
 			}
 		}

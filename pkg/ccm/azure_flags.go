@@ -11,10 +11,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/pkg/intent"
 )
-
-// azureName is the value of --cloud-provider for Azure.
-const azureName = "azure"
 
 // AzureFlags are the flags that cloud-provider-azure has besides those of every
 // cloud controller manager, so that ours can stand where it stood.
@@ -93,8 +91,8 @@ const nodeIPAM = "node-ipam"
 // another one here, a sentence each.
 func (o *Options) azureWarnings() []string {
 	f := &o.Azure
-	if o.KubeCloudShared.CloudProvider.Name != azureName {
-		return misplaced(f.flags, azureName)
+	if o.KubeCloudShared.CloudProvider.Name != intent.Azure {
+		return misplaced(f.flags, intent.Azure)
 	}
 	const ipam = "Pod CIDRs are given to nodes by kube-controller-manager; leave the flag out here, and set it there"
 	var out []string
@@ -136,7 +134,7 @@ func misplaced(flags *pflag.FlagSet, cloud string) []string {
 // liftServiceSyncs takes the only number of workers that cloud-provider-azure
 // allows for none.
 func (o *Options) liftServiceSyncs() {
-	if o.KubeCloudShared.CloudProvider.Name == azureName && o.ServiceController.ConcurrentServiceSyncs == 1 {
+	if o.KubeCloudShared.CloudProvider.Name == intent.Azure && o.ServiceController.ConcurrentServiceSyncs == 1 {
 		o.ServiceController.ConcurrentServiceSyncs = defaultServiceWorkers
 	}
 }

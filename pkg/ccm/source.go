@@ -17,6 +17,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/pkg/intent"
 )
 
 // source is where the cloud-config comes from.
@@ -31,7 +32,7 @@ type source interface {
 // source is what the flags say.
 func (o *Options) source() (source, error) {
 	file := o.KubeCloudShared.CloudProvider.CloudConfigFile
-	if o.KubeCloudShared.CloudProvider.Name == azureName && o.Azure.wantsSecret(file) {
+	if o.KubeCloudShared.CloudProvider.Name == intent.Azure && o.Azure.wantsSecret(file) {
 		conf, err := clientcmd.BuildConfigFromFlags(o.Master, o.Generic.ClientConnection.Kubeconfig)
 		if err != nil {
 			return nil, fmt.Errorf("find the API server: %w", err)
@@ -42,7 +43,7 @@ func (o *Options) source() (source, error) {
 		}
 		return &secretSource{client: client, flags: &o.Azure, file: file, clock: clock.RealClock{}}, nil
 	}
-	if file == "" && o.KubeCloudShared.CloudProvider.Name == awsName {
+	if file == "" && o.KubeCloudShared.CloudProvider.Name == intent.AWS {
 		return &noSource{apply: o.applyAWS}, nil
 	}
 	if file == "" {
