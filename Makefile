@@ -49,8 +49,9 @@ clean: ## Delete what was built. Go's cache stays.
 ##@ Try
 
 .PHONY: demo
-demo: controlplane build ## Run the whole path on loopback, without root. CLOUD=azure: on a simulated Azure. KEEP=1 leaves it running.
+demo: controlplane build ## Run the whole path on loopback, without root. CLOUD=azure or aws: on a simulated cloud. KEEP=1 leaves it running.
 	@[ '$(CLOUD)' != azure ] || CGO_ENABLED=0 $(GO) build -o bin/azuresim ./test/cloud/azure/cmd/azuresim
+	@[ '$(CLOUD)' != aws ] || CGO_ENABLED=0 $(GO) build -o bin/awssim ./test/cloud/aws/cmd/awssim
 	@KEEP='$(KEEP)' CLOUD='$(CLOUD)' $(GO) run ./test/demo up
 
 .PHONY: demo-down

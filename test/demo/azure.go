@@ -6,13 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	cloudproviderapi "k8s.io/cloud-provider/api"
 
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
@@ -31,12 +29,10 @@ const keyIdleTimeout = "service.beta.kubernetes.io/azure-load-balancer-tcp-idle-
 
 // azure is the story of Azure.
 type azure struct {
-	*stage
+	*simulated
 
-	sim        simulator
-	controller *process
-	before     string // the load balancing before the first Service
-	took       struct{ served, changed, gone time.Duration }
+	before string // the load balancing before the first Service
+	took   struct{ served, changed, gone time.Duration }
 }
 
 // up tells the story, act by act.
@@ -76,7 +72,7 @@ func (d *azure) actInstall(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if d.before, err = d.sim.balancing(ctx); err != nil {
+	if d.before, err = d.balancing(ctx); err != nil {
 		return err
 	}
 	return d.plan(ctx, nothingPlanned, "--all")
@@ -86,7 +82,7 @@ func (d *azure) actNodes(ctx context.Context) error {
 	d.tell.act("Two nodes",
 		`The controller manager learns from the scale set who they are, and gives each a route for its Pods. It runs
 		with its ServiceAccount's token, not as administrator.`)
-	if err := d.watch(ctx, d.follow); err != nil {
+	if err := d.watch(ctx, func(ctx context.Context) error { return follow(ctx, d.simulated, azureLine) }); err != nil {
 		return err
 	}
 	for i := range byte(2) {
@@ -130,7 +126,7 @@ func (d *azure) actScale(ctx context.Context) error {
 		route table a route.`)
 	balancers := d.count(azuresim.LoadBalancers)
 	_, err := d.held(ctx, "--all", func() error {
-		if err := d.sim.scale(ctx, 3); err != nil {
+		if err := d.scale(ctx, 3); err != nil {
 			return err
 		}
 		return d.createNode(ctx, votefront.RegisteredNode(2))
@@ -207,7 +203,7 @@ func (d *azure) actDelete(ctx context.Context) error {
 		return err
 	}
 	d.took.gone = time.Since(begun)
-	after, err := d.sim.balancing(ctx)
+	after, err := d.balancing(ctx)
 	if err != nil {
 		return err
 	}
@@ -239,28 +235,9 @@ func (d *azure) howToUse() {
 	d.stays(append(lines, "",
 		"kubectl apply --server-side -f test/cloud/azure/votefront/objects/azure-vote-front.yaml",
 		"kubectl get svc",
-		"kubectl fairlead explain "+voteFront+" --cloud-config="+d.config(),
-		"kubectl fairlead plan --all --cloud-config="+d.config(),
+		"kubectl fairlead explain "+voteFront+" --cloud-config="+d.config,
+		"kubectl fairlead plan --all --cloud-config="+d.config,
 		"curl "+d.sim.url+"/simulator/resources")...)
-}
-
-// wrote counts the writes of a type that were answered. The board's lock is
-// held.
-func (d *azure) wrote(kind string) int {
-	n := 0
-	for _, w := range d.board.writes {
-		if w.Type == kind && w.Status < http.StatusBadRequest {
-			n++
-		}
-	}
-	return n
-}
-
-// count is wrote for those without the board's lock.
-func (d *azure) count(kind string) int {
-	d.board.mu.Lock()
-	defer d.board.mu.Unlock()
-	return d.wrote(kind)
 }
 
 // initialized counts the nodes that the controller manager has initialized and
@@ -277,10 +254,4 @@ func (d *azure) initialized() int {
 		}
 	}
 	return n
-}
-
-func (d *azure) patch(ctx context.Context, service, patch string) error {
-	_, err := d.admin.CoreV1().Services(metav1.NamespaceDefault).Patch(
-		ctx, service, types.MergePatchType, []byte(patch), metav1.PatchOptions{})
-	return err
 }

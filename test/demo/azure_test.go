@@ -7,12 +7,12 @@ import "testing"
 func TestAzureDemo(t *testing.T) {
 	p := testPaths(t.TempDir())
 	p.cloud = cloudAzure
-	buildInto(t, p, "./cmd/"+controllerName, "./cmd/"+pluginName, "./test/cloud/azure/cmd/"+simulatorName)
+	buildInto(t, p, "./cmd/"+controllerName, "./cmd/"+pluginName, "./test/cloud/azure/cmd/"+azureSimulator)
 	tellsTheStory(t, p, azureStory())
 }
 
 func TestCloudOfTheEnvironment(t *testing.T) {
-	for name, want := range map[string]cloud{"": cloudMetal, "metal": cloudMetal, "azure": cloudAzure} {
+	for name, want := range map[string]cloud{"": cloudMetal, "metal": cloudMetal, "azure": cloudAzure, "aws": cloudAWS} {
 		if got, err := parseCloud(name); err != nil || got != want {
 			t.Errorf("CLOUD=%s is %d, %v; want %d", name, got, err, want)
 		}

@@ -13,8 +13,6 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
-
-	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
 )
 
 const (
@@ -35,8 +33,14 @@ type board struct {
 	services map[string]*v1.Service
 	events   map[string]bool // reasons told, after the Service's name and a blank
 	router   picture
-	writes   map[int]azuresim.Call // to the simulated cloud, answered, by number
-	failed   error                 // a program has ended that should not
+	writes   map[int]written // to the simulated cloud, answered, by number
+	failed   error           // a program has ended that should not
+}
+
+// written is a write to the simulated cloud.
+type written struct {
+	what string
+	done bool // and not refused
 }
 
 func newBoard() *board {
@@ -46,7 +50,7 @@ func newBoard() *board {
 		pods:     map[string]*v1.Pod{},
 		services: map[string]*v1.Service{},
 		events:   map[string]bool{},
-		writes:   map[int]azuresim.Call{},
+		writes:   map[int]written{},
 	}
 }
 

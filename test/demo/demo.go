@@ -32,8 +32,12 @@ type play interface {
 // newPlay is the play of the cloud that was asked for.
 func newPlay(p paths, t *teller) play {
 	s := &stage{paths: p, tell: t, board: newBoard()}
-	if p.cloud == cloudAzure {
-		return &azure{stage: s}
+	switch p.cloud {
+	case cloudAzure:
+		return &azure{simulated: &simulated{stage: s, kind: kindAzure}}
+	case cloudAWS:
+		return &aws{simulated: &simulated{stage: s, kind: kindAWS}}
+	case cloudMetal:
 	}
 	return &metal{stage: s}
 }

@@ -3,9 +3,10 @@
 // Command demo runs Fairlead's main job on loopback, without root: a real
 // control plane, the controller manager, three speakers that stand for three
 // nodes, and a BGP router that peers with them; or, with CLOUD=azure in the
-// environment, the controller manager against a simulated Azure. It tells what
-// happens as it happens. `demo up` runs it, with KEEP=1 in the environment it
-// stays, and `demo down` ends one that stayed.
+// environment, the controller manager against a simulated Azure, and with
+// CLOUD=aws against a simulated AWS. It tells what happens as it happens. `demo
+// up` runs it, with KEEP=1 in the environment it stays, and `demo down` ends one
+// that stayed.
 package main
 
 import (
@@ -75,12 +76,17 @@ type cloud uint8
 const (
 	cloudMetal cloud = iota + 1
 	cloudAzure
+	cloudAWS
 )
 
 // command is what runs this demo.
 func (p paths) command() string {
-	if p.cloud == cloudAzure {
+	switch p.cloud {
+	case cloudAzure:
 		return "make demo CLOUD=azure"
+	case cloudAWS:
+		return "make demo CLOUD=aws"
+	case cloudMetal:
 	}
 	return "make demo"
 }
@@ -91,8 +97,10 @@ func parseCloud(name string) (cloud, error) {
 		return cloudMetal, nil
 	case "azure":
 		return cloudAzure, nil
+	case "aws":
+		return cloudAWS, nil
 	}
-	return 0, fmt.Errorf("CLOUD=%s: must be metal or azure", name)
+	return 0, fmt.Errorf("CLOUD=%s: must be metal, azure or aws", name)
 }
 
 // runOnce tells the story and ends everything.

@@ -8,43 +8,29 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
-
-	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
-	"github.com/fairlead/fairlead/test/cloud/azure/votefront"
 )
 
-const (
-	simulatorName = "azuresim"
-	// askEvery is how often the simulator is asked until it listens.
-	askEvery = 20 * time.Millisecond
-)
+// askEvery is how often the simulator is asked until it listens.
+const askEvery = 20 * time.Millisecond
 
-// simulator is the simulated Azure, a process of its own.
+// simulator is a simulated cloud, a process of its own.
 type simulator struct {
 	url string
 }
 
-// startSimulator starts it with the site of votefront.
-func (d *azure) startSimulator(ctx context.Context, nodes int) error {
-	seed := filepath.Join(d.dir, "seed.json")
-	if err := writeSeed(seed, nodes); err != nil {
+// simulate starts a simulated cloud.
+func (d *simulated) simulate(ctx context.Context, binary string, args ...string) error {
+	if _, err := d.start(ctx, program{name: binary, args: append([]string{"--listen=127.0.0.1:0"}, args...)}); err != nil {
 		return err
 	}
-	_, err := d.start(ctx, program{name: simulatorName, args: append([]string{
-		"--listen=127.0.0.1:0", "--seed=" + seed, "--max-retry-after=1s",
-	}, latencies()...)})
-	if err != nil {
-		return err
-	}
-	log := filepath.Join(d.logs(), simulatorName+".log")
-	err = wait.PollUntilContextTimeout(ctx, askEvery, limit, true, func(context.Context) (bool, error) {
+	log := filepath.Join(d.logs(), binary+".log")
+	err := wait.PollUntilContextTimeout(ctx, askEvery, limit, true, func(context.Context) (bool, error) {
 		text, err := os.ReadFile(log)
 		if err != nil {
 			return false, err
@@ -55,26 +41,9 @@ func (d *azure) startSimulator(ctx context.Context, nodes int) error {
 		return said, nil
 	})
 	if err != nil {
-		return fmt.Errorf("wait for the simulated Azure: %w", err)
+		return fmt.Errorf("wait for the simulated cloud: %w", err)
 	}
 	return nil
-}
-
-// latencies are some of Azure's, shortened.
-func latencies() []string {
-	return []string{"--load-balancer-put=600ms", "--security-group-put=300ms", "--public-ip-put=300ms", "--write=150ms", "--read=20ms"}
-}
-
-func writeSeed(file string, nodes int) error {
-	cloud := azuresim.New(azuresim.Options{})
-	if err := votefront.Prepare(cloud, nodes); err != nil {
-		return err
-	}
-	data, err := json.Marshal(cloud.State())
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(file, data, 0o600)
 }
 
 // ask asks the simulator something about itself.
@@ -98,35 +67,28 @@ func (s *simulator) ask(ctx context.Context, method, what string, into any) erro
 	return json.NewDecoder(answer.Body).Decode(into)
 }
 
-// scale does what the autoscaler does.
-func (s *simulator) scale(ctx context.Context, nodes int) error {
-	set := azuresim.New(azuresim.Options{}).ID(votefront.Group, azuresim.ScaleSets, votefront.ScaleSet)
-	query := url.Values{"set": {set}, "capacity": {fmt.Sprint(nodes)}}
-	return s.ask(ctx, http.MethodPost, "scale?"+query.Encode(), nil)
-}
-
-// balancing is what votefront.Balancing says of the simulator's resources.
-func (s *simulator) balancing(ctx context.Context) (string, error) {
-	var all []json.RawMessage
-	if err := s.ask(ctx, http.MethodGet, "resources", &all); err != nil {
-		return "", err
-	}
-	return votefront.Balancing(all)
+// seen is a write to a simulated cloud. The zero status is that it was not
+// answered yet.
+type seen struct {
+	number, status int
+	what           string // what was written
+	took           time.Duration
+	line           string // in a few words
 }
 
 // follow reads the simulator's log again and again until ctx ends, and tells of
 // every write that was answered.
-func (d *azure) follow(ctx context.Context) error {
+func follow[Call any](ctx context.Context, d *simulated, read func(Call) seen) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
-		var writes []azuresim.Call
+		var writes []Call
 		err := d.sim.ask(ctx, http.MethodGet, "writes", &writes)
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
-		for _, w := range writes {
-			d.see(w)
+		for i := range writes {
+			d.see(read(writes[i]))
 		}
 		select {
 		case <-tick.C:
@@ -137,21 +99,14 @@ func (d *azure) follow(ctx context.Context) error {
 }
 
 // see tells of a write, once.
-func (d *azure) see(w azuresim.Call) {
-	if _, told := d.board.writes[w.Seq]; told || w.Status == 0 {
+func (d *simulated) see(w seen) {
+	if _, told := d.board.writes[w.number]; told || w.status == 0 {
 		return
 	}
-	d.tell.line(kindCloud, "%s", callLine(w))
-	d.board.change(func() { d.board.writes[w.Seq] = w })
-}
-
-// callLine is a write in a few words.
-func callLine(w azuresim.Call) string {
-	_, name, _ := strings.Cut(w.ID, "/providers/Microsoft.")
-	_, name, _ = strings.Cut(name, "/")
-	text := fmt.Sprintf("%-6s %s: %d %s", w.Method, name, w.Status, strings.ToLower(http.StatusText(w.Status)))
-	if w.Took >= lookEvery {
-		text += fmt.Sprintf(", after %.2f s", w.Took.Seconds())
+	line := w.line
+	if w.took >= lookEvery {
+		line += fmt.Sprintf(", after %.2f s", w.took.Seconds())
 	}
-	return text
+	d.tell.line(d.kind, "%s", line)
+	d.board.change(func() { d.board.writes[w.number] = written{what: w.what, done: w.status < http.StatusBadRequest} })
 }

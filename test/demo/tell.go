@@ -32,7 +32,8 @@ const (
 	kindSvc    = "svc"
 	kindEvent  = "event"
 	kindRouter = "router"
-	kindCloud  = "azure"
+	kindAzure  = "azure"
+	kindAWS    = "aws"
 )
 
 // teller writes the story: paragraphs that say why, and lines with the time
@@ -151,7 +152,7 @@ func (t *teller) bold(s string) string { return t.escape("1", s) }
 // paint gives each kind of line a colour of its own.
 func (t *teller) paint(kind, s string) string {
 	switch kind {
-	case kindRouter, kindCloud:
+	case kindRouter, kindAzure, kindAWS:
 		return t.escape("32", s)
 	case kindSvc:
 		return t.escape("36", s)

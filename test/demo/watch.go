@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -170,7 +171,7 @@ func addresses(svc *v1.Service) []string {
 	}
 	var out []string
 	for _, in := range svc.Status.LoadBalancer.Ingress {
-		out = append(out, in.IP)
+		out = append(out, cmp.Or(in.IP, in.Hostname))
 	}
 	return out
 }

@@ -15,6 +15,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	cloudproviderapi "k8s.io/cloud-provider/api"
 
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
 )
@@ -88,6 +89,16 @@ func (m *Machine) Node() *v1.Node {
 			Conditions: []v1.NodeCondition{{Type: v1.NodeReady, Status: v1.ConditionTrue, Reason: "KubeletReady"}},
 		},
 	}
+}
+
+// NewNode is the machine's Node, as its kubelet registers it with an external
+// cloud provider: tainted until the controller manager has initialized it, and
+// with nothing but the name to tell the machine by.
+func (m *Machine) NewNode() *v1.Node {
+	n := m.Node()
+	n.Spec = v1.NodeSpec{Taints: []v1.Taint{{Key: cloudproviderapi.TaintExternalCloudProvider, Value: "true", Effect: v1.TaintEffectNoSchedule}}}
+	n.Status.Addresses = nil
+	return n
 }
 
 // Balancing is the load balancing of a state, as text that two moments can be
