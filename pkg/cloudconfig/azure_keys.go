@@ -58,9 +58,9 @@ func azureAccountKeys() []azureKey {
 		azureText("networkResourceTenantID", value.azureName, func(a *Azure) *string { return &a.NetworkResourceTenantID }),
 		azureText("networkResourceSubscriptionID", value.azureName, func(a *Azure) *string { return &a.NetworkResourceSubscriptionID }),
 		azureWord("identitySystem", []word[bool]{{false, "azure_ad"}, {true, "adfs"}}, false, func(a *Azure) *bool { return &a.Auth.ADFS }),
-		azureFlag("useFederatedWorkloadIdentityExtension", false, func(a *Azure) *bool { return &a.Auth.WorkloadIdentity }),
+		azureFlag("useFederatedWorkloadIdentityExtension", func(a *Azure) *bool { return &a.Auth.WorkloadIdentity }),
 		azureText("aadFederatedTokenFile", value.word, func(a *Azure) *string { return &a.Auth.FederatedTokenFile }),
-		azureFlag("useManagedIdentityExtension", false, func(a *Azure) *bool { return &a.Auth.ManagedIdentity }),
+		azureFlag("useManagedIdentityExtension", func(a *Azure) *bool { return &a.Auth.ManagedIdentity }),
 		azureText("userAssignedIdentityID", value.word, func(a *Azure) *string { return &a.Auth.UserAssignedIdentityID }),
 		azureText("aadClientId", value.word, func(a *Azure) *string { return &a.Auth.ClientID }),
 		azureSecret("aadClientSecret", func(a *Azure) *Secret { return &a.Auth.ClientSecret }),
@@ -124,9 +124,9 @@ func azureBalancerKeys() []azureKey {
 			"loadBalancerBackendPoolConfigurationType", func(v value, d *azureDraft) { v.azurePoolType(&d.Azure) },
 			func(a *Azure, _ func(Secret) string) any { return orNil(a.LoadBalancer.PoolType.String()) },
 		},
-		azureFlag("excludeMasterFromStandardLB", true, func(a *Azure) *bool { return &a.LoadBalancer.ExcludeControlPlane }),
-		azureFlag("disableOutboundSNAT", false, func(a *Azure) *bool { return &a.LoadBalancer.DisableOutboundSNAT }),
-		azureFlag("enableIPTagMutationForExistingPublicIP", false, func(a *Azure) *bool { return &a.LoadBalancer.MutateIPTags }),
+		azureFlagOn("excludeMasterFromStandardLB", func(a *Azure) *bool { return &a.LoadBalancer.ExcludeControlPlane }),
+		azureFlag("disableOutboundSNAT", func(a *Azure) *bool { return &a.LoadBalancer.DisableOutboundSNAT }),
+		azureFlag("enableIPTagMutationForExistingPublicIP", func(a *Azure) *bool { return &a.LoadBalancer.MutateIPTags }),
 		azureWord("clusterServiceLoadBalancerHealthProbeMode", azureProbeModes(), false, func(a *Azure) *bool { return &a.LoadBalancer.SharedProbe }),
 		{
 			"clusterServiceSharedLoadBalancerHealthProbePort", func(v value, d *azureDraft) {
@@ -169,17 +169,28 @@ func azureSecret(name string, field func(*Azure) *Secret) azureKey {
 	}
 }
 
-// azureFlag is a key that is true or false, standard unless set.
-func azureFlag(name string, standard bool, field func(*Azure) *bool) azureKey { //nolint:revive // flag-parameter: it is the value of a key.
-	return azureKey{
-		name, func(v value, d *azureDraft) { into(field(&d.Azure), value.flag)(v) },
-		func(a *Azure, _ func(Secret) string) any {
-			if *field(a) == standard {
-				return nil
-			}
-			return *field(a)
-		},
-	}
+// azureFlag is a key that is true or false; false unless set.
+func azureFlag(name string, field func(*Azure) *bool) azureKey {
+	return azureKey{name, readAzureFlag(field), func(a *Azure, _ func(Secret) string) any {
+		if *field(a) {
+			return true
+		}
+		return nil
+	}}
+}
+
+// azureFlagOn is a key that is true or false; true unless set.
+func azureFlagOn(name string, field func(*Azure) *bool) azureKey {
+	return azureKey{name, readAzureFlag(field), func(a *Azure, _ func(Secret) string) any {
+		if *field(a) {
+			return nil
+		}
+		return false
+	}}
+}
+
+func readAzureFlag(field func(*Azure) *bool) func(value, *azureDraft) {
+	return func(v value, d *azureDraft) { into(field(&d.Azure), value.flag)(v) }
 }
 
 // azureWord is a key with one of some words.
