@@ -86,17 +86,13 @@ func retagged(doc json.RawMessage, have, want map[string]string, keep []string) 
 	}
 	for _, k := range slices.Sorted(maps.Keys(have)) {
 		_, wanted := findFold(want, k)
-		if wanted || slices.ContainsFunc(keep, func(prefix string) bool { return hasPrefixFold(k, prefix) }) {
+		if wanted || slices.ContainsFunc(keep, func(prefix string) bool { return names.HasPrefix(k, prefix) }) {
 			continue
 		}
 		diffs = append(diffs, plan.Diff{Field: "tag " + k, Have: cmp.Or(have[k], `""`)})
 		doc = unset(doc, "tags", k)
 	}
 	return doc, diffs
-}
-
-func hasPrefixFold(s, prefix string) bool {
-	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }
 
 // findFold is the map's key that equals key without case.

@@ -107,8 +107,8 @@ func settled(doc json.RawMessage) bool {
 	return false
 }
 
-// etagOf is the etag of a document; empty when it has none.
-func etagOf(doc json.RawMessage) string {
+// EtagOf is the etag of a document; empty when it has none.
+func EtagOf(doc json.RawMessage) string {
 	var d struct {
 		Etag string `json:"etag"`
 	}

@@ -116,7 +116,7 @@ func (c *Client) lookBack(ctx context.Context, r request, cause error) (json.Raw
 	case err != nil:
 		return nil, done, lostIt
 	}
-	changed := r.etag != "" && etagOf(doc) != r.etag
+	changed := r.etag != "" && EtagOf(doc) != r.etag
 	switch {
 	case r.method == http.MethodPut && (changed || r.etag == "") && covers(doc, r.body):
 		if state := stateOf(doc); state != "" && !strings.EqualFold(state, stateSucceeded) {

@@ -22,6 +22,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider/azure/arm"
 	"github.com/fairlead/fairlead/pkg/provider/azure/document"
 )
 
@@ -200,7 +201,7 @@ func (f *fakeARM) Put(_ context.Context, id string, body json.RawMessage, etag s
 	switch {
 	case !ok:
 		return nil, answer(http.StatusNotFound, "ResourceNotFound")
-	case etag != "" && etag != etagOf(doc):
+	case etag != "" && etag != arm.EtagOf(doc):
 		return nil, answer(http.StatusPreconditionFailed, "PreconditionFailed")
 	}
 	f.sent = append(f.sent, body)

@@ -140,6 +140,3 @@ func cutPrefixFold(s, prefix string) (string, bool) {
 	}
 	return s[len(prefix):], true
 }
-
-// lastName is the last part of an id.
-func lastName(id string) string { return id[strings.LastIndexByte(id, '/')+1:] }

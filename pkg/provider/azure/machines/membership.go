@@ -11,6 +11,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
 // Wish says which machines shall be in which pools.
@@ -85,7 +86,7 @@ func (s *Snapshot) Decide(w Wish) (*Membership, error) {
 		m := &s.Machines[i]
 		id := strings.ToLower(m.ID)
 		if err := d.machine(m, wanted[id], excluded[id]); err != nil {
-			d.wait(cmp.Or(wanted[id], excluded[id], lastName(m.ID)), "its document cannot be read: "+err.Error())
+			d.wait(cmp.Or(wanted[id], excluded[id], names.Last(m.ID)), "its document cannot be read: "+err.Error())
 		}
 	}
 	if err := d.strays(); err != nil {
@@ -320,7 +321,7 @@ func unique[T comparable](list []T, compare func(a, b T) int) []T {
 // name is the name in the plan: of the scale set too for an instance, and of
 // the resource group when it is not the usual one.
 func (d *decision) name(id string) string {
-	name := lastName(id)
+	name := names.Last(id)
 	if ref, ok := parseMachineID(id); ok && ref.ScaleSet != "" {
 		name = ref.ScaleSet + "/" + ref.Name
 	}

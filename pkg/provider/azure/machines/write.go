@@ -124,7 +124,7 @@ func (r *Reader) Write(ctx context.Context, w *Write) error {
 		if err != nil {
 			return err
 		}
-		doc, etag = fresh, etagOf(fresh)
+		doc, etag = fresh, arm.EtagOf(fresh)
 	}
 	err := r.put(ctx, w, doc, etag)
 	if plan.KindOf(err) != plan.Conflict || err == nil {
@@ -137,7 +137,7 @@ func (r *Reader) Write(ctx context.Context, w *Write) error {
 	if readErr != nil {
 		return readErr
 	}
-	return r.put(ctx, w, fresh, etagOf(fresh))
+	return r.put(ctx, w, fresh, arm.EtagOf(fresh))
 }
 
 // put writes the document as it shall be.
@@ -159,14 +159,4 @@ func (r *Reader) put(ctx context.Context, w *Write, doc json.RawMessage, etag st
 		return nil
 	}
 	return err
-}
-
-func etagOf(doc json.RawMessage) string {
-	var d struct {
-		Etag string `json:"etag"`
-	}
-	if json.Unmarshal(doc, &d) != nil {
-		return ""
-	}
-	return d.Etag
 }

@@ -50,6 +50,11 @@ func Last(id string) string {
 	return id[strings.LastIndexByte(id, '/')+1:]
 }
 
+// HasPrefix reports whether s begins with the prefix, in any case.
+func HasPrefix(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}
+
 // Segment is the segment of an id after the one with this name, in any case,
 // such as the resource group; empty when there is none.
 func Segment(id, after string) string {

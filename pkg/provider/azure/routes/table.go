@@ -13,6 +13,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider/azure/document"
+	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
 // nextHopAppliance is the only type of next hop that is given by its address.
@@ -229,7 +230,7 @@ func (s site) wantTags(have map[string]string) (map[string]string, bool) {
 	}
 	changed := false
 	for _, k := range slices.Sorted(maps.Keys(want)) {
-		keep := len(s.system) == 0 || hasFold(s.tags, k) || slices.ContainsFunc(s.system, func(p string) bool { return hasPrefixFold(k, p) })
+		keep := len(s.system) == 0 || hasFold(s.tags, k) || slices.ContainsFunc(s.system, func(p string) bool { return names.HasPrefix(k, p) })
 		if !keep {
 			delete(want, k)
 			changed = true
@@ -242,7 +243,7 @@ func (s site) wantTags(have map[string]string) (map[string]string, bool) {
 				at = old
 			}
 		}
-		if v, ok := want[at]; !ok || v != s.tags[k] {
+		if v, ok := want[at]; !ok || !strings.EqualFold(v, s.tags[k]) {
 			want[at] = s.tags[k]
 			changed = true
 		}
@@ -257,10 +258,6 @@ func hasFold(m map[string]string, key string) bool {
 		}
 	}
 	return false
-}
-
-func hasPrefixFold(s, prefix string) bool {
-	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }
 
 // errStopped is the answer to those who ask after the end.
