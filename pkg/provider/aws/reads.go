@@ -72,7 +72,7 @@ func ReadsOf(s *Settings, o *Observed, items []provider.Item) Reads {
 		}
 	}
 	if orphans {
-		w.orphans()
+		w.orphans(s.Claims)
 	}
 	return w.sorted()
 }
@@ -159,14 +159,15 @@ func (w *wishes) classic(it *provider.Item, name string, c *Classic) {
 }
 
 // orphans adds load balancers that are nobody's by name: one of them may be
-// that of a Service that is removed.
-func (w *wishes) orphans() {
+// that of a Service that is removed. Where users give names, it may be any whose
+// tags are not known.
+func (w *wishes) orphans(c Claims) {
 	owned := map[string]bool{}
 	for _, svc := range w.observed.Services {
 		owned[names.LoadBalancer(svc.UID)] = true
 	}
 	for name, lb := range w.byName {
-		if peerName.MatchString(name) && !owned[name] {
+		if (peerName.MatchString(name) && !owned[name]) || (c == AlsoLoadBalancerController && lb.Tags == nil) {
 			w.Tags = append(w.Tags, awssdk.ToString(lb.LoadBalancerArn))
 		}
 	}

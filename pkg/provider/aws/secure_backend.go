@@ -68,7 +68,9 @@ func (t *turn) backendPorts() map[string][]int32 {
 		if a.elsewhere || a.want == provider.Keep {
 			continue
 		}
-		inBatch[a.name] = true
+		for _, name := range t.decides(a) {
+			inBatch[name] = true
+		}
 		if !a.serve() || a.kind != NetworkKind || !t.behind(a) {
 			continue
 		}
@@ -82,6 +84,18 @@ func (t *turn) backendPorts() map[string][]int32 {
 	for _, lb := range t.sortedNetworks() {
 		if t.backend != "" && !inBatch[awssdk.ToString(lb.LoadBalancerName)] && slices.Contains(lb.SecurityGroups, t.backend) {
 			t.addPorts(out, awssdk.ToString(lb.LoadBalancerArn))
+		}
+	}
+	return out
+}
+
+// decides are the names of the load balancers that the Service's part of the
+// pass is about. One that goes may have any name.
+func (t *turn) decides(a *ask) []string {
+	out := []string{a.name}
+	if a.want == provider.Remove {
+		for _, lb := range t.networksOf(a) {
+			out = append(out, awssdk.ToString(lb.LoadBalancerName))
 		}
 	}
 	return out
@@ -185,7 +199,9 @@ func (t *turn) dropBackend() {
 			return
 		}
 		if a.answers() {
-			gone[a.name] = true
+			for _, name := range t.decides(a) {
+				gone[name] = true
+			}
 			last = a
 		}
 	}
