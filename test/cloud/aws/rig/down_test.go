@@ -35,7 +35,7 @@ func TestChangesWhileTheControllerIsDown(t *testing.T) {
 	for _, v := range variants() {
 		t.Run(v.name, func(t *testing.T) {
 			there, away := begun(t, awssim.Options{Timing: v.timing}, v.config...), begun(t, awssim.Options{Timing: v.timing}, v.config...)
-			for _, s := range scenario() {
+			for _, s := range v.steps() {
 				there.do(t, s)
 				away.away(t, s)
 				want, got := pictureOf(t, there), pictureOf(t, away)

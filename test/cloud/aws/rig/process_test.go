@@ -17,6 +17,8 @@ import (
 	"testing"
 
 	v1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
 	"github.com/fairlead/fairlead/test/cloud/aws/rig"
@@ -47,6 +49,7 @@ func TestMain(m *testing.M) {
 // it is, and the Services to reconcile.
 type task struct {
 	Services []*v1.Service
+	Slices   []*discoveryv1.EndpointSlice
 	Nodes    []*v1.Node
 	Names    []string
 	OfNodes  bool // because of nodes
@@ -79,7 +82,7 @@ func beController(in io.Reader, out io.Writer) error {
 		} else if err != nil {
 			return err
 		}
-		if err := errors.Join(replace(l.cluster.Services, o.Services), replace(l.cluster.Nodes, o.Nodes)); err != nil {
+		if err := errors.Join(replace(l.cluster.Services, o.Services), replace(l.cluster.Slices, o.Slices), replace(l.cluster.Nodes, o.Nodes)); err != nil {
 			return err
 		}
 		var mu sync.Mutex
@@ -166,16 +169,9 @@ var errDead = errors.New("the controller is dead")
 // reconcile lets the process reconcile, and does to the cluster what it says.
 // What it has said before it died counts.
 func (p *process) reconcile(_ context.Context, services []string, nodes bool) (failed []string, err error) {
-	o := task{Names: services, OfNodes: nodes}
-	for _, obj := range p.cluster.Services.List() {
-		if svc, ok := obj.(*v1.Service); ok {
-			o.Services = append(o.Services, svc)
-		}
-	}
-	for _, obj := range p.cluster.Nodes.List() {
-		if n, ok := obj.(*v1.Node); ok {
-			o.Nodes = append(o.Nodes, n)
-		}
+	o := task{
+		Services: listOf[*v1.Service](p.cluster.Services), Slices: listOf[*discoveryv1.EndpointSlice](p.cluster.Slices),
+		Nodes: listOf[*v1.Node](p.cluster.Nodes), Names: services, OfNodes: nodes,
 	}
 	if err := json.NewEncoder(p.orders).Encode(o); err != nil {
 		return services, p.lost(err)
@@ -201,6 +197,17 @@ func (p *process) reconcile(_ context.Context, services []string, nodes bool) (f
 			}
 		}
 	}
+}
+
+// listOf are the objects of an indexer.
+func listOf[T any](from cache.Indexer) []T {
+	var out []T
+	for _, obj := range from.List() {
+		if x, ok := obj.(T); ok {
+			out = append(out, x)
+		}
+	}
+	return out
 }
 
 // lost is why the process cannot be talked to.

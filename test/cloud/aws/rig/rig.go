@@ -8,9 +8,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	v1 "k8s.io/api/core/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
+	discoverylisters "k8s.io/client-go/listers/discovery/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
@@ -24,9 +26,11 @@ import (
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
 )
 
-// Cluster is a cluster's Services and nodes, which outlive its controllers.
+// Cluster is a cluster's Services, endpoints and nodes, which outlive its
+// controllers.
 type Cluster struct {
 	Services cache.Indexer
+	Slices   cache.Indexer // EndpointSlices
 	Nodes    cache.Indexer
 	// Recorder takes the events. One that holds none drops them.
 	Recorder record.EventRecorder
@@ -36,6 +40,7 @@ type Cluster struct {
 func NewCluster() *Cluster {
 	return &Cluster{
 		Services: cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}),
+		Slices:   cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{}),
 		Nodes:    cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{}),
 		Recorder: &record.FakeRecorder{},
 	}
@@ -106,7 +111,10 @@ func Config(text string) (*cloudconfig.AWS, error) {
 func Start(ctx context.Context, c *Cluster, client *api.Client, conf *cloudconfig.AWS) *Controller {
 	ctx, stop := context.WithCancel(ctx)
 	services, nodes := corelisters.NewServiceLister(c.Services), corelisters.NewNodeLister(c.Nodes)
-	p := aws.New(aws.Options{Client: client, Config: conf, Cluster: Name, Services: services})
+	p := aws.New(aws.Options{
+		Client: client, Config: conf, Cluster: Name, Services: services, Nodes: nodes,
+		Slices: discoverylisters.NewEndpointSliceLister(c.Slices),
+	})
 	x := &Controller{
 		Provider: p, cluster: c, stop: stop, ended: make(chan struct{}),
 		Engine: engine.New(engine.Options{
@@ -117,7 +125,10 @@ func Start(ctx context.Context, c *Cluster, client *api.Client, conf *cloudconfi
 	}
 	go func() {
 		defer close(x.ended)
+		var endpoints sync.WaitGroup
+		endpoints.Go(func() { p.Run(ctx) })
 		x.Run(ctx)
+		endpoints.Wait()
 	}()
 	return x
 }
