@@ -231,7 +231,7 @@ func (p *pass) removable(doc json.RawMessage, id string) (string, error) {
 			return now.Etag, nil
 		}
 	}
-	return "", &plan.Error{Kind: plan.Conflict, Reason: "PublicIPChanged", Err: fmt.Errorf("public IP %s is in use or has other tags since it was looked at; it is not deleted now", names.Last(id))}
+	return "", &plan.Error{Kind: plan.Conflict, Reason: "PublicIPChanged", Err: fmt.Errorf("public IP %s is in use or has other tags since it was looked at; it is not deleted now, but looked at again", names.Last(id))}
 }
 
 // learn notes what a write answered.

@@ -147,7 +147,7 @@ func choose(all []endpoints, name, base string) (Cloud, error) {
 			c.Endpoint = base
 		}
 		if strings.HasPrefix(c.Endpoint, "http:") && !strings.HasPrefix(base, "http:") {
-			return Cloud{}, fmt.Errorf("cloud %s is at %s there, where tokens would be sent in the clear", e.Name, c.Endpoint)
+			return Cloud{}, fmt.Errorf("cloud %s is at %s there, where tokens would be sent in the clear; name an endpoint of https", e.Name, c.Endpoint)
 		}
 		for _, known := range []cloudconfig.AzureCloud{cloudconfig.AzurePublic, cloudconfig.AzureChina, cloudconfig.AzureUSGovernment} {
 			if strings.TrimSuffix(knownCloud(known).Authority, "/") == strings.TrimSuffix(c.Authority, "/") {
@@ -157,7 +157,7 @@ func choose(all []endpoints, name, base string) (Cloud, error) {
 		return c, nil
 	}
 	if len(all) == 0 {
-		return Cloud{}, errors.New("it knows no cloud")
+		return Cloud{}, errors.New("it knows no cloud; set resourceManagerEndpoint to the address of an Azure Resource Manager")
 	}
 	return Cloud{}, fmt.Errorf("it knows no cloud %q, but %s; set cloud to that", name, strings.Join(names, ", "))
 }

@@ -44,7 +44,7 @@ type Options struct {
 func New(o Options) (*Client, error) {
 	endpoint, err := url.Parse(o.Cloud.Endpoint)
 	if err != nil || endpoint.Host == "" || (endpoint.Scheme != "https" && endpoint.Scheme != "http") {
-		return nil, fmt.Errorf("resource manager endpoint %q is not a URL of https or http", o.Cloud.Endpoint)
+		return nil, fmt.Errorf("resource manager endpoint %q is not a URL of https or http; correct resourceManagerEndpoint in the cloud-config", o.Cloud.Endpoint)
 	}
 	if o.Identity.Credential == nil {
 		return nil, errors.New("no credential is given")

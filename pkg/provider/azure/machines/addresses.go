@@ -28,7 +28,7 @@ func (r *Reader) addresses(ctx context.Context, node *v1.Node, m *Machine) ([]v1
 		return nil, err
 	}
 	if nic == nil {
-		return nil, fmt.Errorf("node %s: no network interface of %s is listed; it may be new", node.Name, m.ID)
+		return nil, fmt.Errorf("node %s: no network interface of %s is listed; it may be new, and is asked for again, else see whether the identity may read it", node.Name, m.ID)
 	}
 	var inside, outside []v1.NodeAddress
 	for _, f := range []intent.Family{intent.V4, intent.V6} {
