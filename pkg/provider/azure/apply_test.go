@@ -39,12 +39,11 @@ func (s *site) step(t testing.TB, st plan.Step, first *azure.Result, in azure.In
 	t.Helper()
 	w := first.Writes[st.Target]
 	if st.Shared {
-		var ok bool
-		var err error
-		var left map[plan.Key]error
-		if w, left, ok, err = first.Rewrite(in, st.Target); !ok || err != nil || len(left) > 0 {
-			t.Fatalf("%s: nothing to write any more, %v, %v", st.Target, left, err)
+		again, err := first.Rewrite(in, st.Target)
+		if err != nil || again.Empty() || len(again.Left) > 0 {
+			t.Fatalf("%s: nothing to write any more, %v, %v", st.Target, again.Left, err)
 		}
+		w = again.Write
 	}
 	switch {
 	case w.Incomplete:

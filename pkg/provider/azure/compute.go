@@ -50,14 +50,22 @@ type Result struct {
 	renewed map[plan.Key]bool
 }
 
+// Rewritten is what a step writes when it is computed again.
+type Rewritten struct {
+	Write Write // zero: nothing is left to write
+	// Left are the Services that are refused by now, with the reason: they are
+	// left out as well, and the step does nothing for them.
+	Left map[plan.Key]error
+}
+
+// Empty reports whether nothing is left to write.
+func (r *Rewritten) Empty() bool { return r.Write.ID == "" }
+
 // Rewrite is what the step with the target writes, after other steps were done
 // and with the Services of in.Without left out: a step that Services share is
-// computed again from the newest documents. It is false when nothing is left
-// to write. in is the input of r but for Observed and Without.
-//
-// Services that are refused by now are left out as well, and returned with the
-// reason: the step does nothing for them.
-func (r *Result) Rewrite(in Input, target plan.ID) (w Write, left map[plan.Key]error, ok bool, err error) {
+// computed again from the newest documents. in is the input of r but for
+// Observed and Without.
+func (r *Result) Rewrite(in Input, target plan.ID) (Rewritten, error) {
 	in.placed = r.placed
 	in.Without = maps.Clone(in.Without)
 	if in.Without == nil {
@@ -68,22 +76,23 @@ func (r *Result) Rewrite(in Input, target plan.ID) (w Write, left map[plan.Key]e
 	}
 	again, err := Compute(in)
 	if err != nil {
-		return Write{}, nil, false, err
+		return Rewritten{}, err
 	}
+	var out Rewritten
 	for key, err := range again.Refused {
 		if again.renewed[key] {
 			continue
 		}
-		if left == nil {
-			left = map[plan.Key]error{}
+		if out.Left == nil {
+			out.Left = map[plan.Key]error{}
 		}
-		left[key] = &plan.Error{Kind: plan.Conflict, Reason: ReasonChangedMeanwhile, Err: fmt.Errorf("since the plan was made something changed: %w", err)}
+		out.Left[key] = &plan.Error{Kind: plan.Conflict, Reason: ReasonChangedMeanwhile, Err: fmt.Errorf("since the plan was made something changed: %w", err)}
 	}
-	w, ok = again.Writes[target]
-	if w.Incomplete {
-		return w, left, false, &plan.Error{Kind: plan.Conflict, Reason: ReasonChangedMeanwhile, Err: fmt.Errorf("an address that %s needs is not there yet", target)}
+	out.Write = again.Writes[target]
+	if out.Write.Incomplete {
+		return out, &plan.Error{Kind: plan.Conflict, Reason: ReasonChangedMeanwhile, Err: fmt.Errorf("an address that %s needs is not there yet", target)}
 	}
-	return w, left, ok, nil
+	return out, nil
 }
 
 // Compute is what shall be done. It is pure, changes nothing of its input, and

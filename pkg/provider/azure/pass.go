@@ -107,15 +107,15 @@ func (p *pass) Execute(ctx context.Context, st plan.Step, without map[plan.Key]b
 				return err
 			}
 		}
-		var left map[plan.Key]error
-		var err error
+		now := Rewritten{Write: w}
 		if st.Shared || w.Refresh {
-			if w, left, ok, err = p.again(st, without); err != nil || !ok {
-				return leftOut(err, left)
+			var err error
+			if now, err = p.again(st, without); err != nil || now.Empty() {
+				return leftOut(err, now.Left)
 			}
 		}
-		if len(w.First) == 0 {
-			return leftOut(p.do(ctx, st, w), left)
+		if w = now.Write; len(w.First) == 0 {
+			return leftOut(p.do(ctx, st, w), now.Left)
 		}
 		// What is deleted before is so only while the resource is as it was judged.
 		for _, id := range w.First {
@@ -177,9 +177,8 @@ func (p *pass) refresh(ctx context.Context, id string) error {
 	return nil
 }
 
-// again is what the step writes by what is known now, and the Services that it
-// does nothing for any more; false when that is nothing.
-func (p *pass) again(st plan.Step, without map[plan.Key]bool) (Write, map[plan.Key]error, bool, error) {
+// again is what the step writes by what is known now.
+func (p *pass) again(st plan.Step, without map[plan.Key]bool) (Rewritten, error) {
 	p.mu.Lock()
 	in, observed := p.in, p.observed
 	observed.cloneMaps()

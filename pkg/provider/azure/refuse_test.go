@@ -294,11 +294,13 @@ func TestUnreadableDocumentsFailTheirServicesAlone(t *testing.T) {
 	}{
 		"a load balancer": {
 			"loadBalancers/kubernetes", `{"name":"kubernetes","id":"` + rig + `loadBalancers/kubernetes","properties":{"loadBalancingRules":[{"name":"x","properties":{"frontendPort":"eighty"}}]}}`,
-			[]*v1.Service{web, inner}, []string{"web"},
+			[]*v1.Service{web, inner},
+			[]string{"web"},
 		},
 		"a load balancer without lists": {
 			"loadBalancers/kubernetes-internal", `{"name":"kubernetes-internal","id":"` + rig + `loadBalancers/kubernetes-internal","properties":{"loadBalancingRules":{}}}`,
-			[]*v1.Service{web, inner}, []string{"inner"},
+			[]*v1.Service{web, inner},
+			[]string{"inner"},
 		},
 		"a public IP of nobody":       {"publicIPAddresses/theirs", pip("theirs", ""), []*v1.Service{web, inner}, nil},
 		"a public IP that is named":   {"publicIPAddresses/theirs", pip("theirs", ""), []*v1.Service{with(web, "azure-pip-name", "theirs"), inner}, []string{"web"}},

@@ -14,7 +14,6 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	v1 "k8s.io/api/core/v1"
 
-	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure"
 	"github.com/fairlead/fairlead/pkg/provider/azure/arm"
@@ -124,11 +123,11 @@ func (w *wired) do(t *testing.T, batch provider.Batch) {
 			w.observed.Learn(wr.ID, doc)
 		}
 		if st.Shared || wr.Refresh {
-			var ok bool
-			var left map[plan.Key]error
-			if wr, left, ok, err = first.Rewrite(in, st.Target); err != nil || !ok || len(left) > 0 {
-				t.Fatalf("%s: %t, %v, %v", st.Target, ok, left, err)
+			again, err := first.Rewrite(in, st.Target)
+			if err != nil || again.Empty() || len(again.Left) > 0 {
+				t.Fatalf("%s: %v, %v", st.Target, again.Left, err)
 			}
+			wr = again.Write
 		}
 		if wr.Delete {
 			if err := w.client.Delete(t.Context(), wr.ID, wr.Etag); err != nil {
