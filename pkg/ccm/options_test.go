@@ -99,7 +99,7 @@ func TestWrongFlagsNameTheFlagAndTheCure(t *testing.T) {
 			t.Errorf("%s: %v, want %q", flag, err, want)
 		}
 	}
-	if _, err := choose(Clouds(), "nope"); err == nil || !strings.Contains(err.Error(), `--cloud-provider "nope": must be one of azure, metal`) {
+	if _, err := choose(Clouds(), "nope"); err == nil || !strings.Contains(err.Error(), `--cloud-provider "nope": must be one of aws, azure, metal`) {
 		t.Errorf("%v", err)
 	}
 }
