@@ -55,10 +55,10 @@ func TestEditStaysOneUntilItIsServed(t *testing.T) {
 		"looked at again by itself": {denied, func(*testing.T, *rig, *v1.Service) {
 			time.Sleep(firstLook) //nolint:forbidigo // the bubble's clock
 		}},
-		"something is freed": {denied, func(t *testing.T, r *rig, _ *v1.Service) {
+		"something is freed": {denied, func(_ *testing.T, r *rig, _ *v1.Service) {
 			r.ServiceHandler().OnUpdate(showing(service("other", 81)), service("other", 81))
 		}},
-		"the nodes change": {denied, func(t *testing.T, r *rig, _ *v1.Service) {
+		"the nodes change": {denied, func(_ *testing.T, r *rig, _ *v1.Service) {
 			r.NodeHandler().OnAdd(&v1.Node{Spec: v1.NodeSpec{ProviderID: "metal://a"}}, false)
 			time.Sleep(nodeWindow) //nolint:forbidigo // the bubble's clock
 		}},
