@@ -116,8 +116,9 @@ func TestTargetTakenByHandComesBack(t *testing.T) {
 func targetGroupOf(t *testing.T, w *world, name string) string {
 	t.Helper()
 	for line := range strings.Lines(string(w.sim.State())) {
-		if _, arn, ok := strings.Cut(line, `"TargetGroupArn": "`); ok && strings.Contains(arn, "k8s-shop-"+name) {
-			return arn[:strings.Index(arn, `"`)]
+		if _, rest, ok := strings.Cut(line, `"TargetGroupArn": "`); ok && strings.Contains(rest, "k8s-shop-"+name) {
+			arn, _, _ := strings.Cut(rest, `"`)
+			return arn
 		}
 	}
 	t.Fatalf("no target group of %s", name)

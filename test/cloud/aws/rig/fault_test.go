@@ -50,7 +50,7 @@ func clash(call awssim.Call) *awssim.Fault {
 func faults() []disturbance {
 	done := &awssim.Fault{When: awssim.After, Status: http.StatusInternalServerError, Code: "InternalError"}
 	return []disturbance{
-		answering("throttled", func(call awssim.Call) *awssim.Fault { return awssim.Throttled(call) }),
+		answering("throttled", awssim.Throttled),
 		answering("answered by a conflict", clash),
 		answering("answered by 500", always(awssim.Refuse(http.StatusInternalServerError, "InternalFailure"))),
 		answering("done, but answered by 500", always(done)),
@@ -62,6 +62,6 @@ func faults() []disturbance {
 // Every single write fails once, or only its answer is lost.
 func TestFaultAtEveryWrite(t *testing.T) {
 	for _, v := range variants() {
-		t.Run(v.name, func(t *testing.T) { everyWrite(t, v, faults(), 120) })
+		t.Run(v.name, func(t *testing.T) { everyWrite(t, v, faults(), 180) })
 	}
 }

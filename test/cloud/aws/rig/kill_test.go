@@ -182,6 +182,6 @@ func everyWrite(t *testing.T, v variant, ways []disturbance, nth int) {
 // goes on.
 func TestKilledAtEveryWrite(t *testing.T) {
 	for _, v := range variants() {
-		t.Run(v.name, func(t *testing.T) { everyWrite(t, v, kills(), 40) })
+		t.Run(v.name, func(t *testing.T) { everyWrite(t, v, kills(), 60) })
 	}
 }

@@ -74,8 +74,7 @@ func TestFiftyServicesComeAndGo(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
 			w := crowd(t, k, n)
-			before := pictureOf(t, w)
-			before = before[:strings.Index(before, "Service ")]
+			before := normalised(t, w.sim)
 			w.sim.SetLatency(awssim.BenchmarkLatencies())
 			start := time.Now()
 			syncAll(t, w)
@@ -94,7 +93,7 @@ func TestFiftyServicesComeAndGo(t *testing.T) {
 			w.check(t, "a node goes", 5, n, n+5)
 			w.do(t, remove(w.names()...))
 			w.check(t, "deleted", n*k.delete, n*k.delete, n*k.delete)
-			if diff := cmp.Diff(strings.Split(before, "\n"), strings.Split(pictureOf(t, w), "\n")); diff != "" {
+			if diff := cmp.Diff(strings.Split(before, "\n"), strings.Split(normalised(t, w.sim), "\n")); diff != "" {
 				t.Errorf("something is left (-before +after):\n%s", diff)
 			}
 		})

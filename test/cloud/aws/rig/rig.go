@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	v1 "k8s.io/api/core/v1"
@@ -80,7 +81,8 @@ func NoLimits() *api.Limits { return &api.Limits{} }
 // the URL, with more keys of section aws if there are any, each in a line of
 // its own.
 func ConfigText(site *awssim.Site, url string, more ...string) string {
-	text := fmt.Sprintf(`apiVersion: config.fairlead.dev/v1alpha1
+	var text strings.Builder
+	fmt.Fprintf(&text, `apiVersion: config.fairlead.dev/v1alpha1
 kind: CloudConfig
 aws:
   region: %s
@@ -89,9 +91,9 @@ aws:
   endpoints: {ec2: %[4]s, elasticLoadBalancing: %[4]s, elasticLoadBalancingV2: %[4]s, sts: %[4]s}
 `, awssim.DefaultRegion, site.VPC, site.Cluster, url)
 	for _, line := range more {
-		text += "  " + line + "\n"
+		text.WriteString("  " + line + "\n")
 	}
-	return text
+	return text.String()
 }
 
 // Config is the cloud-config that the text says.
