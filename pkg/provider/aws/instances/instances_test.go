@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -296,4 +297,19 @@ func TestTopologyThatMayNotBeReadIsLeftOut(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An id that AWS cannot read tells nothing of an instance: the node stays.
+func TestNodeWithAnIDOfAnotherFormIsNoMissingInstance(t *testing.T) {
+	r := newRig(t, awssim.Options{})
+	r.cloud.SetFault(func(c awssim.Call) *awssim.Fault {
+		if c.Action == "DescribeInstances" && c.Form.Get("InstanceId.1") == "i-fake" {
+			return awssim.Refuse(http.StatusBadRequest, "InvalidInstanceID.Malformed")
+		}
+		return nil
+	})
+	if ok, err := r.Instances().InstanceExists(t.Context(), r.node(t, "fake", "aws:///us-east-1a/i-fake")); err == nil {
+		t.Errorf("it exists: %t", ok)
+	}
+	r.exists(t, r.node(t, "gone", "aws:///us-east-1a/i-0fedcba9876543210"), false)
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -308,7 +307,7 @@ func (r *Reader) ask(ctx context.Context, node *v1.Node, id string, byID bool) (
 		return len(found) > 0, err
 	}
 	page, err := api.Call(ctx, r.client.EC2.DescribeInstances, &ec2.DescribeInstancesInput{InstanceIds: []string{id}})
-	if code := api.Code(err); strings.HasPrefix(code, "InvalidInstanceID") {
+	if api.Code(err) == "InvalidInstanceID.NotFound" {
 		return false, nil
 	}
 	if err != nil {
