@@ -25,6 +25,8 @@ type ask struct {
 	// elsewhere: it is another controller's, and nothing of it is touched while
 	// it lives.
 	elsewhere bool
+	// leftOver: it stands for a Service that is gone.
+	leftOver bool
 	// external: it follows the rules of the AWS Load Balancer Controller.
 	external bool
 	scheme   elbv2types.LoadBalancerSchemeEnum // of a network load balancer

@@ -10,6 +10,7 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 )
@@ -211,10 +212,37 @@ func (t *turn) one(a *ask) error {
 }
 
 // add records a step for the Service and what it sends. Of what it needs only
-// the steps count that the plan has.
+// the steps count that the plan has. An object has one step: the older Service
+// has it, and a younger one that wants the same object is refused, but both may
+// want it gone.
 func (t *turn) add(a *ask, st plan.Step, calls ...Call) {
 	st.Serves = []plan.Key{a.key}
-	t.addShared(st, calls...)
+	if _, taken := t.writes[st.Target]; !taken {
+		t.addShared(st, calls...)
+		return
+	}
+	first := &t.steps[slices.IndexFunc(t.steps, func(s plan.Step) bool { return s.Target == st.Target })]
+	switch {
+	case first.Action == plan.Delete && st.Action == plan.Delete:
+		first.Needs = union(first.Needs, st.Needs)
+		first.Serves = union(first.Serves, st.Serves)
+	case a.want == provider.Keep:
+	case a.name != a.base:
+		t.refuse(a, refuse(ReasonNotOurs, "%s is that of Service %s; choose another name in annotation %s", st.Target, first.Serves[0], intent.KeyAWSName))
+	default:
+		t.refuse(a, refuse(ReasonNotOurs, "%s is that of Service %s; take away the name or tags with which one Service takes what is the other's", st.Target, first.Serves[0]))
+	}
+}
+
+// union is the first list, and what the second has beside it.
+func union[T comparable](a, b []T) []T {
+	out := slices.Clone(a)
+	for _, x := range b {
+		if !slices.Contains(out, x) {
+			out = append(out, x)
+		}
+	}
+	return out
 }
 
 // addShared records a step that serves several Services.

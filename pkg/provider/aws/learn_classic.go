@@ -83,6 +83,9 @@ func (o *Observed) learnClassic(in Call, out any) {
 	case *elb.AddTagsInput:
 		for _, name := range in.LoadBalancerNames {
 			o.changeClassic(&name, func(c *Classic) {
+				if c.Tags == nil {
+					return // not read: what was added is not all
+				}
 				c.Tags = maps.Clone(c.Tags)
 				for _, tag := range in.Tags {
 					c.Tags[awssdk.ToString(tag.Key)] = awssdk.ToString(tag.Value)

@@ -71,8 +71,7 @@ func Leftovers(in Input) *Result {
 	l := newLeft(t)
 	t.asks = l.asks()
 	for _, a := range t.asks {
-		t.removeNetworks(a)
-		t.removeClassic(a)
+		l.remove(a)
 	}
 	t.secureNodes()
 	for _, g := range l.groups() {
@@ -96,11 +95,12 @@ type left struct {
 	// owners are the Services that were, by the names of their load balancers;
 	// those of target groups alone have no load balancer.
 	owners map[string]plan.Key
+	judged map[string]bool // names of load balancers that are there and nobody's
 	loose  map[plan.Key]bool
 }
 
 func newLeft(t *turn) *left {
-	l := &left{turn: t, keys: map[plan.Key]bool{}, live: map[string]bool{}, owners: map[string]plan.Key{}, loose: map[plan.Key]bool{}}
+	l := &left{turn: t, keys: map[plan.Key]bool{}, live: map[string]bool{}, owners: map[string]plan.Key{}, judged: map[string]bool{}, loose: map[plan.Key]bool{}}
 	for _, svc := range t.observed.Services {
 		base := names.LoadBalancer(svc.UID)
 		l.keys[plan.Key{Namespace: svc.Namespace, Name: svc.Name}] = true
@@ -165,7 +165,7 @@ func (l *left) asks() []*ask {
 
 func (l *left) balancer(name string, tags map[string]string) {
 	if key, ok := l.keyOf(tags); ok && peerName.MatchString(name) && !l.live[name] {
-		l.owners[name] = key
+		l.owners[name], l.judged[name] = key, true
 	}
 }
 
@@ -180,7 +180,31 @@ func (l *left) ownerless(name string) {
 func vanished(key plan.Key, name string) *ask {
 	svc := &v1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
 	it := &provider.Item{Key: key, Service: svc, Want: provider.Remove, Cause: provider.Repair}
-	return &ask{item: it, key: key, want: provider.Remove, kind: NetworkKind, base: name, name: name, place: name, mine: true}
+	return &ask{item: it, key: key, want: provider.Remove, kind: NetworkKind, base: name, name: name, place: name, mine: true, leftOver: true}
+}
+
+// remove deletes just what was judged: the load balancer with the name, with
+// its target groups, and target groups without one. A Service of the same name
+// may live again, and what its tags are on is not left over.
+func (l *left) remove(a *ask) {
+	var after []plan.ID
+	var groups []*TargetGroup
+	if _, judged := l.judged[a.name]; judged {
+		if lb := l.networksByName[a.name]; lb != nil {
+			groups, after = l.groupsOf(a, lb), l.deleteNetwork(a, lb)
+		}
+		l.removeClassic(a)
+	}
+	if !l.keys[a.key] {
+		for _, g := range l.groupsOf(a, nil) {
+			if len(g.LoadBalancerArns) == 0 && !slices.Contains(groups, g) {
+				groups = append(groups, g)
+			}
+		}
+	}
+	for _, g := range groups {
+		l.deleteGroup(a, g, after)
+	}
 }
 
 // groups are the security groups that we or the peer made for load balancers

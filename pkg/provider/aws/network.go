@@ -306,10 +306,14 @@ func (t *turn) keepNetwork(a *ask) {
 	}
 }
 
-// networksOf are all load balancers of the Service: by name, and by tags.
+// networksOf are all load balancers of the Service: by name, and by tags. What
+// is left over is so by name alone, as a Service with those tags may live again.
 func (t *turn) networksOf(a *ask) []*Network {
 	var out []*Network
 	for _, lb := range t.sortedNetworks() {
+		if a.leftOver && awssdk.ToString(lb.LoadBalancerName) != a.base {
+			continue
+		}
 		named := awssdk.ToString(lb.LoadBalancerName) == a.base && !t.settings.Tags.Foreign(lb.Tags)
 		if named || t.ownsFor(a, lb.Tags) {
 			out = append(out, lb)
@@ -323,11 +327,7 @@ func (t *turn) removeNetworks(a *ask) {
 	var after []plan.ID
 	groups := t.groupsOf(a, nil)
 	for _, lb := range t.networksOf(a) {
-		id := plan.ID{Kind: kindNetwork, Name: awssdk.ToString(lb.LoadBalancerName)}
-		t.add(a, plan.Step{
-			Action: plan.Delete, Target: id, Why: []plan.Diff{{Field: "address", Have: awssdk.ToString(lb.DNSName)}},
-		}, &elbv2.DeleteLoadBalancerInput{LoadBalancerArn: lb.LoadBalancerArn})
-		after = append(after, id)
+		after = append(after, t.deleteNetwork(a, lb)...)
 		groups = append(groups, t.groupsOf(a, lb)...)
 	}
 	seen := map[string]bool{}
@@ -337,4 +337,13 @@ func (t *turn) removeNetworks(a *ask) {
 			t.deleteGroup(a, g, after)
 		}
 	}
+}
+
+// deleteNetwork deletes a load balancer.
+func (t *turn) deleteNetwork(a *ask, lb *Network) []plan.ID {
+	id := plan.ID{Kind: kindNetwork, Name: awssdk.ToString(lb.LoadBalancerName)}
+	t.add(a, plan.Step{
+		Action: plan.Delete, Target: id, Why: []plan.Diff{{Field: "address", Have: awssdk.ToString(lb.DNSName)}},
+	}, &elbv2.DeleteLoadBalancerInput{LoadBalancerArn: lb.LoadBalancerArn})
+	return []plan.ID{id}
 }

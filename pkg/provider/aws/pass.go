@@ -5,6 +5,7 @@ package aws
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -36,12 +37,25 @@ func newPass(p *Provider, in Input, r *Result) *pass {
 }
 
 // Decide is what was computed from what was observed.
-func (p *pass) Decide() provider.Decision {
-	finished, err := p.result.Finish()
-	if err != nil {
-		panic(err) // steps that need each other in a circle: a fault of the code, found by any test
+func (p *pass) Decide() provider.Decision { return Decide(p.result) }
+
+// Decide is the plan of a result. When its steps have no order, which is a
+// fault of the code, nothing is written and the Services that they serve are
+// refused: the controller lives on.
+func Decide(r *Result) provider.Decision {
+	d := provider.Decision{Refused: r.Refused, Notices: r.Notices}
+	var err error
+	if d.Plan, err = r.Finish(); err == nil {
+		return d
 	}
-	return provider.Decision{Plan: finished, Refused: p.result.Refused, Notices: p.result.Notices}
+	d.Refused = map[plan.Key]error{}
+	maps.Copy(d.Refused, r.Refused)
+	for i := range r.Steps {
+		for _, key := range r.Steps[i].Serves {
+			d.Refused[key] = refuse(ReasonNoPlan, "what is to be written for this Service cannot be put in order; please report it: %w", err)
+		}
+	}
+	return d
 }
 
 // Execute does one step. A shared one that leaves Services out is computed

@@ -26,6 +26,7 @@ const (
 	ReasonGroupNotFound     = "SecurityGroupNotFound"
 	ReasonLimitReached      = "LimitReached"
 	ReasonNodeGroups        = "NodeSecurityGroups"
+	ReasonNoPlan            = "NoPlan"
 )
 
 // refuse is the refusal of a Service, with the sentence that says why.

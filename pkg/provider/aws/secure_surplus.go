@@ -8,6 +8,7 @@ import (
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
@@ -44,7 +45,8 @@ func (t *turn) heldRules() described {
 	t.holdClassics(out, inBatch)
 	for _, svc := range t.observed.Services {
 		name := names.LoadBalancer(svc.UID)
-		if kind, elsewhere := kindOf(svc, t.settings.Claims); kind == NetworkKind && !elsewhere && !inBatch[name] {
+		kind, elsewhere := kindOf(svc, t.settings.Claims)
+		if kind == NetworkKind && !elsewhere && !inBatch[name] && intent.AWSFormOf(svc) != intent.AWSExternal {
 			out.let(sourceRanges(svc), rule{protocol: protocolICMP, from: icmpType, to: icmpCode}, names.MTURule)
 		}
 	}

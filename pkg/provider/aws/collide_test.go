@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
+	v1 "k8s.io/api/core/v1"
+
+	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/aws"
+	"github.com/fairlead/fairlead/pkg/provider/aws/names"
+)
+
+// Whoever asks for a name that an older Service has is refused alone.
+func TestYoungerServiceIsRefusedTheName(t *testing.T) {
+	for _, name := range []string{"front", "a uid"} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			claimed(&s.settings)
+			old := s.service("old", external, with("name", "front"))
+			if name == "a uid" {
+				delete(old.Annotations, annotation+"name")
+				old.Annotations[annotation+"type"] = "nlb"
+				name = names.LoadBalancer(old.UID)
+			}
+			s.service("young", external, with("name", name))
+			s.service("other", external)
+			got := s.settle(t, s.all(provider.Serve, provider.Edit))
+			if !strings.Contains(got, "refused default/young: ") || strings.Count(got, "refused ") != 1 {
+				t.Errorf("all at once:\n%s", got)
+			}
+			again := text(t, s.compute(s.all(provider.Serve, provider.Resync)))
+			if !strings.Contains(again, "refused default/young: ") || strings.Contains(again, "aws/") {
+				t.Errorf("then:\n%s", again)
+			}
+			if n := len(s.observed.Networks); n != 2 {
+				t.Errorf("%d load balancers", n)
+			}
+			s.settle(t, s.all(provider.Remove, provider.Edit))
+			s.empty(t)
+		})
+	}
+}
+
+// What the tags give to two Services goes once.
+func TestTwoServicesWithTagsOfOneLoadBalancer(t *testing.T) {
+	for _, want := range []provider.Want{provider.Serve, provider.Keep, provider.Remove} {
+		s := newSite(t)
+		s.service("one")
+		s.service("two")
+		s.settle(t, s.all(provider.Serve, provider.Edit))
+		for _, lb := range s.observed.Networks {
+			lb.Tags[names.TagService] = "default/two"
+		}
+		s.nodes = s.nodes[:1]
+		r := s.compute(s.all(want, provider.Edit))
+		if _, err := r.Finish(); err != nil {
+			t.Errorf("want %d: %v", want, err)
+		}
+	}
+}
+
+func TestLeftoversOfAServiceThatIsMadeAnew(t *testing.T) {
+	for _, kind := range []string{"nlb", ""} {
+		s := newSite(t)
+		managed(&s.settings)
+		typed := with("type", kind)
+		s.service("web", typed)
+		s.service("web", typed)
+		s.service("web", typed)
+		for i := range s.services {
+			s.settle(t, s.one(i, provider.Serve, provider.Edit))
+		}
+		s.services = slices.Clone(s.services[2:])
+		s.observed.Services = s.services
+		live := names.LoadBalancer(s.services[0].UID)
+		s.apply(t, s.leftovers())
+		if n := len(s.observed.Networks) + len(s.observed.Classics); n != 1 {
+			t.Errorf("%q: %d load balancers", kind, n)
+		}
+		for _, lb := range s.observed.Networks {
+			if awssdk.ToString(lb.LoadBalancerName) != live {
+				t.Errorf("%q: %s is left", kind, awssdk.ToString(lb.LoadBalancerName))
+			}
+		}
+		if got := text(t, s.compute(s.all(provider.Serve, provider.Resync))); got != nothing {
+			t.Errorf("%q: the one that lives:\n%s", kind, got)
+		}
+		s.settle(t, s.all(provider.Remove, provider.Edit))
+		s.empty(t)
+	}
+}
+
+// A fault in what steps need refuses Services, and the controller lives.
+func TestPlanWithoutAnOrderRefuses(t *testing.T) {
+	a, b := plan.ID{Kind: "a", Name: "x"}, plan.ID{Kind: "b", Name: "x"}
+	key := plan.Key{Namespace: "default", Name: "web"}
+	d := aws.Decide(&aws.Result{Steps: []plan.Step{
+		{Action: plan.Create, Target: a, Needs: []plan.ID{b}, Serves: []plan.Key{key}},
+		{Action: plan.Create, Target: b, Needs: []plan.ID{a}, Serves: []plan.Key{key}},
+	}})
+	if !d.Plan.Empty() || d.Refused[key] == nil || !strings.Contains(d.Refused[key].Error(), "needs itself") {
+		t.Errorf("%+v", d)
+	}
+}
+
+// The tags of a load balancer may be unknown again when a call is answered.
+func TestTagsThatAreNotReadAreNotLearned(t *testing.T) {
+	s := newSite(t)
+	svc := s.service("web", func(svc *v1.Service) { delete(svc.Annotations, annotation+"type") })
+	s.settle(t, s.all(provider.Serve, provider.Edit))
+	name := names.LoadBalancer(svc.UID)
+	s.observed.Classics[name].Tags = nil
+	s.observed.Learn(&elb.AddTagsInput{LoadBalancerNames: []string{name}}, nil)
+	s.observed.Learn(&elb.RemoveTagsInput{LoadBalancerNames: []string{name}}, nil)
+	if tags := s.observed.Classics[name].Tags; tags != nil {
+		t.Errorf("%v", tags)
+	}
+}
