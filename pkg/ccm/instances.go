@@ -88,10 +88,11 @@ func (g *guardedInstances) InstanceMetadata(ctx context.Context, node *v1.Node) 
 	return meta, err
 }
 
-// foreign reports whether the node has a provider id of another cloud.
+// foreign reports whether the node has a provider id of another cloud. One that
+// names no cloud, such as an instance's bare id, is the provider's to judge.
 func (g *guardedInstances) foreign(node *v1.Node) bool {
-	id := node.Spec.ProviderID
-	return id != "" && !strings.HasPrefix(id, g.scheme+"://")
+	scheme, _, has := strings.Cut(node.Spec.ProviderID, "://")
+	return has && scheme != g.scheme
 }
 
 func uninitialised(node *v1.Node) bool {

@@ -240,6 +240,7 @@ func TestInstanceExists(t *testing.T) {
 		{"nobody can tell", newNode("n", "metal://n"), false, cloudprovider.NotImplemented, true, ""},
 		{"the call fails", newNode("n", "metal://n"), false, failed, false, "timeout"},
 		{"foreign node", newNode("n", "kind://n"), false, nil, true, ""},
+		{"provider id that names no cloud", newNode("n", "i-0123"), false, nil, false, "in 10s"},
 		{"first absence", newNode("n", "metal://n"), false, nil, false, "in 10s"},
 		{"not initialised yet", young, false, nil, false, "not initialised yet"},
 	} {
