@@ -84,7 +84,7 @@ func parse(args []string) (options, error) {
 	azureNodes := fs.String("azure-nodes", "10,500", "azure: a comma-separated choice of sizes of the cluster")
 	awsSections := fs.String("aws-sections", "", "aws: a comma-separated choice of "+strings.Join(aws.Sections(), ", "))
 	awsNodes := fs.String("aws-nodes", "10,500", "aws: a comma-separated choice of sizes of the cluster")
-	fs.DurationVar(&o.aws.Rest, "aws-rest", 5*time.Minute, "aws: how long a controller at rest is watched")
+	fs.DurationVar(&o.aws.Rest, "aws-rest", 11*time.Minute, "aws: how long a controller at rest is watched, longer than twice the 5 minutes between looks at nodes")
 	o.metal.flags(fs)
 	for len(args) > 0 {
 		if err := fs.Parse(args); err != nil {

@@ -11,6 +11,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/fairlead/fairlead/test/bench/table"
+	awssim "github.com/fairlead/fairlead/test/cloud/aws"
 	"github.com/fairlead/fairlead/test/cloud/aws/web"
 )
 
@@ -38,7 +39,7 @@ func (b burst) nodes(ctx context.Context, m *table.Meter, s *stand) error {
 			if err := change.act(); err != nil {
 				return err
 			}
-			return s.untilQuiet(ctx)
+			return s.untilQuiet(ctx, b.services)
 		})
 		if err != nil {
 			return err
@@ -79,13 +80,17 @@ func (p *phase) busy() time.Duration {
 	return end.Sub(p.calls[0].Arrived)
 }
 
-// untilQuiet waits until there was a call, and then none for a while.
-func (s *stand) untilQuiet(ctx context.Context) error {
+// enough is how long that many writes are waited for.
+const enough = 30 * time.Second
+
+// untilQuiet waits until there were that many writes, or none came for long, and
+// then for no more calls for a while.
+func (s *stand) untilQuiet(ctx context.Context, writes int) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	seen, since := 0, time.Now()
+	seen, since, began := 0, time.Now(), time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -96,7 +101,7 @@ func (s *stand) untilQuiet(ctx context.Context) error {
 		if len(calls) != seen || len(calls) == 0 || calls[len(calls)-1].Took == 0 {
 			seen, since = len(calls), time.Now()
 		}
-		if time.Since(since) > s.quiet {
+		if time.Since(since) > s.quiet && (awssim.Total(s.sim.Counts().Writes) >= writes || time.Since(began) > enough) {
 			return nil
 		}
 	}
