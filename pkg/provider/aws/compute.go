@@ -86,7 +86,7 @@ const (
 // A Service that is refused keeps what it has and follows the nodes, and the
 // rest is computed without it.
 func Compute(in Input) *Result {
-	refused := map[plan.Key]error{}
+	refused := unreadable(&in)
 	for {
 		t := newTurn(&in, refused)
 		t.run()

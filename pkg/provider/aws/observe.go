@@ -169,7 +169,7 @@ func (p *Provider) lists(ctx context.Context, s *Settings) (*Observed, error) {
 
 // details reads what lists do not tell, side by side, into o.
 func (p *Provider) details(ctx context.Context, s *Settings, o *Observed, r Reads) error {
-	d := &detailReader{provider: p, observed: o}
+	d := &detailReader{provider: p, observed: o, gone: map[string]bool{}}
 	var gctx context.Context
 	d.group, gctx = errgroup.WithContext(ctx)
 	d.group.SetLimit(readsAtOnce)
@@ -183,7 +183,7 @@ func (p *Provider) details(ctx context.Context, s *Settings, o *Observed, r Read
 		d.groupAttributes(gctx, arn)
 	}
 	for chunk := range slices.Chunk(r.Tags, tagsPerCall) {
-		d.tags(gctx, chunk)
+		d.group.Go(func() error { return d.readTags(gctx, chunk) })
 	}
 	d.classics(gctx, r)
 	if r.Discovery {
@@ -196,7 +196,10 @@ func (p *Provider) details(ctx context.Context, s *Settings, o *Observed, r Read
 			return err
 		})
 	}
-	return d.group.Wait()
+	if err := d.group.Wait(); err != nil {
+		return err
+	}
+	return d.drop(ctx)
 }
 
 // readsAtOnce is how many reads of a pass are under way at once. The client
@@ -208,12 +211,13 @@ type detailReader struct {
 	provider *Provider
 	observed *Observed
 	group    *errgroup.Group
-	mu       sync.Mutex // guards tags, which several reads may bring for one object
+	mu       sync.Mutex      // guards tags, which several reads may bring for one object, and what follows
+	gone     map[string]bool // what went meanwhile
 }
 
 func (d *detailReader) network(ctx context.Context, arn string, r *Reads) {
 	lb := d.observed.Networks[arn]
-	d.group.Go(func() (err error) {
+	d.one(arn, func() (err error) {
 		if lb.Listeners, err = listListeners(ctx, d.provider.client, arn); err != nil {
 			return err
 		}
@@ -227,7 +231,7 @@ func (d *detailReader) network(ctx context.Context, arn string, r *Reads) {
 		}
 		return err
 	})
-	d.group.Go(func() (err error) {
+	d.one(arn, func() (err error) {
 		lb.Attributes, err = readAttributes(ctx, d.provider.client, arn)
 		return err
 	})
@@ -235,7 +239,7 @@ func (d *detailReader) network(ctx context.Context, arn string, r *Reads) {
 
 func (d *detailReader) targets(ctx context.Context, arn string) {
 	g := d.observed.TargetGroups[arn]
-	d.group.Go(func() (err error) {
+	d.one(arn, func() (err error) {
 		g.Targets, err = readTargets(ctx, d.provider.client, arn)
 		g.TargetsRead = err == nil
 		return err
@@ -244,52 +248,34 @@ func (d *detailReader) targets(ctx context.Context, arn string) {
 
 func (d *detailReader) groupAttributes(ctx context.Context, arn string) {
 	g := d.observed.TargetGroups[arn]
-	d.group.Go(func() (err error) {
+	d.one(arn, func() (err error) {
 		g.Attributes, err = readGroupAttributes(ctx, d.provider.client, arn)
 		return err
-	})
-}
-
-func (d *detailReader) tags(ctx context.Context, arns []string) {
-	d.group.Go(func() error {
-		tags, err := readTags(ctx, d.provider.client, arns)
-		if err != nil {
-			return err
-		}
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		for arn, t := range tags {
-			if lb, ok := d.observed.Networks[arn]; ok {
-				lb.Tags = t
-			}
-			if g, ok := d.observed.TargetGroups[arn]; ok {
-				g.Tags = t
-			}
-		}
-		return nil
 	})
 }
 
 func (d *detailReader) classics(ctx context.Context, r Reads) {
 	o := d.observed
 	for _, name := range r.Classics {
-		d.group.Go(func() (err error) {
+		d.one(name, func() (err error) {
 			o.Classics[name].Attributes, err = readClassicAttributes(ctx, d.provider.client, name)
 			return err
 		})
 	}
 	for chunk := range slices.Chunk(r.ClassicTags, tagsPerCall) {
 		d.group.Go(func() error {
-			tags, err := readClassicTags(ctx, d.provider.client, chunk)
-			if err != nil {
-				return err
-			}
-			d.mu.Lock()
-			defer d.mu.Unlock()
-			for name, t := range tags {
-				o.Classics[name].Tags = t
-			}
-			return nil
+			return d.many(chunk, func(chunk []string) error {
+				tags, err := readClassicTags(ctx, d.provider.client, chunk)
+				if err != nil {
+					return err
+				}
+				d.mu.Lock()
+				defer d.mu.Unlock()
+				for name, t := range tags {
+					o.Classics[name].Tags = t
+				}
+				return nil
+			})
 		})
 	}
 }

@@ -35,6 +35,10 @@ type Observed struct {
 	// not known.
 	Slices map[plan.Key][]*discoveryv1.EndpointSlice
 
+	// Unread are the errors of reads about one object alone, by its ARN, or the
+	// name of a classic load balancer. The Services that need it are refused.
+	Unread map[string]error
+
 	// Services are all of the cluster that want a load balancer or have one.
 	Services []*v1.Service
 }
@@ -89,6 +93,7 @@ func NewObserved() *Observed {
 	return &Observed{
 		Networks: map[string]*Network{}, TargetGroups: map[string]*TargetGroup{}, Classics: map[string]*Classic{},
 		Groups: map[string]*ec2types.SecurityGroup{}, Instances: map[string]*Instance{}, ZoneTypes: map[string]string{},
+		Unread: map[string]error{},
 	}
 }
 

@@ -208,7 +208,7 @@ func (o *Observed) Knows(r Reads) bool {
 			return false
 		}
 	}
-	return !r.Discovery || o.RouteTables != nil
+	return o.unread(r) == nil && (!r.Discovery || o.RouteTables != nil)
 }
 
 // keepDetails takes over from an older observation what lists do not tell.

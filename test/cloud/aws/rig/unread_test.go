@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rig_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	awssim "github.com/fairlead/fairlead/test/cloud/aws"
+)
+
+// A read about one load balancer that is refused holds up its Service alone,
+// and one that goes while it is read is made anew.
+func TestReadOfOneObjectFailsItsServiceAlone(t *testing.T) {
+	for _, k := range []kind{kinds()[0], kinds()[2]} {
+		for _, action := range []string{"DescribeListeners", "DescribeLoadBalancerAttributes", "DescribeTags"} {
+			t.Run(k.name+" "+action, func(t *testing.T) {
+				t.Parallel()
+				w := begun(t, awssim.Options{}, k.config...)
+				w.do(t, create(k.of(newService("one", 1, "TCP:80")), k.of(newService("two", 2, "TCP:80")), k.of(newService("three", 3, "TCP:80"))))
+				w.restart(t)
+				var seen atomic.Bool
+				w.sim.SetFault(func(c awssim.Call) *awssim.Fault {
+					if c.Action == action && strings.Contains(c.Form.Encode(), "a00000001") {
+						seen.Store(true)
+						return awssim.Denied(c)
+					}
+					return nil
+				})
+				failed, err := w.now().reconcile(quiet(t), w.names(), false)
+				if want := k.name != "classic" || action != "DescribeListeners"; seen.Load() != want || want && !slices.Equal(failed, []string{"one"}) {
+					t.Errorf("failed %v: %v", failed, err)
+				}
+				w.sim.SetFault(nil)
+				if failed, err := w.now().reconcile(quiet(t), w.names(), false); len(failed) > 0 {
+					t.Errorf("then failed %v: %v", failed, err)
+				}
+			})
+		}
+	}
+}
+
+func TestLoadBalancerThatGoesWhileItIsRead(t *testing.T) {
+	for _, action := range []string{"DescribeListeners", "DescribeTags"} {
+		w := begun(t, awssim.Options{})
+		w.do(t, create(newService("one", 1, "TCP:80"), newService("two", 2, "TCP:80")))
+		before := pictureOf(t, w)
+		w.restart(t)
+		w.sim.SetFault(func(c awssim.Call) *awssim.Fault {
+			if c.Action == action && strings.Contains(c.Form.Encode(), "a00000001") {
+				return awssim.Refuse(http.StatusBadRequest, "LoadBalancerNotFound")
+			}
+			return nil
+		})
+		failed, err := w.now().reconcile(quiet(t), []string{"two"}, false)
+		if len(failed) > 0 {
+			t.Errorf("%s: failed %v: %v", action, failed, err)
+		}
+		failed, err = w.now().reconcile(quiet(t), w.names(), false)
+		if slices.Contains(failed, "two") {
+			t.Errorf("%s: failed %v: %v", action, failed, err)
+		}
+		w.sim.SetFault(nil)
+		w.restart(t)
+		if failed, err := w.now().reconcile(quiet(t), w.names(), false); len(failed) > 0 {
+			t.Errorf("%s: then failed %v: %v", action, failed, err)
+		}
+		if after := pictureOf(t, w); after != before {
+			t.Errorf("%s: want\n%s\ngot\n%s", action, before, after)
+		}
+	}
+}
