@@ -25,7 +25,11 @@ import (
 func (t *turn) wantClassicGroups(a *ask, b *classicBalancer) error {
 	switch ids := a.list(intent.KeyAWSSecurityGroups); {
 	case len(ids) > 0:
-		for _, id := range ids {
+		for _, item := range ids {
+			id, err := t.givenGroup(a, intent.KeyAWSSecurityGroups, item)
+			if err != nil {
+				return err
+			}
 			a.groups = append(a.groups, Ref{ID: id})
 		}
 	case t.settings.ClassicGroup != "":
@@ -40,7 +44,11 @@ func (t *turn) wantClassicGroups(a *ask, b *classicBalancer) error {
 		t.putGroupRules(a, name, ref, a.classicRules(b.listeners))
 	}
 	a.nodeSources = []Ref{a.groups[0]}
-	for _, id := range a.list(intent.KeyAWSExtraSecurityGroups) {
+	for _, item := range a.list(intent.KeyAWSExtraSecurityGroups) {
+		id, err := t.givenGroup(a, intent.KeyAWSExtraSecurityGroups, item)
+		if err != nil {
+			return err
+		}
 		if ref := (Ref{ID: id}); !slices.Contains(a.groups, ref) {
 			a.groups = append(a.groups, ref)
 		}

@@ -123,3 +123,25 @@ func TestTagsThatAreNotReadAreNotLearned(t *testing.T) {
 		t.Errorf("%v", tags)
 	}
 }
+
+// A security group that is not there is the matter of the Service that names it.
+func TestGroupThatIsNotThereIsRefused(t *testing.T) {
+	const missing = "sg-0123456789abcdef0"
+	for name, change := range map[string][]func(*v1.Service){
+		"network": {with("security-groups", missing)}, "external": {external, with("security-groups", missing)},
+		"classic": {with("type", "", "security-groups", missing)}, "more of a classic one": {with("type", "", "extra-security-groups", missing)},
+	} {
+		s := newSite(t)
+		claimed(&s.settings)
+		managed(&s.settings)
+		s.service("good")
+		s.service("bad", change...)
+		got := s.settle(t, s.all(provider.Serve, provider.Edit))
+		if strings.Count(got, "refused ") != 1 || !strings.Contains(got, "refused default/bad: annotation ") || !strings.Contains(got, missing) {
+			t.Errorf("%s:\n%s", name, got)
+		}
+		if n := len(s.observed.Networks) + len(s.observed.Classics); n != 1 {
+			t.Errorf("%s: %d load balancers", name, n)
+		}
+	}
+}

@@ -142,3 +142,26 @@ func TestLoadBalancerOfThePeerServesOnWhenTheTypeBecomesExternal(t *testing.T) {
 	s.settle(t, s.all(provider.Remove, provider.Edit))
 	s.empty(t)
 }
+
+// A group that the AWS Load Balancer Controller was given, or that somebody
+// added, may be what the nodes let in: it stays until the Service is edited.
+func TestGroupsOfTheLoadBalancerControllerStay(t *testing.T) {
+	s := newSite(t)
+	claimed(&s.settings)
+	s.service("web", external)
+	s.settle(t, s.all(provider.Serve, provider.Edit))
+	own := 0
+	for _, lb := range s.observed.Networks {
+		delete(lb.Tags, names.TagMade)
+		own, lb.SecurityGroups = len(lb.SecurityGroups), append(lb.SecurityGroups, extraGroup)
+	}
+	if got := text(t, s.compute(s.all(provider.Serve, provider.Resync))); got != nothing {
+		t.Error(got)
+	}
+	s.settle(t, s.all(provider.Serve, provider.Edit))
+	for _, lb := range s.observed.Networks {
+		if len(lb.SecurityGroups) != own {
+			t.Errorf("after an edit: %v", lb.SecurityGroups)
+		}
+	}
+}

@@ -57,7 +57,7 @@ func (t *turn) hasGroups(a *ask) bool {
 func (t *turn) wantGroups(a *ask, backend bool) error { //nolint:revive // what differs is one group in a list
 	if ids := a.list(intent.KeyAWSSecurityGroups); len(ids) > 0 {
 		for _, item := range ids {
-			id, err := t.givenGroup(item)
+			id, err := t.givenGroup(a, intent.KeyAWSSecurityGroups, item)
 			if err != nil {
 				return err
 			}
@@ -82,16 +82,19 @@ func (t *turn) wantGroups(a *ask, backend bool) error { //nolint:revive // what 
 
 // givenGroup is the id of a group that the annotation names: by its id, or for
 // Services of the AWS Load Balancer Controller by its Name tag too.
-func (t *turn) givenGroup(item string) (string, error) {
-	if strings.HasPrefix(item, "sg-") {
+func (t *turn) givenGroup(a *ask, key, item string) (string, error) {
+	if _, ok := t.observed.Groups[item]; ok {
 		return item, nil
+	}
+	if !a.external {
+		return "", refuse(ReasonGroupNotFound, "annotation %s names %s, which is no id of a security group of %s; correct it", key, item, t.settings.VPC)
 	}
 	for _, id := range slices.Sorted(maps.Keys(t.observed.Groups)) {
 		if ec2Tags(t.observed.Groups[id].Tags)["Name"] == item {
 			return id, nil
 		}
 	}
-	return "", refuse(ReasonGroupNotFound, "annotation %s names %s, which is no id and no Name tag of a security group of %s", intent.KeyAWSSecurityGroups, item, t.settings.VPC)
+	return "", refuse(ReasonGroupNotFound, "annotation %s names %s, which is no id and no Name tag of a security group of %s; correct it", key, item, t.settings.VPC)
 }
 
 // ensureGroup is the security group with the name; it is made where it is
@@ -252,14 +255,15 @@ func (t *turn) putNetworkGroups(a *ask, b *balancer) error {
 	return nil
 }
 
-// controllerGroups are those of a load balancer that the AWS Load Balancer
-// Controller lets in at the nodes. They stay as long as the load balancer is as
-// that controller made it.
+// controllerGroups are those of a load balancer of the AWS Load Balancer
+// Controller, which may be what the nodes let in. They stay as long as the load
+// balancer is as that controller made it.
 func (t *turn) controllerGroups(a *ask, have []string) []Ref {
 	var out []Ref
 	for _, id := range have {
 		g, ok := t.observed.Groups[id]
-		if ok && !a.strict() && names.IsControllerBackend(ec2Tags(g.Tags)) && !a.uses(id) {
+		theirs := a.external || (ok && names.IsControllerBackend(ec2Tags(g.Tags)))
+		if !a.strict() && theirs && !a.uses(id) {
 			out = append(out, Ref{ID: id})
 		}
 	}

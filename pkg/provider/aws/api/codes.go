@@ -100,6 +100,9 @@ func verdictOfError(action string, err error) verdict {
 	if code == "DependencyViolation" && action == "DeleteSecurityGroup" {
 		return verdict{kind: plan.Transient, reason: ReasonSecurityGroupInUse, word: "still in use"}
 	}
+	if noGroup := code == "InvalidGroup.NotFound" || code == "InvalidGroupId.Malformed"; noGroup && action == "AuthorizeSecurityGroupIngress" {
+		return verdict{kind: plan.Invalid, reason: reasonRefused, word: "refused", cure: "correct the id of the security group"}
+	}
 	if v, known := verdictOf(code); known {
 		return v
 	}

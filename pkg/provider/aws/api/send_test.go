@@ -75,6 +75,11 @@ func createGroup(ctx context.Context, c *api.Client) error {
 	return err
 }
 
+func letIn(ctx context.Context, c *api.Client) error {
+	_, err := api.Call(ctx, c.EC2.AuthorizeSecurityGroupIngress, &ec2.AuthorizeSecurityGroupIngressInput{GroupId: aws.String("sg-1")})
+	return err
+}
+
 func createBalancer(ctx context.Context, c *api.Client) error {
 	_, err := api.Call(ctx, c.ELBv2.CreateLoadBalancer, &elbv2.CreateLoadBalancerInput{Name: aws.String("a1")})
 	return err
@@ -157,6 +162,11 @@ func TestRefusalsSayWhatWhyAndCure(t *testing.T) {
 			"DeleteSecurityGroup", deleteGroup, ec2Error(400, "InvalidGroup.NotFound", "The security group does not exist"),
 			plan.Conflict, "AWSNotFound",
 			"delete security group sg-1: not found: InvalidGroup.NotFound: The security group does not exist",
+		},
+		"a group that the user wrote": {
+			"AuthorizeSecurityGroupIngress", letIn, ec2Error(400, "InvalidGroup.NotFound", "The security group 'sg-2' does not exist"),
+			plan.Invalid, "AWSRefused",
+			"authorize security group ingress sg-1: refused: InvalidGroup.NotFound: The security group 'sg-2' does not exist; correct the id of the security group",
 		},
 		"an id that the user wrote": {
 			"DescribeSubnets", describeSubnets, ec2Error(400, "InvalidSubnetID.NotFound", "The subnet ID 'subnet-1' does not exist"),
