@@ -52,7 +52,7 @@ func (m *manager) lead(ctx context.Context) error {
 		defer cancel()
 		err = errors.Join(err, waitFor(drain, &l.work))
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // told to stop before it began
+			return nil // told to stop before it began
 		}
 		return err
 	}

@@ -219,53 +219,22 @@ func (p *Provider) get(ctx context.Context, id string) (json.RawMessage, error) 
 }
 
 // membership reads the machines, and decides which network interfaces join or
-// leave pools. Where pools list addresses, machines matter only while an
-// interface still names one.
+// leave pools.
 func (p *Provider) membership(ctx context.Context, in Input, r *Result) (*membership, error) {
-	s := in.Settings
-	wish := machines.Wish{ResourceGroup: s.ResourceGroup}
-	scope := machines.Scope{Nodes: in.Observed.Nodes, NotBefore: p.clock.Now().Add(-machinesAge)}
-	for i := range r.Pools {
-		pool := &r.Pools[i]
-		stale := pool.Members == ByAddress && namedByInterfaces(in.Observed, pool)
-		if pool.Preconfigured || (pool.Members == ByAddress && !stale) {
-			continue
-		}
-		scope.Pools = append(scope.Pools, pool.ID)
-		m := machines.Pool{ID: pool.ID, Family: pool.Family, Serves: append(r.servedBy(pool.LoadBalancer), pool.Kept...)}
-		switch {
-		case pool.Gone || stale:
-			wish.Leave = append(wish.Leave, m)
-		default:
-			if len(m.Serves) == 0 && !pool.Used {
-				continue // nobody is served there
-			}
-			if pool.Step.Kind != "" {
-				m.Needs = append(m.Needs, pool.Step)
-			}
-			wish.Join = append(wish.Join, m)
-		}
-	}
+	wish, pools := wishOf(in, r)
 	if len(wish.Join) == 0 && len(wish.Leave) == 0 {
 		p.later.wait(nil)
 		return &membership{Membership: &machines.Membership{}}, nil
 	}
-	for i := range in.Batch.Items {
-		switch in.Batch.Items[i].Cause {
-		case provider.Nodes, provider.Drift, provider.Repair, provider.Config:
-			scope.NotBefore = p.clock.Now()
-		case provider.Freed, provider.Resync, provider.Edit:
-		}
-	}
-	wish.Nodes, wish.Excluded = split(s, in)
-	snapshot, unread, err := p.snapshot(ctx, scope)
-	if err != nil && (ctx.Err() != nil || len(wish.Leave) > 0) {
-		return nil, err // what goes needs to know who is there
-	}
-	if err != nil {
+	snapshot, unread := p.snapshot(ctx, machines.Scope{Nodes: in.Observed.Nodes, NotBefore: p.notBefore(in.Batch), Pools: pools})
+	switch {
+	case snapshot == nil && (ctx.Err() != nil || len(wish.Leave) > 0):
+		return nil, unread // what goes needs to know who is there
+	case snapshot == nil:
 		p.later.wait([]string{allMachines})
-		return &membership{Membership: &machines.Membership{}, unread: err, pools: wish.Join}, nil
+		return &membership{Membership: &machines.Membership{}, unread: unread, pools: wish.Join}, nil
 	}
+	wish.Nodes, wish.Excluded = split(in.Settings, in)
 	m, err := snapshot.Decide(wish)
 	if err != nil {
 		return nil, err
@@ -280,24 +249,62 @@ func (p *Provider) membership(ctx context.Context, in Input, r *Result) (*member
 	return &membership{Membership: m, old: unread != nil}, nil
 }
 
+// wishOf are the pools that network interfaces join and leave, and the ids of
+// all pools that are looked at. Where pools list addresses, machines matter only
+// while an interface still names one.
+func wishOf(in Input, r *Result) (wish machines.Wish, pools []string) {
+	wish.ResourceGroup = in.Settings.ResourceGroup
+	for i := range r.Pools {
+		pool := &r.Pools[i]
+		stale := pool.Members == ByAddress && namedByInterfaces(in.Observed, pool)
+		if pool.Preconfigured || (pool.Members == ByAddress && !stale) {
+			continue
+		}
+		pools = append(pools, pool.ID)
+		m := machines.Pool{ID: pool.ID, Family: pool.Family, Serves: append(r.servedBy(pool.LoadBalancer), pool.Kept...)}
+		switch {
+		case pool.Gone || stale:
+			wish.Leave = append(wish.Leave, m)
+		case len(m.Serves) > 0 || pool.Used:
+			if pool.Step.Kind != "" {
+				m.Needs = append(m.Needs, pool.Step)
+			}
+			wish.Join = append(wish.Join, m)
+		}
+	}
+	return wish, pools
+}
+
+// notBefore is how old the snapshot of machines may be.
+func (p *Provider) notBefore(batch provider.Batch) time.Time {
+	for i := range batch.Items {
+		switch batch.Items[i].Cause {
+		case provider.Nodes, provider.Drift, provider.Repair, provider.Config:
+			return p.clock.Now()
+		case provider.Freed, provider.Resync, provider.Edit:
+		}
+	}
+	return p.clock.Now().Add(-machinesAge)
+}
+
 // allMachines stands for the machines that could not be read, among those that
 // are waited for.
 const allMachines = "all"
 
-// snapshot reads the machines. When they cannot be read, what was known of them
-// before counts, and why they were not read is told: load balancers and security
+// snapshot reads the machines, and tells why they cannot be read. What was known
+// of them before counts then, nil when nothing was: load balancers and security
 // groups are written all the same.
-func (p *Provider) snapshot(ctx context.Context, scope machines.Scope) (snap *machines.Snapshot, unread, err error) {
-	snap, err = p.machines.Observe(ctx, scope)
-	if err == nil || ctx.Err() != nil {
-		return snap, nil, err
+func (p *Provider) snapshot(ctx context.Context, scope machines.Scope) (*machines.Snapshot, error) {
+	snap, err := p.machines.Observe(ctx, scope)
+	if err == nil {
+		return snap, nil
 	}
 	before, beforeErr := p.machines.Newest(ctx, scope)
-	if beforeErr != nil {
-		return nil, nil, err
+	if beforeErr != nil || ctx.Err() != nil {
+		return nil, err
 	}
 	klog.FromContext(ctx).Info("The machines cannot be read, and what was known of them before counts", "err", err)
-	return before, err, nil
+	return before, err
 }
 
 // split parts the nodes of the cluster into those that may serve, and those

@@ -91,8 +91,8 @@ func (p *Provider) nodeSets(ctx context.Context, nodes []*v1.Node) (map[string]s
 	if len(unsaid) == 0 {
 		return out, nil
 	}
-	snap, _, err := p.snapshot(ctx, machines.Scope{Nodes: unsaid, NotBefore: p.clock.Now().Add(-machinesAge)})
-	if err != nil {
+	snap, err := p.snapshot(ctx, machines.Scope{Nodes: unsaid, NotBefore: p.clock.Now().Add(-machinesAge)})
+	if snap == nil {
 		return nil, err
 	}
 	for _, n := range unsaid {
