@@ -26,6 +26,9 @@ func TestAWSOverlayTakesThePeersPlace(t *testing.T) {
 			if obj.GetName() != peerServer {
 				t.Errorf("the ServiceAccount is %s", obj.GetName())
 			}
+			if _, has := obj.Object["automountServiceAccountToken"]; has {
+				t.Error("the ServiceAccount keeps its token from the peer's Pods")
+			}
 		case "RoleBinding", "ClusterRoleBinding":
 			want := rbacv1.Subject{Kind: "ServiceAccount", Namespace: "kube-system", Name: peerServer}
 			if b := as[rbacv1.RoleBinding](t, obj); !slices.Equal(b.Subjects, []rbacv1.Subject{want}) {
