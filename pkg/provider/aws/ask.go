@@ -23,7 +23,7 @@ type ask struct {
 	want provider.Want
 	kind Kind // asked for
 	// elsewhere: it is another controller's, and nothing of it is touched while
-	// it lives.
+	// it lives and nothing says that what we made for it is to go.
 	elsewhere bool
 	// leftOver: it stands for a Service that is gone.
 	leftOver bool
@@ -58,6 +58,7 @@ func newAsk(it *provider.Item, t *turn, nodes []node) *ask {
 	a := &ask{item: it, key: it.Key, want: it.Want, base: names.LoadBalancer(svc.UID)}
 	a.name, a.place = a.base, a.base
 	a.kind, a.elsewhere = kindOf(svc, t.settings.Claims)
+	a.elsewhere = a.elsewhere && !t.lostToController(a)
 	a.tags = t.settings.Tags.ServiceTags(t.moreTags(a), svc.Namespace, svc.Name)
 	a.mine = t.madeByUs(a.name)
 	a.scheme = schemeOf(it.Intent)
@@ -111,6 +112,14 @@ func kindOf(svc *v1.Service, c Claims) (kind Kind, elsewhere bool) {
 	case intent.AWSClassic:
 	}
 	return ClassicKind, false
+}
+
+// lostToController reports whether the Service became the AWS Load Balancer
+// Controller's, and what was made for it goes. That controller never made what
+// has the peer's name, and has its own tags on what it took over.
+func (t *turn) lostToController(a *ask) bool {
+	lb := t.networksByName[a.base]
+	return a.want == provider.Remove && (lb == nil || !names.IsControllers(lb.Tags))
 }
 
 // strict reports whether what differs is set right though the peer would leave

@@ -165,3 +165,28 @@ func TestGroupsOfTheLoadBalancerControllerStay(t *testing.T) {
 		}
 	}
 }
+
+// What was made for a Service goes when the AWS Load Balancer Controller gets
+// it, but for what that controller has its tags on.
+func TestServiceThatBecomesTheLoadBalancerControllers(t *testing.T) {
+	for _, kind := range []string{"nlb", ""} {
+		s := newSite(t)
+		managed(&s.settings)
+		s.service("web", with("type", kind))
+		s.settle(t, s.all(provider.Serve, provider.Edit))
+		with("type", "external")(s.services[0])
+		s.settle(t, s.all(provider.Remove, provider.Edit))
+		s.empty(t)
+	}
+	s := newSite(t)
+	managed(&s.settings)
+	s.service("web")
+	s.settle(t, s.all(provider.Serve, provider.Edit))
+	with("type", "external")(s.services[0])
+	for _, lb := range s.observed.Networks {
+		lb.Tags["elbv2.k8s.aws/cluster"], lb.Tags["service.k8s.aws/stack"] = "rig", "default/web"
+	}
+	if got := text(t, s.compute(s.all(provider.Remove, provider.Edit))); got != nothing {
+		t.Error(got)
+	}
+}

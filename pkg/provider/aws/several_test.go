@@ -244,7 +244,7 @@ func TestAnotherControllersServicesAreLeftAlone(t *testing.T) {
 	svc := s.service("web")
 	s.settle(t, s.all(provider.Serve, provider.Edit))
 	svc.Annotations[annotation+"type"] = "external"
-	for _, want := range []provider.Want{provider.Serve, provider.Keep, provider.Remove} {
+	for _, want := range []provider.Want{provider.Serve, provider.Keep} {
 		if r := s.compute(s.all(want, provider.Edit)); len(r.Steps)+len(r.Places) > 0 {
 			t.Errorf("want %d: %s", want, text(t, r))
 		}

@@ -112,3 +112,10 @@ func (c Controller) Foreign(tags map[string]string, namespace, service string) b
 func IsControllerBackend(tags map[string]string) bool {
 	return tags[tagControllerObject] == "backend-sg" && tags[tagControllerCluster] != ""
 }
+
+// IsControllers reports whether the tags say that the AWS Load Balancer
+// Controller made it for a Service, or would take it for its own.
+func IsControllers(tags map[string]string) bool {
+	_, ok := tags[tagStack]
+	return ok
+}
