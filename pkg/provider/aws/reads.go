@@ -53,11 +53,15 @@ func ReadsOf(s *Settings, o *Observed, items []provider.Item) Reads {
 	for i := range items {
 		it := &items[i]
 		kind, elsewhere := kindOf(it.Service, s.Claims)
-		if elsewhere {
-			continue
-		}
 		name := names.LoadBalancer(it.Service.UID)
 		lb, classic := w.byName[name], o.Classics[name]
+		if elsewhere {
+			if it.Want == provider.Remove {
+				w.network(it, lb)
+				w.classic(it, name, classic)
+			}
+			continue
+		}
 		if s.Claims == AlsoLoadBalancerController {
 			w.external(it)
 		}
@@ -108,7 +112,8 @@ func (w *wishes) network(it *provider.Item, lb *Network) {
 				w.Listeners = append(w.Listeners, arn)
 			}
 			certificates, _ := it.Intent.Options.Texts(intent.KeyAWSCertificates)
-			if len(certificates) > 1 || (len(certificates) > 0 && it.Intent.AWS == intent.AWSExternal) {
+			edited := it.Cause == provider.Edit || it.Cause == provider.Repair
+			if len(certificates) > 1 || (len(certificates) > 0 && (edited || it.Intent.AWS == intent.AWSExternal)) {
 				w.Certificates = append(w.Certificates, arn)
 			}
 		}

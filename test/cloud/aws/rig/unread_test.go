@@ -73,3 +73,22 @@ func TestLoadBalancerThatGoesWhileItIsRead(t *testing.T) {
 		}
 	}
 }
+
+// Certificates beside the default one go with the annotation, whoever put them.
+func TestFewerCertificatesAfterARestart(t *testing.T) {
+	w := begun(t, awssim.Options{})
+	w.do(t, create(with(newService("web", 1, "TCP:443"), "ssl-cert", certificate)))
+	want := strings.Count(string(w.sim.State()), `"CertificateArn"`)
+	w.do(t, annotate("web", "ssl-cert", certificate+","+certificate[:len(certificate)-1]+"0"))
+	if strings.Count(string(w.sim.State()), `"CertificateArn"`) <= want {
+		t.Fatal("there is one certificate")
+	}
+	w.restart(t)
+	if failed, err := w.now().reconcile(quiet(t), w.names(), false); len(failed) > 0 {
+		t.Fatal(err)
+	}
+	w.do(t, annotate("web", "ssl-cert", certificate))
+	if got := strings.Count(string(w.sim.State()), `"CertificateArn"`); got != want {
+		t.Errorf("%d certificates, want %d", got, want)
+	}
+}
