@@ -53,6 +53,10 @@ func TestAzureAnnotationsThatThePeerToleratesAreWarnings(t *testing.T) {
 			"service.beta.kubernetes.io/load-balancer-source-ranges", "10.0.0.0/8,x",
 			`warn: annotation load-balancer-source-ranges is "10.0.0.0/8,x", but must be 1 to 500 IP ranges, separated by commas, each an IP range; it counts as those items that are allowed`,
 		},
+		"a misspelt key": {
+			"service.beta.kubernetes.io/azure-load-balancer-internl", "true",
+			"warn: annotation azure-load-balancer-internl is not known; did you mean azure-load-balancer-internal?",
+		},
 		"what only basic load balancers had": {
 			"service.beta.kubernetes.io/azure-load-balancer-mode", "pool1",
 			`warn: annotation azure-load-balancer-mode is "pool1", but has no effect with provider azure: a standard load balancer serves from all nodes; remove it`,

@@ -43,6 +43,7 @@ func prefixes() []Prefix {
 		{Name: metalLBPrefix, Unknown: Warn, Providers: []string{Metal}},
 		{Name: oldMetalLBPrefix, Unknown: Warn, Providers: []string{Metal}},
 		{Name: awsPrefix, Unknown: Warn, Admit: true, Providers: awsForms()},
+		{Name: azurePrefix + "azure-", Unknown: Warn, Admit: true, Providers: []string{Azure}},
 	}
 }
 
