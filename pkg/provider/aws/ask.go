@@ -3,8 +3,10 @@
 package aws
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	v1 "k8s.io/api/core/v1"
@@ -60,6 +62,7 @@ func newAsk(it *provider.Item, t *turn, nodes []node) *ask {
 	a.kind, a.elsewhere = kindOf(svc, t.settings.Claims)
 	a.elsewhere = a.elsewhere && !t.lostToController(a)
 	a.tags = t.settings.Tags.ServiceTags(t.moreTags(a), svc.Namespace, svc.Name)
+	a.warnReserved()
 	a.mine = t.madeByUs(a.name)
 	a.scheme = schemeOf(it.Intent)
 	a.external = !a.elsewhere && t.settings.Claims == AlsoLoadBalancerController && intent.AWSFormOf(svc) == intent.AWSExternal
@@ -84,8 +87,22 @@ func (t *turn) moreTags(a *ask) map[string]string {
 	if out == nil {
 		out = map[string]string{}
 	}
-	maps.Copy(out, a.pairs(intent.KeyAWSTags))
+	for key, value := range a.pairs(intent.KeyAWSTags) {
+		if !names.IsReserved(key) {
+			out[key] = value
+		}
+	}
 	return out
+}
+
+// warnReserved tells of tags in the annotation that would make what is the
+// Service's another's.
+func (a *ask) warnReserved() {
+	for _, key := range slices.Sorted(maps.Keys(a.pairs(intent.KeyAWSTags))) {
+		if names.IsReserved(key) {
+			a.warn(ReasonUnsupported, fmt.Sprintf("annotation %s sets tag %s, which tells whose an object is; it is left out", intent.KeyAWSTags, key))
+		}
+	}
 }
 
 // madeByUs reports whether no load balancer with the name is a peer's.

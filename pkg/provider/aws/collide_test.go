@@ -145,3 +145,19 @@ func TestGroupThatIsNotThereIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// A user's tags never make a load balancer another Service's.
+func TestReservedTagsAreLeftOut(t *testing.T) {
+	s := newSite(t)
+	claimed(&s.settings)
+	s.service("web", external, with("additional-resource-tags", "team=a,service.k8s.aws/stack=default/other,kubernetes.io/service-name=default/other,fairlead.dev/resource=traffic"))
+	got := s.settle(t, s.all(provider.Serve, provider.Edit))
+	if strings.Count(got, "it is left out") != 3 {
+		t.Error(got)
+	}
+	for _, lb := range s.observed.Networks {
+		if lb.Tags["team"] != "a" || lb.Tags["service.k8s.aws/stack"] != "default/web" || lb.Tags[names.TagService] != "" {
+			t.Errorf("%v", lb.Tags)
+		}
+	}
+}

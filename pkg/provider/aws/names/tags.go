@@ -138,3 +138,14 @@ func (c Cluster) BackendTags() map[string]string {
 func (c Cluster) OwnsBackend(tags map[string]string) bool {
 	return tags[tagResource] == backendResource && (c.ID == "" || c.Owns(tags))
 }
+
+// IsReserved reports whether the tag with the key tells whose an object is, so
+// that no user may set it.
+func IsReserved(key string) bool {
+	for _, prefix := range []string{clusterPrefix, "elbv2.k8s.aws/", "service.k8s.aws/", "fairlead.dev/"} {
+		if strings.HasPrefix(key, prefix) {
+			return true
+		}
+	}
+	return key == legacyCluster || key == TagService
+}
