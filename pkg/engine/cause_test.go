@@ -125,7 +125,11 @@ func TestRefusalDuringADriftTimerIsTriedAgain(t *testing.T) {
 		c.fault = nil
 		c.mu.Unlock()
 		time.Sleep(2 * firstLook) //nolint:forbidigo // the bubble's clock
-		if got := c.parts[keyOf("web")]; got == "" {
+		synctest.Wait()
+		c.mu.Lock()
+		got := c.parts[keyOf("web")]
+		c.mu.Unlock()
+		if got == "" {
 			t.Errorf("not served; causes %d", c.causes("web"))
 		}
 	})

@@ -319,6 +319,8 @@ func TestRestartedSpeakerAnnouncesLocalServicesAtOnce(t *testing.T) {
 	b.opts.Open = b.routers.open
 	b.start(t)
 	b.routers.waitRoutes(t, "x", plain)
+	b.routers.mu.Lock()
+	defer b.routers.mu.Unlock()
 	if n := b.routers.sessions["x"].first; n != 1 {
 		t.Errorf("the session was opened with %d routes, want all", n)
 	}
