@@ -118,7 +118,10 @@ func (p *Provider) recall(s *Settings, batch provider.Batch, services []*v1.Serv
 func (p *Provider) read(ctx context.Context, s *Settings, batch provider.Batch, services []*v1.Service) (*Observed, error) {
 	p.mu.Lock()
 	p.learned, p.reading = nil, true
-	old := p.memory
+	var old *Observed
+	if p.memory != nil {
+		old = p.memory.Clone() // private steps go on learning into the memory
+	}
 	p.mu.Unlock()
 	o, err := p.lists(ctx, s)
 	if err == nil {
