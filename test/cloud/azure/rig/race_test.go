@@ -6,4 +6,4 @@ package rig_test
 
 // slower is how many times fewer trials the short form makes: the race detector
 // makes each about five times as long.
-const slower = 5
+const slower = 8
