@@ -12,6 +12,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 )
@@ -42,6 +43,38 @@ func labelled(svc *v1.Service) *v1.Service {
 	svc = svc.DeepCopy()
 	svc.Labels = map[string]string{"tier": "gold"}
 	return svc
+}
+
+// An edit of what no provider reads is none.
+func TestOnlyWhatIsReadIsEdited(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*v1.Service)
+		want   provider.Cause
+	}{
+		"a port":                      {func(svc *v1.Service) { svc.Spec.Ports[0].Port = 81 }, provider.Edit},
+		"a label":                     {func(svc *v1.Service) { svc.Labels = map[string]string{"tier": "gold"} }, provider.Edit},
+		"an annotation of ours":       {func(svc *v1.Service) { svc.Annotations = map[string]string{intent.KeyRepair: "1"} }, provider.Edit},
+		"an annotation of somebody's": {func(svc *v1.Service) { svc.Annotations = map[string]string{"example.com/note": "new"} }, provider.Resync},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCloud()
+				r := start(t, c)
+				svc := r.put(t, service("web", 80))
+				if err := r.ensure(t, svc); err != nil {
+					t.Fatal(err)
+				}
+				edited := showing(svc)
+				tt.change(edited)
+				if err := r.ensure(t, r.put(t, edited)); err != nil {
+					t.Fatal(err)
+				}
+				if all := c.causes("web"); len(all) != 2 || all[1] != tt.want {
+					t.Errorf("causes %d, want the second to be %d", all, tt.want)
+				}
+			})
+		})
+	}
 }
 
 // An edit is one until it was served, whatever leads to the next try.

@@ -278,10 +278,11 @@ func keysOf(items []provider.Item) []plan.Key {
 	return keys
 }
 
-// fingerprint is a hash over what a user can edit in a Service.
-func fingerprint(svc *v1.Service) uint64 {
+// fingerprint is a hash over what a user can edit in a Service and a provider
+// looks at.
+func (e *Engine) fingerprint(svc *v1.Service) uint64 {
 	h := fnv.New64a()
 	// Encoding plain API types cannot fail, and a hash takes every write.
-	_ = json.NewEncoder(h).Encode([]any{svc.Spec, svc.Annotations, svc.Labels})
+	_ = json.NewEncoder(h).Encode(e.Registry.Asked(svc, e.Provider.Name()))
 	return h.Sum64()
 }

@@ -158,7 +158,7 @@ func (s *scheduler) cause(r request) provider.Cause {
 		return provider.Edit
 	case opEnsure:
 	}
-	id, form := identOf(r.service), fingerprint(r.service)
+	id, form := identOf(r.service), s.fingerprint(r.service)
 	last, known := s.seen[id]
 	s.seen[id] = form
 	if (known && last != form) || len(r.service.Status.LoadBalancer.Ingress) == 0 {

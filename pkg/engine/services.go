@@ -36,7 +36,7 @@ func (e *Engine) ServiceHandler() cache.ResourceEventHandler {
 
 // edited reports whether a user edited a Service that concerns us.
 func (e *Engine) edited(was, is *v1.Service) bool {
-	return (e.concerns(was) || e.concerns(is)) && fingerprint(was) != fingerprint(is)
+	return (e.concerns(was) || e.concerns(is)) && e.fingerprint(was) != e.fingerprint(is)
 }
 
 func serviceOf(obj any) *v1.Service {

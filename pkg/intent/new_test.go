@@ -115,7 +115,7 @@ func TestNewNamesEveryProblem(t *testing.T) {
 		},
 		"a key of ours like nothing known": {
 			annotated("fairlead.dev/color", "red"),
-			[]string{`refuse UnknownAnnotation annotation fairlead.dev/color is not known; remove it, or use one of fairlead.dev/address-pool, fairlead.dev/allow-shared-ip, fairlead.dev/load-balancer-ips`},
+			[]string{`refuse UnknownAnnotation annotation fairlead.dev/color is not known; remove it, or use one of fairlead.dev/address-pool, fairlead.dev/allow-shared-ip, fairlead.dev/load-balancer-ips, fairlead.dev/repair`},
 		},
 		"a misspelt key that MetalLB passes over": {
 			annotated("metallb.io/load-balancer-ips", "192.0.2.1"),

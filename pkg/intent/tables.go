@@ -13,6 +13,7 @@ const (
 	KeyPool         = ownPrefix + "address-pool"
 	KeySharing      = ownPrefix + "allow-shared-ip"
 	KeySourceRanges = v1.AnnotationLoadBalancerSourceRangesKey
+	KeyRepair       = ownPrefix + "repair"
 )
 
 const (
@@ -31,6 +32,8 @@ const (
 	// maxSharingKey is ours: MetalLB has no limit, and a key is often made of
 	// a namespace and a name.
 	maxSharingKey = 1024
+	// maxRepair holds a date, or the number of a ticket.
+	maxRepair = 64
 	// maxRanges is the most that one Service may list in an annotation.
 	maxRanges = 500
 )
@@ -47,9 +50,13 @@ func prefixes() []Prefix {
 	}
 }
 
-// neutralAnnotations are those of Kubernetes itself.
+// neutralAnnotations are those that have nothing to do with a provider.
 func neutralAnnotations() Table {
-	return Table{Title: "Kubernetes", Annotations: []Annotation{{
+	return Table{Title: "All providers", Annotations: []Annotation{{
+		Key:  KeyRepair,
+		Kind: Text{Max: maxRepair, Example: "2026-01-31"},
+		Doc:  "Any text. A new one asks for a full look at the Service, which sets right what a peer made otherwise than the Service says.",
+	}, {
 		Key:  KeySourceRanges,
 		Kind: List{Item: CIDR{}, Items: "IP ranges", Sep: Comma, Max: maxRanges},
 		Elsewhere: map[string]string{

@@ -122,7 +122,7 @@ func (t *turn) replaced(a *ask, have elbv2types.LoadBalancerSchemeEnum) bool {
 	if a.strict() {
 		return true
 	}
-	a.warn(ReasonAdoptedAsIs, fmt.Sprintf("load balancer %s is %s, and annotation %s asks for %s; it stays until the Service is edited, which gives it a new address", a.name, have, intent.KeyAWSInternal, want))
+	a.warn(ReasonAdoptedAsIs, fmt.Sprintf("load balancer %s is %s, and annotation %s asks for %s; it stays until the Service is edited, which gives it a new address; set annotation %s for that", a.name, have, intent.KeyAWSInternal, want, intent.KeyRepair))
 	return false
 }
 

@@ -113,7 +113,7 @@ func (t *turn) putHealth(a *ask, m *mapping, g *TargetGroup) {
 		return
 	}
 	if !a.strict() && m.before.isAt(have) {
-		a.warn(ReasonAdoptedAsIs, fmt.Sprintf("port %d is UDP and its nodes are probed by %s, which nothing answers; it stays so until the Service is edited", m.port, have))
+		a.warn(ReasonAdoptedAsIs, fmt.Sprintf("port %d is UDP and its nodes are probed by %s, which nothing answers; it stays so until the Service is edited; set annotation %s for that", m.port, have, intent.KeyRepair))
 		m.health = have
 		return
 	}

@@ -81,7 +81,7 @@ func (t *turn) putListener(a *ask, b *balancer, m *mapping) {
 		return
 	}
 	if m.plain && !a.strict() && l.Protocol == elbv2types.ProtocolEnumTcp {
-		a.warn(ReasonAdoptedAsIs, fmt.Sprintf("port %d is served without TLS, as annotation %s has a space before it; it stays so until the Service is edited", m.port, intent.KeyAWSTLSPorts))
+		a.warn(ReasonAdoptedAsIs, fmt.Sprintf("port %d is served without TLS, as annotation %s has a space before it; it stays so until the Service is edited; set annotation %s for that", m.port, intent.KeyAWSTLSPorts, intent.KeyRepair))
 		m.listener, certificates, m.policy = elbv2types.ProtocolEnumTcp, nil, ""
 	}
 	st.Why = t.listenerDiffs(m, l)
