@@ -31,101 +31,71 @@ func inVPC(vpc string) []ec2types.Filter {
 func listNetworks(ctx context.Context, c *api.Client) (map[string]*Network, error) {
 	out := map[string]*Network{}
 	in := &elbv2.DescribeLoadBalancersInput{PageSize: awssdk.Int32(pageSizeELB)}
-	for {
-		page, err := api.Call(ctx, c.ELBv2.DescribeLoadBalancers, in)
-		if err != nil {
-			return nil, err
-		}
+	err := api.Pages(ctx, c.ELBv2.DescribeLoadBalancers, in, &in.Marker, func(page *elbv2.DescribeLoadBalancersOutput) *string {
 		for i := range page.LoadBalancers {
 			if lb := page.LoadBalancers[i]; lb.Type == elbv2types.LoadBalancerTypeEnumNetwork {
 				out[awssdk.ToString(lb.LoadBalancerArn)] = &Network{LoadBalancer: lb}
 			}
 		}
-		if in.Marker = page.NextMarker; awssdk.ToString(in.Marker) == "" {
-			return out, nil
-		}
-	}
+		return page.NextMarker
+	})
+	return out, err
 }
 
 func listTargetGroups(ctx context.Context, c *api.Client) (map[string]*TargetGroup, error) {
 	out := map[string]*TargetGroup{}
 	in := &elbv2.DescribeTargetGroupsInput{PageSize: awssdk.Int32(pageSizeELB)}
-	for {
-		page, err := api.Call(ctx, c.ELBv2.DescribeTargetGroups, in)
-		if err != nil {
-			return nil, err
-		}
+	err := api.Pages(ctx, c.ELBv2.DescribeTargetGroups, in, &in.Marker, func(page *elbv2.DescribeTargetGroupsOutput) *string {
 		for i := range page.TargetGroups {
 			out[awssdk.ToString(page.TargetGroups[i].TargetGroupArn)] = &TargetGroup{TargetGroup: page.TargetGroups[i]}
 		}
-		if in.Marker = page.NextMarker; awssdk.ToString(in.Marker) == "" {
-			return out, nil
-		}
-	}
+		return page.NextMarker
+	})
+	return out, err
 }
 
 func listClassics(ctx context.Context, c *api.Client) (map[string]*Classic, error) {
 	out := map[string]*Classic{}
 	in := &elb.DescribeLoadBalancersInput{PageSize: awssdk.Int32(pageSizeELB)}
-	for {
-		page, err := api.Call(ctx, c.ELB.DescribeLoadBalancers, in)
-		if err != nil {
-			return nil, err
-		}
+	err := api.Pages(ctx, c.ELB.DescribeLoadBalancers, in, &in.Marker, func(page *elb.DescribeLoadBalancersOutput) *string {
 		for i := range page.LoadBalancerDescriptions {
 			out[awssdk.ToString(page.LoadBalancerDescriptions[i].LoadBalancerName)] = &Classic{LoadBalancerDescription: page.LoadBalancerDescriptions[i]}
 		}
-		if in.Marker = page.NextMarker; awssdk.ToString(in.Marker) == "" {
-			return out, nil
-		}
-	}
+		return page.NextMarker
+	})
+	return out, err
 }
 
 func listGroups(ctx context.Context, c *api.Client, vpc string) (map[string]*ec2types.SecurityGroup, error) {
 	out := map[string]*ec2types.SecurityGroup{}
 	in := &ec2.DescribeSecurityGroupsInput{Filters: inVPC(vpc), MaxResults: awssdk.Int32(pageSizeEC2)}
-	for {
-		page, err := api.Call(ctx, c.EC2.DescribeSecurityGroups, in)
-		if err != nil {
-			return nil, err
-		}
+	err := api.Pages(ctx, c.EC2.DescribeSecurityGroups, in, &in.NextToken, func(page *ec2.DescribeSecurityGroupsOutput) *string {
 		for i := range page.SecurityGroups {
 			out[awssdk.ToString(page.SecurityGroups[i].GroupId)] = &page.SecurityGroups[i]
 		}
-		if in.NextToken = page.NextToken; awssdk.ToString(in.NextToken) == "" {
-			return out, nil
-		}
-	}
+		return page.NextToken
+	})
+	return out, err
 }
 
 func listSubnets(ctx context.Context, c *api.Client, vpc string) ([]ec2types.Subnet, error) {
 	var out []ec2types.Subnet
 	in := &ec2.DescribeSubnetsInput{Filters: inVPC(vpc), MaxResults: awssdk.Int32(pageSizeEC2)}
-	for {
-		page, err := api.Call(ctx, c.EC2.DescribeSubnets, in)
-		if err != nil {
-			return nil, err
-		}
+	err := api.Pages(ctx, c.EC2.DescribeSubnets, in, &in.NextToken, func(page *ec2.DescribeSubnetsOutput) *string {
 		out = append(out, page.Subnets...)
-		if in.NextToken = page.NextToken; awssdk.ToString(in.NextToken) == "" {
-			return out, nil
-		}
-	}
+		return page.NextToken
+	})
+	return out, err
 }
 
 func listRouteTables(ctx context.Context, c *api.Client, vpc string) ([]ec2types.RouteTable, error) {
 	out := []ec2types.RouteTable{}
 	in := &ec2.DescribeRouteTablesInput{Filters: inVPC(vpc), MaxResults: awssdk.Int32(100)} //nolint:mnd // AWS: DescribeRouteTables
-	for {
-		page, err := api.Call(ctx, c.EC2.DescribeRouteTables, in)
-		if err != nil {
-			return nil, err
-		}
+	err := api.Pages(ctx, c.EC2.DescribeRouteTables, in, &in.NextToken, func(page *ec2.DescribeRouteTablesOutput) *string {
 		out = append(out, page.RouteTables...)
-		if in.NextToken = page.NextToken; awssdk.ToString(in.NextToken) == "" {
-			return out, nil
-		}
-	}
+		return page.NextToken
+	})
+	return out, err
 }
 
 func listZoneTypes(ctx context.Context, c *api.Client) (map[string]string, error) {
@@ -144,16 +114,11 @@ func listZoneTypes(ctx context.Context, c *api.Client) (map[string]string, error
 func listListeners(ctx context.Context, c *api.Client, lb string) ([]elbv2types.Listener, error) {
 	out := []elbv2types.Listener{}
 	in := &elbv2.DescribeListenersInput{LoadBalancerArn: awssdk.String(lb), PageSize: awssdk.Int32(pageSizeELB)}
-	for {
-		page, err := api.Call(ctx, c.ELBv2.DescribeListeners, in)
-		if err != nil {
-			return nil, err
-		}
+	err := api.Pages(ctx, c.ELBv2.DescribeListeners, in, &in.Marker, func(page *elbv2.DescribeListenersOutput) *string {
 		out = append(out, page.Listeners...)
-		if in.Marker = page.NextMarker; awssdk.ToString(in.Marker) == "" {
-			return out, nil
-		}
-	}
+		return page.NextMarker
+	})
+	return out, err
 }
 
 func readAttributes(ctx context.Context, c *api.Client, lb string) (map[string]string, error) {
@@ -223,19 +188,16 @@ func readCertificates(ctx context.Context, c *api.Client, listeners []elbv2types
 			continue
 		}
 		in := &elbv2.DescribeListenerCertificatesInput{ListenerArn: l.ListenerArn, PageSize: awssdk.Int32(pageSizeELB)}
-		for {
-			page, err := api.Call(ctx, c.ELBv2.DescribeListenerCertificates, in)
-			if err != nil {
-				return nil, err
-			}
+		err := api.Pages(ctx, c.ELBv2.DescribeListenerCertificates, in, &in.Marker, func(page *elbv2.DescribeListenerCertificatesOutput) *string {
 			for _, x := range page.Certificates {
 				if !awssdk.ToBool(x.IsDefault) {
 					out[awssdk.ToString(l.ListenerArn)] = append(out[awssdk.ToString(l.ListenerArn)], awssdk.ToString(x.CertificateArn))
 				}
 			}
-			if in.Marker = page.NextMarker; awssdk.ToString(in.Marker) == "" {
-				break
-			}
+			return page.NextMarker
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
 	return out, nil

@@ -82,6 +82,24 @@ func Call[In, Out, Option any](
 	return out, nil
 }
 
+// Pages makes a call of a list for each of its pages, such as
+// Pages(ctx, c.EC2.DescribeSubnets, in, &in.NextToken, take). The token is the
+// field of in that names a page; take is given each page and returns the name
+// of the next.
+func Pages[In, Out, Option any](
+	ctx context.Context, method func(context.Context, *In, ...func(*Option)) (*Out, error), in *In, token **string, take func(*Out) *string,
+) error {
+	for {
+		page, err := Call(ctx, method, in)
+		if err != nil {
+			return err
+		}
+		if *token = take(page); aws.ToString(*token) == "" {
+			return nil
+		}
+	}
+}
+
 // Error is the *plan.Error inside what a client of the SDK returned, or err
 // itself when there is none: then its context ended, or the input lacks
 // something.

@@ -27,20 +27,15 @@ func (r *Reader) readFargates(ctx context.Context, addresses []string) (map[stri
 	in := &ec2.DescribeNetworkInterfacesInput{MaxResults: awssdk.Int32(pageSize)}
 	in.Filters = append(in.Filters, filter("attachment.status", "attached"), filter("vpc-id", cluster.VPC), filter("private-ip-address", addresses...))
 	out := map[string]*fargateNode{}
-	for {
-		page, err := api.Call(ctx, r.client.EC2.DescribeNetworkInterfaces, in)
-		if err != nil {
-			return nil, err
-		}
+	err = api.Pages(ctx, r.client.EC2.DescribeNetworkInterfaces, in, &in.NextToken, func(page *ec2.DescribeNetworkInterfacesOutput) *string {
 		for i := range page.NetworkInterfaces {
 			n := &page.NetworkInterfaces[i]
 			f := &fargateNode{address: awssdk.ToString(n.PrivateIpAddress), dns: awssdk.ToString(n.PrivateDnsName), zone: awssdk.ToString(n.AvailabilityZone)}
 			out[f.address] = f
 		}
-		if in.NextToken = page.NextToken; awssdk.ToString(in.NextToken) == "" {
-			return out, nil
-		}
-	}
+		return page.NextToken
+	})
+	return out, err
 }
 
 // fargate finds the node that Fargate runs; nil when there is none.

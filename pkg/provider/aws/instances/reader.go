@@ -187,20 +187,15 @@ func filter(name string, values ...string) ec2types.Filter {
 func (r *Reader) describe(ctx context.Context, filters ...ec2types.Filter) ([]*Instance, error) {
 	in := &ec2.DescribeInstancesInput{Filters: filters, MaxResults: awssdk.Int32(pageSize)}
 	var out []*Instance
-	for {
-		page, err := api.Call(ctx, r.client.EC2.DescribeInstances, in)
-		if err != nil {
-			return nil, err
-		}
+	err := api.Pages(ctx, r.client.EC2.DescribeInstances, in, &in.NextToken, func(page *ec2.DescribeInstancesOutput) *string {
 		for i := range page.Reservations {
 			for j := range page.Reservations[i].Instances {
 				out = append(out, instanceOf(&page.Reservations[i].Instances[j]))
 			}
 		}
-		if in.NextToken = page.NextToken; awssdk.ToString(in.NextToken) == "" {
-			return out, nil
-		}
-	}
+		return page.NextToken
+	})
+	return out, err
 }
 
 // readByID reads instances by a filter, which unlike a list of ids takes what

@@ -80,11 +80,7 @@ func (r *Routes) readTable(ctx context.Context) (*table, error) {
 		Filters: []ec2types.Filter{{Name: awssdk.String("vpc-id"), Values: []string{cluster.VPC}}}, MaxResults: awssdk.Int32(tablesPerPage),
 	}
 	var found []*table
-	for {
-		page, err := api.Call(ctx, r.options.Client.EC2.DescribeRouteTables, in)
-		if err != nil {
-			return nil, err
-		}
+	err = api.Pages(ctx, r.options.Client.EC2.DescribeRouteTables, in, &in.NextToken, func(page *ec2.DescribeRouteTablesOutput) *string {
 		for i := range page.RouteTables {
 			tags := map[string]string{}
 			for _, t := range page.RouteTables[i].Tags {
@@ -94,9 +90,10 @@ func (r *Routes) readTable(ctx context.Context) (*table, error) {
 				found = append(found, tableOf(&page.RouteTables[i]))
 			}
 		}
-		if in.NextToken = page.NextToken; awssdk.ToString(in.NextToken) == "" {
-			break
-		}
+		return page.NextToken
+	})
+	if err != nil {
+		return nil, err
 	}
 	if len(found) != 1 {
 		var ids []string
