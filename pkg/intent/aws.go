@@ -3,6 +3,7 @@
 package intent
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -122,10 +123,18 @@ func isMeant(key, provider string) bool {
 }
 
 // awsRead are the annotations that count for the form: cloud-provider-aws does
-// not know the other prefix.
+// not know the other prefix, and the Load Balancer Controller does not read
+// whether a load balancer is internal where its scheme is said.
 func awsRead(annotations map[string]string, form AWSForm) map[string]string {
 	if form == AWSExternal {
-		return annotations
+		if annotations[KeyAWSScheme] == "" && annotations[awsOtherPrefix+"scheme"] == "" {
+			return annotations
+		}
+		read := maps.Clone(annotations)
+		for _, key := range awsInternalKeys() {
+			delete(read, key)
+		}
+		return read
 	}
 	read := make(map[string]string, len(annotations))
 	for key, text := range annotations {
@@ -135,6 +144,9 @@ func awsRead(annotations map[string]string, form AWSForm) map[string]string {
 	}
 	return read
 }
+
+// awsInternalKeys are the keys of KeyAWSInternal.
+func awsInternalKeys() []string { return []string{KeyAWSInternal, awsOtherPrefix + "internal"} }
 
 // The annotations of AWS, each by its first key.
 const (

@@ -263,8 +263,11 @@ func (c *awsCheck) external() {
 		c.wrong(Refuse, KeyAWSName, "but must be letters, digits and dashes, with a letter or digit at both ends, and not begin with internal-; correct it, or remove the annotation")
 	}
 	if scheme, ok := o.Text(KeyAWSScheme); ok {
-		if internal, set := o.Bool(KeyAWSInternal); set && internal != (scheme == awsInternalScheme) {
-			c.wrong(Warn, KeyAWSInternal, fmt.Sprintf("but %s is %s, which counts; remove one of them", o.Source(KeyAWSScheme), quote(scheme)))
+		for _, key := range awsInternalKeys() {
+			raw, written := c.svc.Annotations[key]
+			if v, _ := (LooseBool{}).parse(raw); written && raw != "" && v != boolValue(scheme == awsInternalScheme) {
+				c.wrong(Warn, key, fmt.Sprintf("but %s is %s, which counts; remove one of them", o.Source(KeyAWSScheme), quote(scheme)))
+			}
 		}
 	}
 	if o.Source(KeyAWSQUICPorts) != "" {

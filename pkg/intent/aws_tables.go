@@ -80,11 +80,13 @@ func awsAnnotations() Table {
 }
 
 func awsKinds() []Annotation {
+	internal := tolerated(awsAll(KeyAWSInternal, ExactBool{},
+		"The load balancer has private addresses alone; an edit makes another load balancer in place of the old one."), "true")
+	internal.KindFor = map[string]Kind{awsExternal: LooseBool{}}
 	return []Annotation{
 		tolerated(awsAll(KeyAWSType, Enum{Values: []string{awsTypeNetwork, awsTypeExternal, awsTypeIP}, Exact: true},
 			"The kind of load balancer; without it, or with another value, a classic one."), ""),
-		tolerated(awsAll(KeyAWSInternal, ExactBool{},
-			"The load balancer has private addresses alone; an edit makes another load balancer in place of the old one."), "true"),
+		internal,
 		awsTheirs(KeyAWSScheme, Enum{Values: []string{awsInternalScheme, "internet-facing"}, Exact: true},
 			"Whether clients come from the internet; without it, and without the key that ends in internal, as the cloud config says."),
 		awsTheirs(KeyAWSTargetType, Enum{Values: []string{"instance", "ip"}, Exact: true},

@@ -73,6 +73,34 @@ func TestAWSFormFollowsTypeAndClass(t *testing.T) {
 	}
 }
 
+func TestAWSExternalTakesInternalAsItsControllerDoes(t *testing.T) {
+	tests := map[string]struct {
+		annotations []string
+		want        intent.AWSScheme
+		problems    []string
+	}{
+		"t":                       {[]string{"internal", "t"}, intent.AWSInternalYes, nil},
+		"False":                   {[]string{"internal", "False"}, intent.AWSInternalNo, nil},
+		"0":                       {[]string{"internal", "0"}, intent.AWSInternalNo, nil},
+		"f by the other prefix":   {[]string{awsOther + "internal", "f"}, intent.AWSInternalNo, nil},
+		"nothing":                 {nil, intent.AWSInternalUnset, nil},
+		"neither yes nor no":      {[]string{"internal", "no"}, intent.AWSInternalUnset, []string{`refuse: annotation internal is "no", but must be true or false, or t, f, 1 or 0; write it like "true", or remove the annotation`}},
+		"not read beside scheme":  {[]string{"internal", "no", "scheme", "internal"}, intent.AWSInternalYes, []string{`warn: annotation internal is "no", but annotation scheme is "internal", which counts; remove one of them`}},
+		"the same as scheme says": {[]string{"internal", "0", "scheme", "internet-facing"}, intent.AWSInternalNo, nil},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			in, problems := onAWS(awsAnnotated(append([]string{"type", "external"}, tt.annotations...)...))
+			if diff := cmp.Diff(tt.problems, problems); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+			if got := intent.AWSInternal(in); got != tt.want {
+				t.Errorf("got %d, want %d", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestAWSTakesInternalAsThePeerDoes(t *testing.T) {
 	for text, want := range map[string]bool{"true": true, "false": false, "False": true, "0": true, "no": true, " ": true, "false ": true, "": false} {
 		in, problems := onAWS(awsAnnotated("internal", text))

@@ -102,6 +102,9 @@ func (a *Annotation) allowedCell() string {
 	if a.Empty == EmptyValue {
 		text += "; an empty value counts"
 	}
+	for _, provider := range slices.Sorted(maps.Keys(a.KindFor)) {
+		text += fmt.Sprintf("; with %s %s", provider, a.KindFor[provider].allowed())
+	}
 	return text
 }
 
@@ -132,7 +135,11 @@ func (a *Annotation) invalidCell() string {
 	case a.invalid() == Refuse:
 		return "refused"
 	}
-	return "Warning event; counts as " + a.toleratedAs()
+	text := "Warning event; counts as " + a.toleratedAs()
+	if len(a.KindFor) > 0 {
+		text += "; refused with " + strings.Join(slices.Sorted(maps.Keys(a.KindFor)), ", ")
+	}
+	return text
 }
 
 func isWritten(k Kind) bool {

@@ -44,6 +44,9 @@ type Annotation struct {
 	// TolerantFor are providers that tolerate what others refuse: a list counts
 	// in parts, another value not at all.
 	TolerantFor []string
+	// KindFor are the kinds of providers that read the value by another rule.
+	// They refuse what it does not allow.
+	KindFor map[string]Kind
 	// Empty says what an empty value means. The zero value is EmptyUnset.
 	Empty Empty
 	Doc   string // one sentence
@@ -155,6 +158,11 @@ func (a *Annotation) honouredBy(provider string) bool {
 
 // as is the annotation as the provider takes it.
 func (a *Annotation) as(provider string) *Annotation {
+	if kind, ok := a.KindFor[provider]; ok {
+		b := *a
+		b.Kind, b.Invalid, b.InvalidMeans = kind, Refuse, ""
+		return &b
+	}
 	if !slices.Contains(a.TolerantFor, provider) {
 		return a
 	}
