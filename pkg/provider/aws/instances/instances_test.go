@@ -272,6 +272,27 @@ func TestTopologyLabels(t *testing.T) {
 	}
 }
 
+// TestUnknownInstancesCostOneCallMore has nodes whose instances are gone, and
+// one whose id is none, beside those that AWS knows.
+func TestUnknownInstancesCostOneCallMore(t *testing.T) {
+	r := newRig(t, awssim.Options{})
+	nodes := r.launch(t, 60)
+	for i := range 20 {
+		r.node(t, fmt.Sprintf("gone%d", i), fmt.Sprintf("aws:///us-east-1a/i-0fedcba98765432%02x", i))
+	}
+	id := nodes[0].Spec.ProviderID[strings.LastIndex(nodes[0].Spec.ProviderID, "/")+1:]
+	if err := r.cloud.SetTopology(id, "p4d.24xlarge", "nn-1"); err != nil {
+		t.Fatal(err)
+	}
+	m, err := r.Instances().InstanceMetadata(t.Context(), nodes[0])
+	if err != nil || m.AdditionalLabels[instances.LabelNetworkNode+"1"] != "nn-1" {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if _, by := r.reads(); by["ec2.DescribeInstanceTopology"] != 2 {
+		t.Errorf("%v", by)
+	}
+}
+
 // TestTopologyThatMayNotBeReadIsLeftOut denies it, and lets it fail.
 func TestTopologyThatMayNotBeReadIsLeftOut(t *testing.T) {
 	for code, want := range map[string]bool{"UnauthorizedOperation": true, "UnsupportedOperation": true, "InvalidParameterValue": false} {

@@ -302,7 +302,7 @@ func (r *Reader) ask(ctx context.Context, node *v1.Node, id string, byID bool) (
 		return len(found) > 0, err
 	}
 	page, err := api.Call(ctx, r.client.EC2.DescribeInstances, &ec2.DescribeInstancesInput{InstanceIds: []string{id}})
-	if api.Code(err) == "InvalidInstanceID.NotFound" {
+	if api.Code(err) == codeNotFound {
 		return false, nil
 	}
 	if err != nil {

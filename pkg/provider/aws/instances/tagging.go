@@ -168,7 +168,7 @@ func (t *Tagger) wait(ctx context.Context, d time.Duration) bool {
 
 // round tags the instances of all nodes that need it, and takes the tags from
 // those whose nodes were deleted. It reports whether instances of new nodes are
-// not shown yet.
+// not shown yet, or cannot be tagged yet.
 func (t *Tagger) round(ctx context.Context) (waiting bool, err error) {
 	all, err := t.reader.options.Nodes.List(labels.Everything())
 	if err != nil {
@@ -204,11 +204,12 @@ func (t *Tagger) tag(ctx context.Context, nodes map[string]*v1.Node) (waiting bo
 	}
 	var errs []error
 	for chunk := range slices.Chunk(missing, instancesPerTagging) {
-		tagged, err := t.write(ctx, chunk, func(ctx context.Context, part []string) error {
+		tagged, absent, err := callForKnown(ctx, chunk, func(ctx context.Context, part []string) error {
 			_, err := api.Call(ctx, t.reader.client.EC2.CreateTags, &ec2.CreateTagsInput{Resources: part, Tags: t.ec2Tags()})
 			return err
 		})
 		done, errs = append(done, tagged...), append(errs, err)
+		waiting = waiting || len(absent) > 0 // lists show an instance before it can be tagged
 	}
 	for _, id := range done {
 		t.setMarked(id, marked) // before anybody can see it
@@ -236,25 +237,6 @@ func (t *Tagger) ec2Tags() []ec2types.Tag {
 		out = append(out, ec2types.Tag{Key: awssdk.String(key), Value: awssdk.String(t.tags[key])})
 	}
 	return out
-}
-
-// write makes a call about instances and returns those that it was made for.
-// AWS refuses all when it does not know one, so halves are tried until the
-// others are done.
-func (t *Tagger) write(ctx context.Context, ids []string, call func(context.Context, []string) error) ([]string, error) {
-	err := call(ctx, ids)
-	switch {
-	case err == nil:
-		return ids, nil
-	case !strings.HasPrefix(api.Code(err), "InvalidInstanceID"):
-		return nil, err
-	case len(ids) == 1:
-		return nil, nil
-	}
-	mid := len(ids) / 2 //nolint:mnd // halves
-	first, err := t.write(ctx, ids[:mid], call)
-	second, err2 := t.write(ctx, ids[mid:], call)
-	return slices.Concat(first, second), errors.Join(err, err2)
 }
 
 // mark is whether a node got the label that is not seen yet. The zero value is
@@ -323,7 +305,7 @@ func (t *Tagger) untag(ctx context.Context) error {
 		}
 	}
 	for chunk := range slices.Chunk(list, instancesPerTagging) {
-		_, err := t.write(ctx, chunk, func(ctx context.Context, part []string) error {
+		_, _, err := callForKnown(ctx, chunk, func(ctx context.Context, part []string) error {
 			_, err := api.Call(ctx, t.reader.client.EC2.DeleteTags, &ec2.DeleteTagsInput{Resources: part, Tags: t.ec2Tags()})
 			return err
 		})

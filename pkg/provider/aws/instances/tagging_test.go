@@ -188,3 +188,46 @@ func TestTaggingIsTriedAgain(t *testing.T) {
 	x := startTagger(t, r, map[string]string{"team": "web"})
 	x.until(t, "the label", func() bool { return x.labelled() == 1 })
 }
+
+// TestInstancesThatCannotBeTaggedYetAreTaggedLater names two of twenty in a
+// refusal, and one that is no id in the next.
+func TestInstancesThatCannotBeTaggedYetAreTaggedLater(t *testing.T) {
+	r := newRig(t, awssim.Options{})
+	var ids []string
+	for _, n := range r.launch(t, 20) {
+		ids = append(ids, n.Spec.ProviderID[strings.LastIndex(n.Spec.ProviderID, "/")+1:])
+	}
+	refusals := []*awssim.Fault{
+		{When: awssim.Before, Status: 400, Code: "InvalidInstanceID.NotFound", Message: fmt.Sprintf("The instance IDs '%s, %s' do not exist", ids[3], ids[7])},
+		{When: awssim.Before, Status: 400, Code: "InvalidID", Message: fmt.Sprintf("The ID '%s' is not valid", ids[5])},
+	}
+	var mu sync.Mutex
+	var sizes []int
+	r.cloud.SetFault(func(c awssim.Call) *awssim.Fault {
+		if c.Action != "CreateTags" {
+			return nil
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		n := 0
+		for key := range c.Form {
+			if strings.HasPrefix(key, "ResourceId.") {
+				n++
+			}
+		}
+		sizes = append(sizes, n)
+		if len(refusals) == 0 {
+			return nil
+		}
+		f := refusals[0]
+		refusals = refusals[1:]
+		return f
+	})
+	x := startTagger(t, r, map[string]string{"team": "web"})
+	x.until(t, "labels", func() bool { return x.labelled() == 20 })
+	mu.Lock()
+	defer mu.Unlock()
+	if got := fmt.Sprint(sizes); got != "[20 18 17 3]" {
+		t.Errorf("instances of each call: %s", got)
+	}
+}

@@ -5,9 +5,7 @@ package instances
 import (
 	"context"
 	"fmt"
-	"maps"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -50,39 +48,22 @@ func (r *Reader) placeless(node *v1.Node) string {
 	return id
 }
 
-// readPlaces reads the places of instances. AWS refuses all when it does not
-// know one, so halves are tried until the others are answered.
+// readPlaces reads the places of instances. What EC2 does not know has none.
 func (r *Reader) readPlaces(ctx context.Context, ids []string) (map[string]place, error) {
-	page, err := api.Call(ctx, r.client.EC2.DescribeInstanceTopology, &ec2.DescribeInstanceTopologyInput{InstanceIds: ids})
-	if strings.HasPrefix(api.Code(err), "InvalidInstanceID") {
-		if len(ids) == 1 {
-			return nil, nil //nolint:nilnil // it has no place
-		}
-		return r.readHalves(ctx, ids)
-	}
-	if err != nil {
-		return nil, err
-	}
 	out := map[string]place{}
-	for _, x := range page.Instances {
-		if x.InstanceId != nil && len(x.NetworkNodes) > 0 {
-			out[*x.InstanceId] = x.NetworkNodes
-		}
-	}
-	return out, nil
-}
-
-func (r *Reader) readHalves(ctx context.Context, ids []string) (map[string]place, error) {
-	mid := len(ids) / 2 //nolint:mnd // halves
-	out := map[string]place{}
-	for _, half := range [][]string{ids[:mid], ids[mid:]} {
-		found, err := r.readPlaces(ctx, half)
+	_, _, err := callForKnown(ctx, ids, func(ctx context.Context, part []string) error {
+		page, err := api.Call(ctx, r.client.EC2.DescribeInstanceTopology, &ec2.DescribeInstanceTopologyInput{InstanceIds: part})
 		if err != nil {
-			return nil, err
+			return err
 		}
-		maps.Copy(out, found)
-	}
-	return out, nil
+		for _, x := range page.Instances {
+			if x.InstanceId != nil && len(x.NetworkNodes) > 0 {
+				out[*x.InstanceId] = x.NetworkNodes
+			}
+		}
+		return nil
+	})
+	return out, err
 }
 
 // placeOf is where the node's instance hangs in the network; empty when it has
