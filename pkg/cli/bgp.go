@@ -105,7 +105,7 @@ func printBGP(out io.Writer, s *site, services []*v1.Service, now time.Time) err
 	}
 	if s.config == nil {
 		fmt.Fprintln(w)
-		return errors.Join(w.Flush(), fmt.Errorf("routes and reasons cannot be computed: %w", s.broken))
+		return errors.Join(w.Flush(), s.unusable("routes and reasons cannot be computed"))
 	}
 	fmt.Fprintln(w)
 	fmt.Fprintln(w, "ADDRESS\tSERVICE\tNODE\tANNOUNCED TO\tNOT ANNOUNCED BECAUSE")

@@ -32,8 +32,10 @@ is told as in bgp, and its cloud-config with its faults as there.
 
 On Azure: its load balancers, frontends, public IPs, rules, probes, pools, nodes
 and security rules, each with its provisioning state and how it differs from what
-is wanted; and what was last told of it in events. Azure is read as plan reads
-it, with the same flags.
+is wanted. On AWS: its load balancer, addresses, listeners, target groups, targets
+with their health, and security groups, in the same way. On both: which nodes are
+left out, and why; and what was last told of it in events. The cloud is read as
+plan reads it, with the same flags, and on AWS the health of its targets besides.
 
 Whether a controller leads, and whether the Pods of speakers run, is told to
 those who may read the Lease kube-system/cloud-controller-manager and the Pods
@@ -49,7 +51,7 @@ func newExplainCommand(streams genericiooptions.IOStreams, flags *genericcliopti
 		Example: "  kubectl fairlead explain -n shop web",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			done, err := p.explainOnAzure(cmd.Context(), flags, args[0])
+			done, err := p.explainOnCloud(cmd.Context(), flags, args[0])
 			if done || err != nil {
 				return err
 			}
@@ -59,9 +61,6 @@ func newExplainCommand(streams genericiooptions.IOStreams, flags *genericcliopti
 			}
 			if err := s.warn(streams.ErrOut); err != nil {
 				return err
-			}
-			if s.config == nil {
-				return fmt.Errorf("nothing can be explained: %w", s.broken)
 			}
 			return explain(streams.Out, s, services[0], time.Now())
 		},

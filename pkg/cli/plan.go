@@ -41,7 +41,7 @@ written: the plan is made here, from the cloud-config and the cluster, with no
 controller to ask. Run it before you swap controllers.
 
 Services whose objects are shared are planned together, as a group: on bare
-metal all that take addresses from the pools, on Azure all of the cluster. + is
+metal all that take addresses from the pools, on Azure and AWS all of the cluster. + is
 what would be created, ~ updated, - deleted, ± deleted and made anew; ! is a
 Service that is refused, and why; i is what its owner should know.
 
@@ -161,7 +161,7 @@ func (p *planner) config(ctx context.Context, client kubernetes.Interface) (*clo
 		return nil, ccm.Cloud{}, err
 	}
 	if file.config == nil {
-		return nil, ccm.Cloud{}, fmt.Errorf("nothing can be planned: %w", file.broken)
+		return nil, ccm.Cloud{}, file.unusable("nothing can be planned")
 	}
 	cloud, err := cloudFor(p.clouds, file.config)
 	return file.config, cloud, err

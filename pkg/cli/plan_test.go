@@ -116,6 +116,21 @@ func TestPlanPrintsFaultsOfTheCloudConfigFirst(t *testing.T) {
 	}
 }
 
+func TestPlanPrintsFaultsOnce(t *testing.T) {
+	cm := faultyConfig()
+	cm.Data["cloud-config.yaml"] = `{"cloud": "Elsewhere", "vmType": "none", "loadBalancerSku": "large"}`
+	out, err := planned(t, with(t, cm), asIs)
+	if err == nil {
+		t.Fatal("it can be planned")
+	}
+	told := out + err.Error()
+	for _, name := range []string{"Elsewhere", "vmType", "large"} {
+		if n := strings.Count(told, name); n != 1 {
+			t.Errorf("%s is told %d times:\n%s", name, n, told)
+		}
+	}
+}
+
 func TestPlanSignsInWithTheAzureCLI(t *testing.T) {
 	folder := t.TempDir()
 	script := "#!/bin/sh\necho 'Please run az login to setup account.' >&2\nexit 1\n"

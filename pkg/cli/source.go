@@ -22,7 +22,6 @@ type configFile struct {
 	where  string
 	config *cloudconfig.Config // nil when nothing in it can be used
 	faults cloudconfig.Faults  // of what is left out
-	broken error               // why config is nil
 }
 
 // config reads the cloud-config. Faults in it are no error.
@@ -54,7 +53,7 @@ func (s *source) config(ctx context.Context, client kubernetes.Interface) (confi
 func parseConfig(where string, data []byte) (configFile, error) {
 	cfg, err := cloudconfig.Parse(data)
 	if unusable, ok := errors.AsType[*cloudconfig.FileError](err); ok {
-		return configFile{where: where, faults: unusable.Faults, broken: fmt.Errorf("%s: %w", where, err)}, nil
+		return configFile{where: where, faults: unusable.Faults}, nil
 	}
 	if err != nil {
 		return configFile{}, fmt.Errorf("%s: %w", where, err)
@@ -83,6 +82,12 @@ func (f configFile) warn(errOut io.Writer) error {
 	}
 	_, err := fmt.Fprintf(errOut, "The cloud-config has %s:\n%s%s\n\n", count(len(f.faults), "fault"), indent(v.lines()), note)
 	return err
+}
+
+// unusable is the error where something needs the file, and nothing of it can be
+// used. Its faults were printed by warn.
+func (f configFile) unusable(what string) error {
+	return fmt.Errorf("%s: the cloud-config has %s, told above, and nothing of it can be used; correct %s", what, count(len(f.faults), "fault"), f.where)
 }
 
 // indent moves lines to the right.

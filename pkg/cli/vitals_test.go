@@ -15,8 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	clienttesting "k8s.io/client-go/testing"
-
-	"github.com/fairlead/fairlead/pkg/cloudconfig"
 )
 
 func speakerPod(node string, status v1.PodStatus) *v1.Pod {
@@ -178,8 +176,8 @@ func TestUnusableCloudConfigStillShowsSessions(t *testing.T) {
 	s := siteOf(t, with(t, cm))
 	var out bytes.Buffer
 	err := printBGP(&out, s, s.services, siteNow)
-	if unusable, ok := errors.AsType[*cloudconfig.FileError](err); !ok {
-		t.Errorf("got %v, want %T", err, unusable)
+	if want := "the cloud-config has 1 fault, told above"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %q in it", err, want)
 	}
 	if !strings.Contains(out.String(), "10.0.0.1:179") {
 		t.Errorf("no session is shown:\n%s", out.String())

@@ -5,18 +5,15 @@ package engine
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
-)
 
-// deletionTaint is set by the cluster autoscaler on a node that it is about to
-// delete: autoscaler, cluster-autoscaler/utils/taints.
-const deletionTaint = "ToBeDeletedByClusterAutoscaler"
+	"github.com/fairlead/fairlead/pkg/provider"
+)
 
 // NodeHandler takes what happens to nodes. It is to be added to the informer
 // of the real nodes. The nodes that are there at the start change nothing:
@@ -56,7 +53,7 @@ func (e *Engine) nodeChanged(old, cur *v1.Node) {
 // nodeFacts are what load balancers depend on: empty for a node that receives
 // no traffic.
 func (e *Engine) nodeFacts(n *v1.Node) string {
-	if n == nil || !isTarget(n) {
+	if n == nil || provider.KeptOut(n) != "" {
 		return ""
 	}
 	facts := e.Provider.NodeFingerprint(n)
@@ -66,27 +63,13 @@ func (e *Engine) nodeFacts(n *v1.Node) string {
 	return fmt.Sprintf("%s %s", n.Name, facts)
 }
 
-// isTarget is the rule of the upstream service controller (KEP-3458): whether
-// a node is ready is the health check's business.
-func isTarget(n *v1.Node) bool {
-	if n.DeletionTimestamp != nil {
-		return false
-	}
-	if value, ok := n.Labels[v1.LabelNodeExcludeBalancers]; ok {
-		if excluded, err := strconv.ParseBool(value); err != nil || excluded {
-			return false
-		}
-	}
-	return !slices.ContainsFunc(n.Spec.Taints, func(t v1.Taint) bool { return t.Key == deletionTaint })
-}
-
 // targets lists the nodes that may receive traffic, by name.
 func targets(nodes corelisters.NodeLister) []*v1.Node {
 	all, err := nodes.List(labels.Everything())
 	if err != nil {
 		return nil // a lister over a cache has no errors
 	}
-	all = slices.DeleteFunc(all, func(n *v1.Node) bool { return !isTarget(n) })
+	all = slices.DeleteFunc(all, func(n *v1.Node) bool { return provider.KeptOut(n) != "" })
 	slices.SortFunc(all, func(a, b *v1.Node) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }

@@ -3,6 +3,7 @@
 package azure
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,22 +16,11 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
-// Part is one thing of the tree from a Service to the nodes that serve it.
-type Part struct {
-	What  string // such as "rule web-TCP-80: Tcp 80 to 80"
-	State string // such as "Succeeded, in step"; empty for what has none
-	Parts []Part
-}
-
-// Explainer is a pass that tells what there is of its Services. Those of this
-// provider do.
-type Explainer interface {
-	Explain(key plan.Key) ([]Part, error)
-}
+var _ provider.Explainer = (*pass)(nil)
 
 // Explain tells what there is of a Service of the batch in what was observed,
 // and how that differs from what the pass would make of it.
-func (p *pass) Explain(key plan.Key) ([]Part, error) {
+func (p *pass) Explain(_ context.Context, key plan.Key) ([]provider.Part, error) {
 	return Explain(p.in, p.result, p.membership.Membership, key)
 }
 
@@ -40,7 +30,7 @@ func (p *pass) Explain(key plan.Key) ([]Part, error) {
 // membership are what was computed from the input. A Service that is refused is
 // told as it is, since nothing would be changed. An error is a document that
 // cannot be read.
-func Explain(in Input, r *Result, m *machines.Membership, key plan.Key) ([]Part, error) {
+func Explain(in Input, r *Result, m *machines.Membership, key plan.Key) ([]provider.Part, error) {
 	before, err := newWorld(&in)
 	if err != nil {
 		return nil, err
@@ -96,8 +86,8 @@ func (e *explanation) find() bool {
 	return e.service != nil
 }
 
-func (e *explanation) parts() []Part {
-	var out []Part
+func (e *explanation) parts() []provider.Part {
+	var out []provider.Part
 	for _, b := range e.after.sortedBalancers() {
 		had := e.before.balancers[names.Key(b.Name)]
 		if had == nil {
@@ -116,8 +106,8 @@ func (e *explanation) parts() []Part {
 }
 
 // loosePublicIPs are those made for the Service that no frontend of it has.
-func (e *explanation) loosePublicIPs() []Part {
-	var out []Part
+func (e *explanation) loosePublicIPs() []provider.Part {
+	var out []provider.Part
 	for _, p := range e.before.sortedPublicIPs() {
 		if p.taggedFor(e.key.Namespace+"/"+e.key.Name, e.before.settings.Cluster) && !e.shown[names.Key(p.ID)] {
 			out = append(out, e.publicIP(p.ID))
@@ -127,13 +117,13 @@ func (e *explanation) loosePublicIPs() []Part {
 }
 
 // publicIP is a public IP by its id.
-func (e *explanation) publicIP(id string) Part {
+func (e *explanation) publicIP(id string) provider.Part {
 	key := names.Key(id)
 	e.shown[key] = true
 	had, now := e.before.publicIPs[key], e.after.publicIPs[key]
 	text := "public IP " + names.Last(id)
 	if now == nil {
-		return Part{What: text, State: "in resource group " + names.Group(id) + ", which was not looked at"}
+		return provider.Part{What: text, State: "in resource group " + names.Group(id) + ", which was not looked at"}
 	}
 	if ip := now.address(); ip.IsValid() {
 		e.addresses[ip.String()] = true
@@ -142,11 +132,11 @@ func (e *explanation) publicIP(id string) Part {
 	if had != nil && had.userOwned() {
 		text += ", not made for a Service"
 	}
-	c := comparison{here: had != nil, wanted: !now.remove, equal: same(now.first, now.raw), diffs: now.diffs}
+	c := provider.Comparison{Here: had != nil, Wanted: !now.remove, Equal: same(now.first, now.raw), Diffs: now.diffs}
 	if had != nil {
-		c.doc = had.raw
+		c.Says = provisioningState(had.raw)
 	}
-	return Part{What: text, State: c.state(), Parts: c.parts()}
+	return provider.Part{What: text, State: c.State(), Parts: c.Parts()}
 }
 
 // balancerView is what a Service has of one load balancer.
@@ -158,13 +148,13 @@ type balancerView struct {
 
 // part is the load balancer, and whether the Service has or shall have
 // anything there.
-func (v *balancerView) part() (Part, bool) {
+func (v *balancerView) part() (provider.Part, bool) {
 	fronts, rules := v.fronts(), v.rules()
 	if len(fronts) == 0 && len(rules) == 0 {
-		return Part{}, false
+		return provider.Part{}, false
 	}
-	c := comparison{doc: v.had.first, here: v.had.exists, wanted: !v.now.emptied}
-	out := Part{What: "load balancer " + v.now.Name, State: c.whole()}
+	c := provider.Comparison{Says: provisioningState(v.had.first), Here: v.had.exists, Wanted: !v.now.emptied}
+	out := provider.Part{What: "load balancer " + v.now.Name, State: c.Whole()}
 	for _, name := range fronts {
 		part := v.front(name)
 		for _, rule := range rules {
@@ -232,7 +222,7 @@ func (v *balancerView) fronts() []string {
 }
 
 // front is a frontend with its address and its private link services.
-func (v *balancerView) front(name string) Part {
+func (v *balancerView) front(name string) provider.Part {
 	f, wanted := v.now.frontends.get(name)
 	_, here := v.had.frontends.get(name)
 	if !wanted {
@@ -258,26 +248,26 @@ func (v *balancerView) front(name string) Part {
 }
 
 // private is the address of an internal frontend.
-func (v *balancerView) private(f *frontend) Part {
+func (v *balancerView) private(f *frontend) provider.Part {
 	in := " of subnet " + names.Last(f.Properties.Subnet.id())
 	ip := f.address()
 	if !ip.IsValid() {
-		return Part{What: "address" + in, State: "Azure has still to choose it"}
+		return provider.Part{What: "address" + in, State: "Azure has still to choose it"}
 	}
 	v.addresses[ip.String()] = true
-	return Part{What: "address " + ip.String() + in}
+	return provider.Part{What: "address " + ip.String() + in}
 }
 
-func (v *balancerView) link(l *privateLink) Part {
-	c := comparison{here: l.exists, wanted: !l.remove, equal: same(l.first, l.raw), diffs: l.diffs}
+func (v *balancerView) link(l *privateLink) provider.Part {
+	c := provider.Comparison{Here: l.exists, Wanted: !l.remove, Equal: same(l.first, l.raw), Diffs: l.diffs}
 	if l.exists {
-		c.doc = l.first
+		c.Says = provisioningState(l.first)
 	}
-	return Part{What: "private link service " + l.Name, State: c.state(), Parts: c.parts()}
+	return provider.Part{What: "private link service " + l.Name, State: c.State(), Parts: c.Parts()}
 }
 
 // rule is a load-balancing rule with its probe.
-func (v *balancerView) rule(name string) Part {
+func (v *balancerView) rule(name string) provider.Part {
 	_, here := v.had.rules.get(name)
 	_, wanted := v.now.rules.get(name)
 	r := v.newest(name)
@@ -289,7 +279,7 @@ func (v *balancerView) rule(name string) Part {
 	return part
 }
 
-func (v *balancerView) probe(name string) Part {
+func (v *balancerView) probe(name string) provider.Part {
 	_, here := v.had.probes.get(name)
 	p, wanted := v.now.probes.get(name)
 	if !wanted {
@@ -309,7 +299,7 @@ type elements struct {
 }
 
 // element compares an element, with the differences that the plan shows for it.
-func (v *balancerView) element(kind, name string, x elements) Part {
-	c := comparison{doc: x.had, here: x.here, wanted: x.wanted, equal: same(x.had, x.now), diffs: about(v.now.diffs, kind+" "+name)}
-	return Part{What: kind + " " + name, State: c.state(), Parts: c.parts()}
+func (v *balancerView) element(kind, name string, x elements) provider.Part {
+	c := provider.Comparison{Says: provisioningState(x.had), Here: x.here, Wanted: x.wanted, Equal: same(x.had, x.now), Diffs: about(v.now.diffs, kind+" "+name)}
+	return provider.Part{What: kind + " " + name, State: c.State(), Parts: c.Parts()}
 }

@@ -12,12 +12,12 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/fairlead/fairlead/pkg/intent"
+	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
-// manyNodes is how many nodes of a pool are named when nothing is to be said
-// of them; more are counted.
-const manyNodes = 10
+// stateInPool is that of a node that is in its pool.
+const stateInPool = "in the pool"
 
 // pools are the names of the pools that the rules lead to.
 func (v *balancerView) pools(rules []string) []string {
@@ -31,7 +31,7 @@ func (v *balancerView) pools(rules []string) []string {
 }
 
 // pool is a backend pool with the nodes that are in it and those that shall be.
-func (v *balancerView) pool(name string) Part {
+func (v *balancerView) pool(name string) provider.Part {
 	had, here := v.had.pools.get(name)
 	now, wanted := v.now.pools.get(name)
 	if !here {
@@ -40,14 +40,14 @@ func (v *balancerView) pool(name string) Part {
 	if !wanted {
 		now = &pool{}
 	}
-	var nodes nodeParts
+	var nodes *provider.Crowd
 	if v.before.settings.Members == ByAddress {
 		nodes = byAddress(had, now)
 	} else {
 		nodes = v.byInterface(name, had)
 	}
-	c := comparison{doc: v.had.pools.raw(name), here: here, wanted: wanted && !v.now.emptied, equal: len(nodes.said) == 0}
-	out := Part{What: "pool " + name, State: c.state(), Parts: nodes.parts()}
+	c := provider.Comparison{Says: provisioningState(v.had.pools.raw(name)), Here: here, Wanted: wanted && !v.now.emptied, Equal: nodes.All(stateInPool)}
+	out := provider.Part{What: "pool " + name, State: c.State(), Parts: nodes.Parts()}
 	if v.before.settings.Preconfigured[v.now.exposure] {
 		out.State += "; the cloud config leaves its members to others"
 	}
@@ -56,7 +56,7 @@ func (v *balancerView) pool(name string) Part {
 }
 
 // byAddress compares the members of a pool that lists addresses.
-func byAddress(had, now *pool) nodeParts {
+func byAddress(had, now *pool) *provider.Crowd {
 	is, shall := map[netip.Addr]bool{}, map[netip.Addr]bool{}
 	for _, m := range had.Properties.Addresses {
 		is[parseAddr(m.Properties.IPAddress)] = true
@@ -64,24 +64,24 @@ func byAddress(had, now *pool) nodeParts {
 	for _, m := range now.Properties.Addresses {
 		shall[parseAddr(m.Properties.IPAddress)] = true
 	}
-	var nodes nodeParts
+	nodes := &provider.Crowd{Kind: "node"}
 	for _, m := range now.Properties.Addresses {
 		if is[parseAddr(m.Properties.IPAddress)] {
-			nodes.in(m.Name + " " + m.Properties.IPAddress)
+			nodes.Add(m.Name+" "+m.Properties.IPAddress, stateInPool)
 		} else {
-			nodes.say(m.Name+" "+m.Properties.IPAddress, "not in the pool yet")
+			nodes.Add(m.Name+" "+m.Properties.IPAddress, "not in the pool yet")
 		}
 	}
 	for _, m := range had.Properties.Addresses {
 		if !shall[parseAddr(m.Properties.IPAddress)] {
-			nodes.say(strings.TrimSpace(m.Name+" "+m.Properties.IPAddress), stateLeaving)
+			nodes.Add(strings.TrimSpace(m.Name+" "+m.Properties.IPAddress), provider.StateLeaving)
 		}
 	}
 	return nodes
 }
 
 // byInterface tells of the nodes whose network interfaces are to be in a pool.
-func (v *balancerView) byInterface(name string, had *pool) nodeParts {
+func (v *balancerView) byInterface(name string, had *pool) *provider.Crowd {
 	id := names.Child(v.now.ID, names.Pools, name)
 	notices := map[string]string{}
 	for _, n := range v.membership.Notices {
@@ -91,7 +91,7 @@ func (v *balancerView) byInterface(name string, had *pool) nodeParts {
 	for _, n := range v.before.observed.Nodes {
 		objects[n.Name] = n
 	}
-	var nodes nodeParts
+	nodes := &provider.Crowd{Kind: "node"}
 	for _, n := range v.after.nodesIn(v.now) {
 		text := n.name
 		if ip, ok := n.of(familyOfPool(name)); ok {
@@ -103,13 +103,13 @@ func (v *balancerView) byInterface(name string, had *pool) nodeParts {
 		}
 		switch {
 		case in:
-			nodes.in(text)
+			nodes.Add(text, stateInPool)
 		case notices[n.name] != "":
-			nodes.say(text, notices[n.name])
+			nodes.Add(text, notices[n.name])
 		case known:
-			nodes.say(text, "not in the pool yet")
+			nodes.Add(text, "not in the pool yet")
 		default:
-			nodes.say(text, fmt.Sprintf("one of %d network interfaces in the pool may be its", len(had.Properties.BackendIPConfigurations)))
+			nodes.Add(text, fmt.Sprintf("one of %d network interfaces in the pool may be its", len(had.Properties.BackendIPConfigurations)))
 		}
 	}
 	return nodes
@@ -136,51 +136,27 @@ func familyOfPool(name string) intent.Family {
 }
 
 // keptOut are the nodes of the cluster that are in no pool, and why.
-func (v *balancerView) keptOut() []Part {
+func (v *balancerView) keptOut() []provider.Part {
 	may := map[string]bool{}
 	for i := range v.after.nodes {
 		may[v.after.nodes[i].name] = true
 	}
-	ready := map[string]bool{}
-	for _, n := range v.batch.Nodes {
-		ready[n.Name] = true
-	}
-	var nodes nodeParts
+	nodes := &provider.Crowd{Kind: "node"}
 	for _, n := range slices.SortedFunc(slices.Values(v.before.observed.Nodes), func(a, b *v1.Node) int { return strings.Compare(a.Name, b.Name) }) {
+		if may[n.Name] {
+			continue
+		}
+		why := provider.KeptOut(n)
 		switch {
-		case may[n.Name]:
+		case why != "":
 		case unmanaged(n):
-			nodes.say(n.Name, "kept out: label "+labelManaged+" says that it is no machine of Azure's")
-		case controlPlane(n) && ready[n.Name]:
-			nodes.say(n.Name, "kept out: it is of the control plane, which the cloud config excludes")
+			why = "label " + labelManaged + " says that it is no machine of Azure's"
+		case controlPlane(n) && !v.before.settings.KeepControlPlane:
+			why = "it is of the control plane, which the cloud config excludes"
 		default:
-			nodes.say(n.Name, "kept out: it is not ready, not initialized, about to go, or has label "+v1.LabelNodeExcludeBalancers)
+			why = "it came while this was read"
 		}
+		nodes.Add(n.Name, "kept out: "+why)
 	}
-	return nodes.parts()
-}
-
-// nodeParts collects what is to be said of nodes.
-type nodeParts struct {
-	fine []string
-	said []Part
-}
-
-func (n *nodeParts) in(text string) { n.fine = append(n.fine, text) }
-func (n *nodeParts) say(text, state string) {
-	n.said = append(n.said, Part{What: "node " + text, State: state})
-}
-
-// parts are the nodes that are as they shall be, counted when they are many,
-// and then the others.
-func (n *nodeParts) parts() []Part {
-	var out []Part
-	if len(n.fine) > manyNodes {
-		out = append(out, Part{What: fmt.Sprintf("%d nodes", len(n.fine)), State: "in the pool"})
-	} else {
-		for _, text := range n.fine {
-			out = append(out, Part{What: "node " + text, State: "in the pool"})
-		}
-	}
-	return append(out, n.said...)
+	return nodes.Parts()
 }

@@ -32,7 +32,7 @@ func (s *site) explain(t *testing.T, key plan.Key, batch provider.Batch) string 
 	return b.String()
 }
 
-func writeParts(b *strings.Builder, parts []azure.Part, indent string) {
+func writeParts(b *strings.Builder, parts []provider.Part, indent string) {
 	for _, p := range parts {
 		b.WriteString(indent + p.What)
 		if p.State != "" {
@@ -83,6 +83,8 @@ func TestExplains(t *testing.T) {
 			svc := s.observed.Services[0]
 			first := s.nodes[0].DeepCopy()
 			first.Name, first.Status.Addresses = "newcomer", []v1.NodeAddress{{Type: v1.NodeInternalIP, Address: "10.240.0.99"}}
+			leaves := s.nodes[0]
+			leaves.Labels[v1.LabelNodeExcludeBalancers] = ""
 			s.nodes = append(s.nodes[1:], first)
 			s.observed.Nodes = append(s.observed.Nodes, first)
 			return item(svc, provider.Serve, provider.Nodes)
@@ -93,5 +95,24 @@ func TestExplains(t *testing.T) {
 			it := tc.change(t, s)
 			golden(t, "explain "+tc.name, s.explain(t, it.Key, s.batch(it)))
 		})
+	}
+}
+
+// TestRulesNameOthersThatTheyAreFor explains Services of one address: the rule
+// of another's port is said to be that one's.
+func TestRulesNameOthersThatTheyAreFor(t *testing.T) {
+	s := load(t, "testdata/golden/vmss-nic.dual-stack.json")
+	first := s.observed.Services[0]
+	guest := with(newService("guest", "TCP:443"), "azure-load-balancer-ipv4", first.Status.LoadBalancer.Ingress[0].IP)
+	guest.Status.LoadBalancer.Ingress = first.Status.LoadBalancer.Ingress[:1]
+	s.observed.Services = append(s.observed.Services, guest)
+	a, b := item(first, provider.Serve, provider.Resync), item(guest, provider.Serve, provider.Edit)
+	got := s.explain(t, a.Key, s.batch(a, b))
+	if !strings.Contains(got, ", for shop/guest [not there yet]\n      Tcp 443 from Internet to 20.50.0.2") {
+		t.Errorf("nothing says whose the rule is:\n%s", got)
+	}
+	got = s.explain(t, b.Key, s.batch(a, b))
+	if !strings.Contains(got, ", for default/dual-stack [Succeeded, in step]\n      Tcp 80 from Internet to 20.50.0.2") {
+		t.Errorf("nothing says whose the rule is:\n%s", got)
 	}
 }

@@ -17,14 +17,13 @@ import (
 	"github.com/fairlead/fairlead/pkg/engine"
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
-	"github.com/fairlead/fairlead/pkg/provider/azure"
 )
 
-// azureExample is a Service that waits while an old form of it is served.
-func azureExample(now time.Time) *azureView {
+// cloudExample is a Service that waits while an old form of it is served.
+func cloudExample(now time.Time) *cloudView {
 	key := plan.Key{Namespace: "shop", Name: "web"}
 	ago := func(d time.Duration) metav1.Time { return metav1.NewTime(now.Add(-d)) }
-	return &azureView{
+	return &cloudView{
 		service: &v1.Service{
 			ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name},
 			Spec:       v1.ServiceSpec{Type: v1.ServiceTypeLoadBalancer, ExternalTrafficPolicy: v1.ServiceExternalTrafficPolicyLocal},
@@ -47,27 +46,27 @@ func azureExample(now time.Time) *azureView {
 			Refused: map[plan.Key]error{key: errors.New("no such public IP")},
 			Notices: map[plan.Key][]provider.Notice{key: {{Reason: "AdoptedAsIs", Message: "it stays as it is"}}},
 		},
-		parts: []azure.Part{
-			{What: "load balancer kubernetes", State: "Succeeded", Parts: []azure.Part{
-				{What: "frontend web", State: "Succeeded, in step", Parts: []azure.Part{{What: "public IP web 20.50.0.2", State: "Updating, in step"}}},
-				{What: "pool kubernetes", State: "Succeeded, in step", Parts: []azure.Part{{What: "node a", State: "in the pool"}}},
+		parts: []provider.Part{
+			{What: "load balancer kubernetes", State: "Succeeded", Parts: []provider.Part{
+				{What: "frontend web", State: "Succeeded, in step", Parts: []provider.Part{{What: "public IP web 20.50.0.2", State: "Updating, in step"}}},
+				{What: "pool kubernetes", State: "Succeeded, in step", Parts: []provider.Part{{What: "node a", State: "in the pool"}}},
 			}},
 			{What: "security group nsg"},
 		},
 	}
 }
 
-func TestExplainOnAzure(t *testing.T) {
+func TestExplainOnACloud(t *testing.T) {
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
-	for name, change := range map[string]func(*azureView){
-		"azure-waits.txt": func(*azureView) {},
-		"azure-refused.txt": func(v *azureView) { // and no controller has said so yet
+	for name, change := range map[string]func(*cloudView){
+		"cloud-waits.txt": func(*cloudView) {},
+		"cloud-refused.txt": func(v *cloudView) { // and no controller has said so yet
 			v.service.Status = v1.ServiceStatus{}
 			v.group.Plan, v.group.Notices, v.events, v.parts = plan.Plan{}, nil, nil, nil
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := azureExample(now)
+			v := cloudExample(now)
 			change(v)
 			var out bytes.Buffer
 			if err := v.print(&out, now); err != nil {

@@ -5,6 +5,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -23,24 +24,23 @@ import (
 	"github.com/fairlead/fairlead/pkg/engine"
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
-	"github.com/fairlead/fairlead/pkg/provider/azure"
 )
 
 // fewEvents is how many of a Service's events explain shows.
 const fewEvents = 5
 
-// azureView is what explain knows of a Service on Azure.
-type azureView struct {
+// cloudView is what explain knows of a Service of a cloud that a plan reads.
+type cloudView struct {
 	service *v1.Service
 	lease   leaseSeen
 	events  []v1.Event // by time
 	group   engine.GroupPlan
-	parts   []azure.Part
+	parts   []provider.Part
 }
 
-// explainOnAzure prints the tree of a Service, and true, when the cloud-config
-// is for Azure. Everything is read as a plan reads it, and nothing is written.
-func (p *planner) explainOnAzure(ctx context.Context, flags *genericclioptions.ConfigFlags, arg string) (bool, error) {
+// explainOnCloud prints the tree of a Service, and true, when the cloud-config
+// is for a cloud. Everything is read as a plan reads it, and nothing is written.
+func (p *planner) explainOnCloud(ctx context.Context, flags *genericclioptions.ConfigFlags, arg string) (bool, error) {
 	name, err := serviceName(arg)
 	if err != nil {
 		return false, err
@@ -50,17 +50,22 @@ func (p *planner) explainOnAzure(ctx context.Context, flags *genericclioptions.C
 		return false, err
 	}
 	file, err := p.from.config(ctx, client)
-	if err != nil || file.config == nil || file.config.Azure == nil {
+	switch {
+	case err != nil:
 		return false, err
+	case file.config == nil:
+		return false, errors.Join(file.warn(p.ErrOut), file.unusable("nothing can be explained"))
+	case file.config.Metal != nil:
+		return false, nil
 	}
-	v, err := p.azureView(ctx, client, plan.Key{Namespace: namespace, Name: name})
+	v, err := p.cloudView(ctx, client, plan.Key{Namespace: namespace, Name: name})
 	if err != nil {
 		return true, err
 	}
 	return true, v.print(p.Out, time.Now())
 }
 
-func (p *planner) azureView(ctx context.Context, client kubernetes.Interface, key plan.Key) (*azureView, error) {
+func (p *planner) cloudView(ctx context.Context, client kubernetes.Interface, key plan.Key) (*cloudView, error) {
 	keeping := *p
 	var last passKeeper
 	keeping.clouds = last.clouds(p.clouds)
@@ -68,12 +73,12 @@ func (p *planner) azureView(ctx context.Context, client kubernetes.Interface, ke
 	if err != nil {
 		return nil, err
 	}
-	v := &azureView{group: groups[0]}
-	explainer, ok := last.pass.(azure.Explainer)
+	v := &cloudView{group: groups[0]}
+	explainer, ok := last.pass.(provider.Explainer)
 	if !ok {
-		return nil, fmt.Errorf("a plan for %s was made without looking at Azure", key)
+		return nil, fmt.Errorf("a plan for %s was made without looking at the cloud", key)
 	}
-	if v.parts, err = explainer.Explain(key); err != nil {
+	if v.parts, err = explainer.Explain(ctx, key); err != nil {
 		return nil, err
 	}
 	if v.service, err = client.CoreV1().Services(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{}); err != nil {
@@ -112,14 +117,14 @@ func eventTime(e *v1.Event) time.Time {
 }
 
 // print prints the tree.
-func (v *azureView) print(out io.Writer, now time.Time) error {
+func (v *cloudView) print(out io.Writer, now time.Time) error {
 	var b strings.Builder
 	v.tree(now).write(&b, "", "")
 	_, err := io.WriteString(out, b.String())
 	return err
 }
 
-func (v *azureView) tree(now time.Time) tree {
+func (v *cloudView) tree(now time.Time) tree {
 	svc := v.service
 	key := plan.Key{Namespace: svc.Namespace, Name: svc.Name}
 	root := tree{text: fmt.Sprintf("Service %s: type %s, %s, %s", key, svc.Spec.Type, policyText(svc), addressText(svc))}
@@ -141,7 +146,7 @@ func (v *azureView) tree(now time.Time) tree {
 		say("to be written: %s; kubectl fairlead plan -n %s %s shows what, and why", count(n, "step"), key.Namespace, key.Name)
 	}
 	if len(v.parts) == 0 {
-		say("nothing in Azure")
+		say("nothing of it is in the cloud")
 	}
 	root.children = append(root.children, treesOf(v.parts)...)
 	root.children = append(root.children, v.eventTrees(now)...)
@@ -151,7 +156,7 @@ func (v *azureView) tree(now time.Time) tree {
 func addressText(svc *v1.Service) string {
 	var out []string
 	for _, in := range svc.Status.LoadBalancer.Ingress {
-		out = append(out, in.IP)
+		out = append(out, cmp.Or(in.IP, in.Hostname))
 	}
 	if len(out) == 0 {
 		return "no address yet"
@@ -159,7 +164,7 @@ func addressText(svc *v1.Service) string {
 	return "addresses " + strings.Join(out, ", ")
 }
 
-func treesOf(parts []azure.Part) []tree {
+func treesOf(parts []provider.Part) []tree {
 	var out []tree
 	for _, p := range parts {
 		t := tree{text: p.What, children: treesOf(p.Parts)}
@@ -172,7 +177,7 @@ func treesOf(parts []azure.Part) []tree {
 }
 
 // eventTrees are the newest events, the oldest of them first.
-func (v *azureView) eventTrees(now time.Time) []tree {
+func (v *cloudView) eventTrees(now time.Time) []tree {
 	var out []tree
 	for i := range v.events {
 		e := &v.events[i]
