@@ -122,6 +122,17 @@ func isMeant(key, provider string) bool {
 		strings.HasPrefix(key, awsPrefix) && slices.Contains(awsForms(), provider)
 }
 
+// AWSWritten is what the user wrote in an annotation, under any of the keys that
+// count for the Service's form, and false where it is not there.
+func AWSWritten(svc *v1.Service, key string) (text string, ok bool) {
+	text, ok = svc.Annotations[key]
+	suffix, aws := strings.CutPrefix(key, awsPrefix)
+	if !ok && aws && AWSFormOf(svc) == AWSExternal {
+		text, ok = svc.Annotations[awsOtherPrefix+suffix]
+	}
+	return text, ok
+}
+
 // awsRead are the annotations that count for the form: cloud-provider-aws does
 // not know the other prefix, and the Load Balancer Controller does not read
 // whether a load balancer is internal where its scheme is said.

@@ -271,3 +271,29 @@ func TestPolicyAdmitsUnknownKeysOfAWS(t *testing.T) {
 		t.Errorf("cost %d, -want +got:\n%s", cost, diff)
 	}
 }
+
+// The other prefix is the Load Balancer Controller's alone.
+func TestAnnotationsCountUnderTheKeysOfTheForm(t *testing.T) {
+	const other = "service.kubernetes.io/aws-load-balancer-"
+	for name, tt := range map[string]struct {
+		annotations map[string]string
+		want        string
+		there       bool
+	}{
+		"the first key":                      {map[string]string{intent.KeyAWSSubnets: "a"}, "a", true},
+		"empty":                              {map[string]string{intent.KeyAWSSubnets: ""}, "", true},
+		"both keys":                          {map[string]string{intent.KeyAWSSubnets: "a", other + "subnets": "b", intent.KeyAWSType: "external"}, "a", true},
+		"the other key, external":            {map[string]string{other + "subnets": "b", intent.KeyAWSType: "external"}, "b", true},
+		"the other key, external by its own": {map[string]string{other + "subnets": "b", other + "type": "external"}, "b", true},
+		"the other key, nlb":                 {map[string]string{other + "subnets": "b", intent.KeyAWSType: "nlb"}, "", false},
+		"none":                               {nil, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			svc := &v1.Service{}
+			svc.Annotations = tt.annotations
+			if got, there := intent.AWSWritten(svc, intent.KeyAWSSubnets); got != tt.want || there != tt.there {
+				t.Errorf("%q, %t; want %q, %t", got, there, tt.want, tt.there)
+			}
+		})
+	}
+}

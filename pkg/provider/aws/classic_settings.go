@@ -37,7 +37,7 @@ func (a *ask) classicHealth(s *Settings, listeners []classicListener) elbtypes.H
 	first := int(listeners[0].nodePort)
 	protocol, port, path := classicTCP, first, ""
 	asked := a.text(intent.KeyAWSHealthPort)
-	switch backend := strings.ToUpper(a.item.Service.Annotations[intent.KeyAWSBackendProtocol]); {
+	switch backend := strings.ToUpper(a.written(intent.KeyAWSBackendProtocol)); {
 	case in.Traffic == intent.Local:
 		protocol, port, path = classicHTTP, int(in.HealthCheckNodePort), localPath
 		if asked == trafficPort {

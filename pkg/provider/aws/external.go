@@ -153,7 +153,7 @@ func (a *ask) groupAttributes(m *mapping) map[string]string {
 		return out
 	}
 	maps.Copy(out, a.pairs(intent.AWSTargetGroupAttributesKey(m.port)))
-	ports := strings.Split(strings.ReplaceAll(a.item.Service.Annotations[intent.KeyAWSProxyProtocolPorts], " ", ""), ",")
+	ports := strings.Split(strings.ReplaceAll(a.written(intent.KeyAWSProxyProtocolPorts), " ", ""), ",")
 	if a.text(intent.KeyAWSProxyProtocol) != "" || slices.Contains(ports, strconv.Itoa(int(m.port))) {
 		out[attrProxyProtocol] = "true"
 	}

@@ -133,7 +133,7 @@ func (t *turn) mapping(a *ask, p *intent.Port, kind elbv2types.TargetTypeEnum) (
 // onTLSForPeer reports whether the peer takes the port for one with TLS: it
 // does not trim the items of the annotation.
 func (a *ask) onTLSForPeer(p *intent.Port) bool {
-	raw := a.item.Service.Annotations[intent.KeyAWSTLSPorts]
+	raw := a.written(intent.KeyAWSTLSPorts)
 	if raw == "" || raw == "*" {
 		return true
 	}

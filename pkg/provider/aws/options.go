@@ -16,8 +16,14 @@ func (a *ask) text(key string) string {
 
 // has reports whether the annotation is there, though it be empty.
 func (a *ask) has(key string) bool {
-	_, ok := a.item.Service.Annotations[key]
+	_, ok := intent.AWSWritten(a.item.Service, key)
 	return ok
+}
+
+// written is what the user wrote in an annotation; empty when it is not there.
+func (a *ask) written(key string) string {
+	text, _ := intent.AWSWritten(a.item.Service, key)
+	return text
 }
 
 // list are the values of an annotation of several.
@@ -64,7 +70,7 @@ func (a *ask) addresses(key string) []string {
 // new form is refused, too, which has no intent.
 func (a *ask) nodeLabels() map[string]string {
 	out := map[string]string{}
-	for item := range strings.SplitSeq(a.item.Service.Annotations[intent.KeyAWSNodeLabels], ",") {
+	for item := range strings.SplitSeq(a.written(intent.KeyAWSNodeLabels), ",") {
 		if k, v, _ := strings.Cut(strings.TrimSpace(item), "="); k != "" {
 			out[strings.TrimSpace(k)] = strings.TrimSpace(v)
 		}

@@ -26,8 +26,8 @@ type Reads struct {
 	Tags            []string // ARNs of load balancers and target groups
 	Classics        []string // names: attributes
 	ClassicTags     []string // names
-	// Discovery: a load balancer is made, or its subnets are compared: the route
-	// tables and the types of the zones.
+	// Discovery: a load balancer is made, or its subnets are compared, as those of
+	// addresses that are chosen: the route tables and the types of the zones.
 	Discovery bool
 }
 
@@ -72,7 +72,7 @@ func ReadsOf(s *Settings, o *Observed, items []provider.Item) Reads {
 		w.classic(it, name, classic)
 		if it.Want == provider.Serve {
 			missing := kind == ClassicKind || lb == nil || lb.Scheme != schemeOf(it.Intent) // then another is made
-			w.Discovery = w.Discovery || missing
+			w.Discovery = w.Discovery || missing || asksForAddresses(it.Service)
 		}
 	}
 	if orphans {
@@ -144,7 +144,7 @@ func wantsGroupAttributes(it *provider.Item) bool {
 // external adds load balancers that may be the Service's by the names that the
 // AWS Load Balancer Controller or the user gives.
 func (w *wishes) external(it *provider.Item) {
-	wanted := it.Service.Annotations[intent.KeyAWSName]
+	wanted, _ := intent.AWSWritten(it.Service, intent.KeyAWSName)
 	for name, lb := range w.byName {
 		if name == wanted || names.MayBeTargetGroup(name, it.Key.Namespace, it.Key.Name) {
 			w.network(it, lb)

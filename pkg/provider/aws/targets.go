@@ -111,7 +111,7 @@ func (t *turn) putTargets(a *ask, g groupRef, want []Target, have map[Target]elb
 // sharesTargets reports whether other clusters have targets in the same target
 // groups. It counts for a refused form too, which has no intent.
 func (a *ask) sharesTargets() bool {
-	on, err := strconv.ParseBool(strings.TrimSpace(a.item.Service.Annotations[intent.KeyAWSMultiCluster]))
+	on, err := strconv.ParseBool(strings.TrimSpace(a.written(intent.KeyAWSMultiCluster)))
 	return a.external && err == nil && on
 }
 

@@ -101,6 +101,9 @@ func (c *Cloud) setSubnets(in setSubnetsIn) (any, *refusal) {
 	if refused := keepsZones(old, b); refused != nil {
 		return nil, refused
 	}
+	if refused := c.returns(old, b); refused != nil {
+		return nil, refused
+	}
 	c.balancers.put(b.LoadBalancerArn, b, c.now())
 	for _, z := range old.AvailabilityZones {
 		if !slices.ContainsFunc(zones, func(n balancerZone) bool { return n.SubnetID == z.SubnetID }) {
@@ -131,6 +134,23 @@ func keepsZones(old, b *balancer) *refusal {
 			b.AvailabilityZones[i].LoadBalancerAddresses = before.LoadBalancerAddresses
 		} else if !slices.Equal(z.LoadBalancerAddresses, before.LoadBalancerAddresses) {
 			return unfit("The addresses in the Availability Zone '%s' cannot be changed", z.ZoneName)
+		}
+	}
+	return nil
+}
+
+// returns judges the zones that are new: one that the load balancer left shortly
+// before has its interface still.
+func (c *Cloud) returns(old, b *balancer) *refusal {
+	for _, z := range b.AvailabilityZones {
+		if slices.ContainsFunc(old.AvailabilityZones, func(o balancerZone) bool { return o.ZoneName == z.ZoneName }) {
+			continue
+		}
+		for _, n := range c.nics.all() {
+			if n.Balancer == b.LoadBalancerArn && n.AvailabilityZone == z.ZoneName {
+				return unfit("You cannot specify an additional subnet from an Availability Zone that is already associated with the load balancer. "+
+					"The Availability Zone '%s' corresponding to the new subnet '%s' is already associated with the load balancer.", z.ZoneName, z.SubnetID)
+			}
 		}
 	}
 	return nil

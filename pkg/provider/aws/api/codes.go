@@ -22,6 +22,9 @@ const (
 	// ReasonSecurityGroupInUse is that of a security group that cannot be deleted
 	// yet.
 	ReasonSecurityGroupInUse = "SecurityGroupInUse"
+	// ReasonZoneInUse is that of a zone that a load balancer left, and cannot come
+	// back to yet.
+	ReasonZoneInUse = "ZoneInUse"
 )
 
 // verdict is what an answer means.
@@ -99,6 +102,10 @@ func verdictOfError(action string, err error) verdict {
 	code, status := Code(err), statusOf(err)
 	if code == "DependencyViolation" && action == "DeleteSecurityGroup" {
 		return verdict{kind: plan.Transient, reason: ReasonSecurityGroupInUse, word: "still in use"}
+	}
+	// The code alone is that of many mistakes.
+	if action == "SetSubnets" && strings.Contains(Message(err), "already associated with the load balancer") {
+		return verdict{kind: plan.Transient, reason: ReasonZoneInUse, word: "the zone is still being left, which takes AWS some minutes"}
 	}
 	if noGroup := code == "InvalidGroup.NotFound" || code == "InvalidGroupId.Malformed"; noGroup && action == "AuthorizeSecurityGroupIngress" {
 		return verdict{kind: plan.Invalid, reason: reasonRefused, word: "refused", cure: "correct the id of the security group"}
