@@ -257,6 +257,10 @@ func (v value) azureSecretText() (Secret, bool) {
 		v.fault("is the text that stands for a hidden secret", "write the secret itself")
 		return "", false
 	}
+	if ok && isPlaceholder(s) {
+		v.fault(placeholder, placeholderCure)
+		return "", false
+	}
 	return Secret(s), ok
 }
 

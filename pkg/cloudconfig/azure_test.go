@@ -48,6 +48,18 @@ func TestAzureDefaultsAreThePeers(t *testing.T) {
 	}
 }
 
+func TestPlaceholdersOfExamplesAreFaults(t *testing.T) {
+	for key, text := range map[string]string{
+		"subscriptionId": strings.Replace(azureRequired, ": sub", ": <subscription-id>", 1),
+		"tenantId":       azureRequired + "tenantId: <tenant-id>\n", "aadClientSecret": azureRequired + "aadClientSecret: <secret>\n",
+	} {
+		_, err := cloudconfig.Parse([]byte(text))
+		if err == nil || !strings.Contains(err.Error(), key) || !strings.Contains(err.Error(), "is a placeholder of an example") {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}
+
 func TestTagsMapCountsOverTags(t *testing.T) {
 	c := good(t, azureRequired+"tagsMap: {Team: new, x: 'a=b,c'}\ntags: team=old,cost=42\n")
 	if diff := cmp.Diff(map[string]string{"team": "new", "cost": "42", "x": "a=b,c"}, c.Azure.Tags); diff != "" {

@@ -40,9 +40,18 @@ func (v value) word() (string, bool) {
 	case strings.TrimSpace(s) != s || strings.ContainsFunc(s, unicode.IsControl):
 		v.fault("begins or ends with a space or holds a control character", "remove it")
 		return "", false
+	case isPlaceholder(s):
+		v.fault(placeholder, placeholderCure)
+		return "", false
 	}
 	return s, true
 }
+
+const placeholder, placeholderCure = "is a placeholder of an example", "write the value that it stands for"
+
+// isPlaceholder reports whether an example was copied and not filled in, such as
+// <tenant-id>.
+func isPlaceholder(s string) bool { return strings.HasPrefix(s, "<") && strings.HasSuffix(s, ">") }
 
 // number is a whole decimal number of a range.
 func (v value) number(lowest, highest uint64) (uint64, bool) {
