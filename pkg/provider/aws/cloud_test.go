@@ -98,7 +98,7 @@ func (s *site) answer(call aws.Call) (any, error) {
 			return nil, errors.New("LoadBalancerNotFound")
 		}
 	case *elbv2.RegisterTargetsInput:
-		if s.observed.TargetGroups[*in.TargetGroupArn] == nil || len(in.Targets) > 200 {
+		if s.observed.TargetGroups[*in.TargetGroupArn] == nil || len(in.Targets) > 1000 {
 			return nil, errors.New("TargetGroupNotFound, or too many")
 		}
 	case *elbv2.DeregisterTargetsInput, *elbv2.ModifyLoadBalancerAttributesInput, *elbv2.ModifyTargetGroupAttributesInput,

@@ -94,7 +94,7 @@ func deleteNetwork(ctx context.Context, c *api.Client, call Call) error {
 	case *elbv2.DeleteTargetGroupInput:
 		_, err = api.Call(ctx, c.ELBv2.DeleteTargetGroup, in)
 	case *elbv2.DeregisterTargetsInput:
-		_, err = api.Call(ctx, c.ELBv2.DeregisterTargets, in)
+		err = deregister(ctx, c, in)
 	}
 	return err
 }
@@ -107,31 +107,78 @@ func gone(err error) error {
 	return err
 }
 
+// steadyTargets is how many targets a call may have that AWS takes at all times.
+// It names no limit, but at times refuses more, until there are less in a call:
+// kubernetes/kubernetes#101592, kubernetes-sigs/aws-load-balancer-controller#1342.
+const steadyTargets = 200
+
+// tooLarge reports whether a call was refused that fewer targets may be let in
+// with.
+func tooLarge(err error, targets int) bool {
+	if targets <= steadyTargets || api.Code(err) == "" {
+		return false
+	}
+	kind := plan.KindOf(err)
+	return kind == plan.Transient || kind == plan.Throttled || api.Code(err) == "ValidationError"
+}
+
 // register registers targets. AWS refuses all when it refuses one, such as an
 // instance that it is just ending: then halves are tried until the others are
 // in. It fails when none is.
 func register(ctx context.Context, c *api.Client, in *elbv2.RegisterTargetsInput) error {
 	_, err := api.Call(ctx, c.ELBv2.RegisterTargets, in)
-	if api.Code(err) != "InvalidTarget" || len(in.Targets) < 2 {
-		return err
+	switch {
+	case api.Code(err) == "InvalidTarget" && len(in.Targets) > 1:
+		return registerHalves(ctx, c, in, err)
+	case tooLarge(err, len(in.Targets)):
+		for chunk := range slices.Chunk(in.Targets, steadyTargets) {
+			part := *in
+			part.Targets = chunk
+			if err := register(ctx, c, &part); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
+	return err
+}
+
+// registerHalves registers all targets but those that AWS refuses. refusal is
+// what it said of all.
+func registerHalves(ctx context.Context, c *api.Client, in *elbv2.RegisterTargetsInput, refusal error) error {
 	mid := len(in.Targets) / 2 //nolint:mnd // halves
 	var errs int
 	for _, half := range [][]elbv2types.TargetDescription{in.Targets[:mid], in.Targets[mid:]} {
 		part := *in
 		part.Targets = slices.Clone(half)
-		partErr := register(ctx, c, &part)
+		err := register(ctx, c, &part)
 		switch {
-		case partErr == nil:
-		case api.Code(partErr) == "InvalidTarget":
+		case err == nil:
+		case api.Code(err) == "InvalidTarget":
 			errs++
-			klog.FromContext(ctx).Error(partErr, "Targets are left out", "targets", targetNames(targetsIn(half)))
+			klog.FromContext(ctx).Error(err, "Targets are left out", "targets", targetNames(targetsIn(half)))
 		default:
-			return partErr
+			return err
 		}
 	}
 	if errs > 1 {
+		return refusal
+	}
+	return nil
+}
+
+// deregister deregisters targets.
+func deregister(ctx context.Context, c *api.Client, in *elbv2.DeregisterTargetsInput) error {
+	_, err := api.Call(ctx, c.ELBv2.DeregisterTargets, in)
+	if !tooLarge(err, len(in.Targets)) {
 		return err
+	}
+	for chunk := range slices.Chunk(in.Targets, steadyTargets) {
+		part := *in
+		part.Targets = chunk
+		if _, err := api.Call(ctx, c.ELBv2.DeregisterTargets, &part); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ package aws_test
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -140,9 +141,9 @@ func TestNodeChangesCostOneCallForEachTargetGroup(t *testing.T) {
 	}
 }
 
-func TestManyNodesAreRegisteredInPieces(t *testing.T) {
+func TestManyNodesAreRegisteredInFewCalls(t *testing.T) {
 	s := newSite(t)
-	for i := range 450 {
+	for i := range 1050 {
 		n := s.nodes[0].DeepCopy()
 		n.Name, n.Spec.ProviderID = fmt.Sprint("n", i), fmt.Sprintf("aws:///us-east-1a/i-%04d", i)
 		s.nodes = append(s.nodes, n)
@@ -157,11 +158,34 @@ func TestManyNodesAreRegisteredInPieces(t *testing.T) {
 		for _, c := range w.Calls {
 			sizes = append(sizes, len(c.(*elbv2.RegisterTargetsInput).Targets))
 		}
-		if !slices.Equal(sizes, []int{200, 200, 53}) {
+		if !slices.Equal(sizes, []int{1000, 53}) {
 			t.Errorf("%v", sizes)
 		}
 	}
 	s.settle(t, s.all(provider.Serve, provider.Edit))
+}
+
+func TestTargetsGoFirstWhereAllMayNotFit(t *testing.T) {
+	for _, c := range []struct {
+		nodes int
+		first any
+	}{{10, &elbv2.RegisterTargetsInput{}}, {500, &elbv2.DeregisterTargetsInput{}}} {
+		s := newSite(t)
+		for i := range c.nodes {
+			n := s.nodes[0].DeepCopy()
+			n.Name, n.Spec.ProviderID = fmt.Sprint("n", i), fmt.Sprintf("aws:///us-east-1a/i-%04d", i)
+			s.nodes = append(s.nodes, n)
+		}
+		s.service("web")
+		s.settle(t, s.all(provider.Serve, provider.Edit))
+		s.nodes[0].Spec.ProviderID = "aws:///us-east-1a/i-new"
+		r := s.compute(s.all(provider.Serve, provider.Nodes))
+		for target, w := range r.Writes {
+			if target.Kind == "aws/targets" && (len(w.Calls) != 2 || reflect.TypeOf(w.Calls[0]) != reflect.TypeOf(c.first)) {
+				t.Errorf("with %d nodes the first call of %d is %T", c.nodes, len(w.Calls), w.Calls[0])
+			}
+		}
+	}
 }
 
 func TestRuleLimitIsReportedBeforeItIsHit(t *testing.T) {

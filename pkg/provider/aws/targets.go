@@ -21,8 +21,15 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
 
-// targetsPerCall is how many targets one call registers or deregisters.
-const targetsPerCall = 200
+const (
+	// targetsPerCall is how many targets one call registers or deregisters: all
+	// that a target group may have by AWS's quota, as its API reference names no
+	// limit of a call.
+	targetsPerCall = 1000
+	// crowd is how many targets a load balancer may have in one zone, or in all
+	// when traffic crosses zones: AWS, quotas of Network Load Balancers.
+	crowd = 500
+)
 
 // node is a node that may receive traffic.
 type node struct {
@@ -89,12 +96,10 @@ func (t *turn) putTargets(a *ask, g groupRef, want []Target, have map[Target]elb
 		surplus = nil // other clusters have theirs there
 	}
 	var diffs []plan.Diff
-	var calls []Call
-	for chunk := range slices.Chunk(missing, targetsPerCall) {
-		calls = append(calls, &elbv2.RegisterTargetsInput{TargetGroupArn: awssdk.String(g.ref.Text()), Targets: descriptions(chunk)})
-	}
-	for chunk := range slices.Chunk(surplus, targetsPerCall) {
-		calls = append(calls, &elbv2.DeregisterTargetsInput{TargetGroupArn: awssdk.String(g.ref.Text()), Targets: descriptions(chunk)})
+	come, leave := targetCalls(g, missing, surplus)
+	calls := slices.Concat(come, leave)
+	if len(have)+len(missing) > crowd { // there may be no room for those that come
+		calls = slices.Concat(leave, come)
 	}
 	if len(calls) == 0 {
 		return
@@ -106,6 +111,17 @@ func (t *turn) putTargets(a *ask, g groupRef, want []Target, have map[Target]elb
 		diffs = append(diffs, plan.Diff{Field: "targets", Have: targetNames(surplus)})
 	}
 	t.add(a, plan.Step{Action: plan.Update, Target: plan.ID{Kind: kindTargets, Name: g.name}, Needs: g.needs(), Why: diffs}, calls...)
+}
+
+// targetCalls register what is missing, and deregister what is too much.
+func targetCalls(g groupRef, missing, surplus []Target) (come, leave []Call) {
+	for chunk := range slices.Chunk(missing, targetsPerCall) {
+		come = append(come, &elbv2.RegisterTargetsInput{TargetGroupArn: awssdk.String(g.ref.Text()), Targets: descriptions(chunk)})
+	}
+	for chunk := range slices.Chunk(surplus, targetsPerCall) {
+		leave = append(leave, &elbv2.DeregisterTargetsInput{TargetGroupArn: awssdk.String(g.ref.Text()), Targets: descriptions(chunk)})
+	}
+	return come, leave
 }
 
 // sharesTargets reports whether other clusters have targets in the same target

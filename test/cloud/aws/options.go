@@ -62,6 +62,8 @@ type Limits struct {
 	TargetGroups          int // in the region
 	TargetsPerGroup       int
 	TargetsPerBalancer    int // of a network load balancer
+	TargetsPerZone        int // of a network load balancer; in all zones when traffic crosses them
+	TargetsPerCall        int // any number if 0: AWS names no limit, though at times it refuses many
 	InstancesPerClassic   int
 	TargetGroupsPerAction int
 	Tags                  int // of an object
@@ -87,6 +89,7 @@ func (l Limits) orDefault() Limits {
 		{&l.TargetGroups, 3000},
 		{&l.TargetsPerGroup, 1000},
 		{&l.TargetsPerBalancer, 3000},
+		{&l.TargetsPerZone, 500},
 		{&l.InstancesPerClassic, 1000},
 		{&l.TargetGroupsPerAction, 5},
 		{&l.Tags, 50},

@@ -3,6 +3,7 @@
 package awssim
 
 import (
+	"net/http"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -55,6 +56,9 @@ func (c *Cloud) registerTargets(in targetsIn) (any, *refusal) {
 	if len(in.Targets) == 0 {
 		return nil, invalid("At least one target must be specified")
 	}
+	if refused := c.judgeCallTargets(in); refused != nil {
+		return nil, refused
+	}
 	if refused := c.judgeTargets(g, in.Targets); refused != nil {
 		return nil, refused
 	}
@@ -77,19 +81,53 @@ func (c *Cloud) registerTargets(in targetsIn) (any, *refusal) {
 	return nil, nil
 }
 
+func (c *Cloud) judgeCallTargets(in targetsIn) *refusal {
+	if most := c.limits.TargetsPerCall; most > 0 && len(in.Targets) > most {
+		return refuse(http.StatusServiceUnavailable, "ServiceUnavailable", "The service cannot take %d targets now", len(in.Targets))
+	}
+	return nil
+}
+
 func (c *Cloud) judgeTargetCount(g *targetGroup, list []target) *refusal {
 	if len(list) > c.limits.TargetsPerGroup {
 		return bad("TooManyTargets", "The quota of %d targets of a target group has been reached", c.limits.TargetsPerGroup)
 	}
 	for _, arn := range g.LoadBalancerArns {
-		count := len(list)
+		all := slices.Clone(list)
 		for _, o := range c.targets.all() {
 			if o.TargetGroupArn != g.TargetGroupArn && slices.Contains(o.LoadBalancerArns, arn) {
-				count += len(o.here(c.now()))
+				all = append(all, o.here(c.now())...)
 			}
 		}
-		if count > c.limits.TargetsPerBalancer {
-			return bad("TooManyTargets", "The quota of %d targets of a load balancer has been reached", c.limits.TargetsPerBalancer)
+		if refused := c.judgeBalancerTargets(arn, all); refused != nil {
+			return refused
+		}
+	}
+	return nil
+}
+
+// judgeBalancerTargets judges how many targets a load balancer has: in all, and
+// in one zone, or in all zones when traffic crosses them.
+func (c *Cloud) judgeBalancerTargets(arn string, list []target) *refusal {
+	quota := func(n int, what string) *refusal {
+		return bad("TooManyTargets", "The quota of %d targets of a load balancer%s has been reached", n, what)
+	}
+	if len(list) > c.limits.TargetsPerBalancer {
+		return quota(c.limits.TargetsPerBalancer, "")
+	}
+	b := c.balancers.get(arn)
+	if b == nil {
+		return nil
+	}
+	crosses := valueOf(b.Attributes, "load_balancing.cross_zone.enabled") == "true"
+	zones := map[string]int{}
+	for _, t := range list {
+		zone := ""
+		if m := c.instances.get(t.ID); m != nil && !crosses {
+			zone = m.Placement.AvailabilityZone
+		}
+		if zones[zone]++; zones[zone] > c.limits.TargetsPerZone {
+			return quota(c.limits.TargetsPerZone, " in a zone")
 		}
 	}
 	return nil
@@ -163,6 +201,9 @@ func (c *Cloud) deregisterTargets(in targetsIn) (any, *refusal) {
 	}
 	if len(in.Targets) == 0 {
 		return nil, invalid("At least one target must be specified")
+	}
+	if refused := c.judgeCallTargets(in); refused != nil {
+		return nil, refused
 	}
 	now := c.now()
 	drain := c.timing.Drain
