@@ -3,10 +3,12 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
 )
 
 // maxParallel is how many steps of one pass run at once: enough to hide the
@@ -30,7 +32,10 @@ type apply struct {
 	users   map[plan.ID][]int // steps that need the target
 	shared  int               // shared steps left
 	changed bool              // a step other than a creation was done
-	owed    error             // why a step that serves nobody was not done
+	// owed is why a step that serves nobody was not done, or not in full.
+	owed error
+	// notices tell the Services of steps what was left out.
+	notices map[plan.Key][]provider.Notice
 }
 
 // result is how a step ended.
@@ -38,6 +43,7 @@ type result struct {
 	step   int
 	failed map[plan.Key]error // the Services that failed by it
 	err    error              // set when it did nothing for any Service
+	owed   error              // why it was not done in full, though for all Services
 }
 
 func newApply(p plan.Plan, execute func(plan.Step, map[plan.Key]bool) error) *apply {
@@ -48,6 +54,7 @@ func newApply(p plan.Plan, execute func(plan.Step, map[plan.Key]bool) error) *ap
 		serving: map[plan.Key]int{},
 		needs:   map[plan.ID]int{},
 		users:   map[plan.ID][]int{},
+		notices: map[plan.Key][]provider.Notice{},
 	}
 	for i, st := range p.Steps {
 		a.needs[st.Target] = len(st.Needs)
@@ -146,8 +153,14 @@ func (a *apply) done(r result) []int {
 		if len(st.Serves) == 0 {
 			a.owed = r.err
 		}
-	case st.Action != plan.Create:
+	case st.Action != plan.Create && r.owed == nil:
 		a.changed = true
+	}
+	if r.owed != nil {
+		a.owed = r.owed
+		for _, k := range st.Serves {
+			a.notices[k] = append(a.notices[k], provider.Notice{Reason: reasonOf(r.owed), Message: r.owed.Error(), Warning: true})
+		}
 	}
 	if st.Shared {
 		if a.shared--; a.shared == 0 {
@@ -173,17 +186,19 @@ func (a *apply) done(r result) []int {
 func (a *apply) do(i int, without map[plan.Key]bool) result {
 	st := a.plan.Steps[i]
 	left := map[plan.Key]error{} // by the provider, which did the rest
+	var owed error
 	execute := func(st plan.Step, without map[plan.Key]bool) error {
 		err := a.execute(st, without)
 		if part, ok := errors.AsType[*plan.LeftOutError](err); ok {
 			maps.Copy(left, part.Failed)
+			owed = cmp.Or(part.Owed, owed)
 			return nil
 		}
 		return err
 	}
 	err := execute(st, without)
 	if err == nil {
-		return result{step: i, failed: left}
+		return result{step: i, failed: left, owed: owed}
 	}
 	var wanted []plan.Key
 	for _, k := range st.Serves {
@@ -194,7 +209,7 @@ func (a *apply) do(i int, without map[plan.Key]bool) result {
 	if !st.Shared || len(wanted) < 2 || !isRefusal(err) {
 		return *failure(i, wanted, err)
 	}
-	r := result{step: i, failed: halve(st, wanted, without, execute)}
+	r := result{step: i, failed: halve(st, wanted, without, execute), owed: owed}
 	maps.Copy(r.failed, left)
 	if len(r.failed) == len(wanted) {
 		r.err = err

@@ -45,8 +45,8 @@ type group struct {
 	owed    owed
 }
 
-// owed are writes that serve no Service of their pass, and failed: nobody would
-// ask for them again.
+// owed are writes that serve no Service of their pass, and failed, or what a
+// step left out though its Services are served: nobody would ask for it again.
 type owed struct {
 	tries int       // failed passes, one after the other
 	at    time.Time // when all Services of the group go into a pass; zero: never

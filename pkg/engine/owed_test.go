@@ -134,3 +134,44 @@ func TestDecisionThatMakesNoSenseFailsThePass(t *testing.T) {
 		})
 	}
 }
+
+// What a step leaves out, though its Services are served, is told to them once
+// and tried again, ever less often, until it is done.
+func TestWhatAStepLeavesOutIsToldAndTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud()
+		left := 4
+		refused := &plan.Error{Kind: plan.Invalid, Reason: "TargetsRefused", Err: errors.New("i-1 is stopped")}
+		c.fault = func(st plan.Step, _ map[plan.Key]bool) error {
+			if st.Target.Kind != "members" {
+				return nil
+			}
+			if left--; left > 0 {
+				return &plan.LeftOutError{Owed: refused}
+			}
+			return nil
+		}
+		p := &altering{cloud: c, alter: func(d *provider.Decision) {
+			if left > 0 {
+				d.Plan.Steps = append(d.Plan.Steps, plan.Step{Action: plan.Update, Target: plan.ID{Kind: "members", Name: "web"}, Serves: []plan.Key{keyOf("web")}})
+			}
+		}}
+		r := start(t, c, func(o *Options) { o.Provider = p })
+		if err := r.ensure(t, r.put(t, service("web", 80))); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(14 * time.Second) //nolint:forbidigo // the bubble's clock
+		synctest.Wait()
+		if left != 3 {
+			t.Errorf("tried again too soon: %d left", left)
+		}
+		time.Sleep(time.Hour) //nolint:forbidigo // the bubble's clock
+		synctest.Wait()
+		if left != 0 || c.count("observe") != 4 {
+			t.Errorf("%d left, %d passes", left, c.count("observe"))
+		}
+		if got := r.said(); len(got) != 1 || !strings.Contains(got[0], "Warning TargetsRefused i-1 is stopped") {
+			t.Errorf("told: %q", got)
+		}
+	})
+}

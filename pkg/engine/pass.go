@@ -66,6 +66,7 @@ func (s *scheduler) pass(ctx context.Context, name provider.Group, entries []*en
 	a.sharedDone = func() { s.events <- event{group: name, shared: true} }
 	a.serviceDone = func(key plan.Key, err error) {
 		m := members[key]
+		m.notices = slices.Concat(m.notices, a.notices[key])
 		s.end(name, m, s.outcome(m, look, d, err))
 	}
 	a.run(keysOf(seen.batch.Items), d.Refused)
@@ -74,7 +75,7 @@ func (s *scheduler) pass(ctx context.Context, name provider.Group, entries []*en
 	log := klog.FromContext(ctx).WithValues("group", name, "services", len(members), "steps", len(d.Plan.Steps), "refused", len(d.Refused), "took", s.Clock.Since(start))
 	switch {
 	case a.owed != nil:
-		log.Error(a.owed, "Pass done, but for a write that no Service waits for; it is tried again")
+		log.Error(a.owed, "Pass done, but for what no Service waits for; it is tried again")
 	case d.Plan.Empty():
 		log.V(2).Info("Pass done")
 	default:

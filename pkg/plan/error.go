@@ -51,18 +51,24 @@ func (e *Error) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// LeftOutError is the answer of a step that was done, but for the parts of some
-// Services, which fail with these errors.
+// LeftOutError is the answer of a step that was done, but for parts.
 type LeftOutError struct {
+	// Failed are the Services whose parts were left out, and why they fail.
 	Failed map[Key]error
+	// Owed is why something was left out without which the Services of the step
+	// are served: nil, or what they are told while another pass tries it again.
+	Owed error
 }
 
-// Error names the Services.
+// Error names the Services, and what is owed.
 func (e *LeftOutError) Error() string {
 	keys := slices.SortedFunc(maps.Keys(e.Failed), CompareKeys)
 	texts := make([]string, len(keys))
 	for i, k := range keys {
 		texts[i] = fmt.Sprintf("%s: %v", k, e.Failed[k])
+	}
+	if e.Owed != nil {
+		texts = append(texts, e.Owed.Error())
 	}
 	return "done without " + strings.Join(texts, "; ")
 }

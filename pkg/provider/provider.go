@@ -121,8 +121,8 @@ type Pass interface {
 	// them: a shared step may be executed several times in one pass, with other
 	// Services left out, so a conditional write uses the newest etag. Every step
 	// can be done again after a lost answer. Errors are *plan.Error, or a
-	// *plan.LeftOutError when it was done but for the parts of some Services that
-	// could not be in it any more. Steps that do not need each other run side by
+	// *plan.LeftOutError when it was done but for parts that the cloud refuses, or
+	// that could not be in it any more. Steps that do not need each other run side by
 	// side.
 	Execute(ctx context.Context, step plan.Step, without map[plan.Key]bool) error
 	// Status is the status of the Service after the steps that serve it are

@@ -4,6 +4,7 @@ package aws
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"sync"
@@ -70,17 +71,28 @@ func (p *pass) Execute(ctx context.Context, st plan.Step, without map[plan.Key]b
 			return nil
 		}
 	}
+	var owed error
 	for _, c := range w.Calls {
-		if err := p.send(ctx, st.Target, c); err != nil {
+		err := p.send(ctx, st.Target, c)
+		if part, ok := errors.AsType[*partError](err); ok {
+			owed = part.owed()
+			continue
+		}
+		if err != nil {
 			if k := plan.KindOf(err); k == plan.Conflict || k == plan.Invalid {
 				p.provider.forget()
 			}
 			return err
 		}
 	}
+	if owed != nil {
+		return &plan.LeftOutError{Owed: owed}
+	}
 	return nil
 }
 
+// send makes a call and remembers what AWS took of it. It fails with a
+// *partError when that is not all.
 func (p *pass) send(ctx context.Context, target plan.ID, c Call) error {
 	p.mu.Lock()
 	call, err := Resolve(c, p.known)
@@ -89,7 +101,9 @@ func (p *pass) send(ctx context.Context, target plan.ID, c Call) error {
 		return err
 	}
 	answer, err := send(ctx, p.provider.client, call)
-	if err != nil {
+	if part, ok := errors.AsType[*partError](err); ok {
+		call = part.done
+	} else if err != nil {
 		return err
 	}
 	p.provider.remember(call, answer)
@@ -98,7 +112,7 @@ func (p *pass) send(ctx context.Context, target plan.ID, c Call) error {
 	if made := p.observed.Learn(call, answer); made != "" {
 		p.known[target] = made
 	}
-	return nil
+	return err
 }
 
 // again is what a shared step writes by what is known now; false when that is

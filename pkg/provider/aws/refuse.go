@@ -24,6 +24,7 @@ const (
 	ReasonAdoptedAsIs       = "AdoptedAsIs"
 	ReasonNoTargets         = "NoTargets"
 	ReasonGroupNotFound     = "SecurityGroupNotFound"
+	ReasonTargetsRefused    = "TargetsRefused"
 	ReasonLimitReached      = "LimitReached"
 	ReasonNodeGroups        = "NodeSecurityGroups"
 	ReasonNoPlan            = "NoPlan"

@@ -5,19 +5,19 @@ package aws
 import (
 	"context"
 	"fmt"
-	"slices"
 
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
-	"k8s.io/klog/v2"
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider/aws/api"
 )
 
 // send makes a call, and returns what AWS answered. What is to be deleted and
-// is not there is deleted.
+// is not there is deleted. The error is a *partError when the call was made but
+// for some targets.
 func send(ctx context.Context, c *api.Client, call Call) (any, error) {
 	switch in := call.(type) {
 	case *elbv2.RegisterTargetsInput:
@@ -107,86 +107,43 @@ func gone(err error) error {
 	return err
 }
 
-// steadyTargets is how many targets a call may have that AWS takes at all times.
-// It names no limit, but at times refuses more, until there are less in a call:
-// kubernetes/kubernetes#101592, kubernetes-sigs/aws-load-balancer-controller#1342.
-const steadyTargets = 200
+// badTarget is the code for a target that cannot be registered.
+const badTarget = "InvalidTarget"
 
-// tooLarge reports whether a call was refused that fewer targets may be let in
-// with.
-func tooLarge(err error, targets int) bool {
-	if targets <= steadyTargets || api.Code(err) == "" {
-		return false
+// register registers targets, but for those that AWS refuses, such as an
+// instance that it is just ending.
+func register(ctx context.Context, c *api.Client, in *elbv2.RegisterTargetsInput) error {
+	p, err := targetCall(func(part []elbv2types.TargetDescription) error {
+		one := *in
+		one.Targets = part
+		_, err := api.Call(ctx, c.ELBv2.RegisterTargets, &one)
+		return err
+	}).all(in.Targets)
+	if err != nil || len(p.refused) == 0 {
+		return err
 	}
-	kind := plan.KindOf(err)
-	return kind == plan.Transient || kind == plan.Throttled || api.Code(err) == "ValidationError"
+	done := *in
+	done.Targets = p.taken
+	var refused []Target
+	for _, x := range p.refused {
+		refused = append(refused, targetOf(x))
+	}
+	return &partError{done: &done, refused: "target " + targetNames(refused), cause: p.cause}
 }
 
-// register registers targets. AWS refuses all when it refuses one, such as an
-// instance that it is just ending: then halves are tried until the others are
-// in. It fails when none is.
-func register(ctx context.Context, c *api.Client, in *elbv2.RegisterTargetsInput) error {
-	_, err := api.Call(ctx, c.ELBv2.RegisterTargets, in)
-	switch {
-	case api.Code(err) == "InvalidTarget" && len(in.Targets) > 1:
-		return registerHalves(ctx, c, in, err)
-	case tooLarge(err, len(in.Targets)):
-		for chunk := range slices.Chunk(in.Targets, steadyTargets) {
-			part := *in
-			part.Targets = chunk
-			if err := register(ctx, c, &part); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
+// deregister deregisters targets. What AWS refuses is no target.
+func deregister(ctx context.Context, c *api.Client, in *elbv2.DeregisterTargetsInput) error {
+	_, err := targetCall(func(part []elbv2types.TargetDescription) error {
+		one := *in
+		one.Targets = part
+		_, err := api.Call(ctx, c.ELBv2.DeregisterTargets, &one)
+		return err
+	}).all(in.Targets)
 	return err
 }
 
-// registerHalves registers all targets but those that AWS refuses. refusal is
-// what it said of all.
-func registerHalves(ctx context.Context, c *api.Client, in *elbv2.RegisterTargetsInput, refusal error) error {
-	mid := len(in.Targets) / 2 //nolint:mnd // halves
-	var errs int
-	for _, half := range [][]elbv2types.TargetDescription{in.Targets[:mid], in.Targets[mid:]} {
-		part := *in
-		part.Targets = slices.Clone(half)
-		err := register(ctx, c, &part)
-		switch {
-		case err == nil:
-		case api.Code(err) == "InvalidTarget":
-			errs++
-			klog.FromContext(ctx).Error(err, "Targets are left out", "targets", targetNames(targetsIn(half)))
-		default:
-			return err
-		}
+func targetCall(call func([]elbv2types.TargetDescription) error) partly[elbv2types.TargetDescription] {
+	return partly[elbv2types.TargetDescription]{
+		id: func(x elbv2types.TargetDescription) string { return awssdk.ToString(x.Id) }, code: badTarget, call: call,
 	}
-	if errs > 1 {
-		return refusal
-	}
-	return nil
-}
-
-// deregister deregisters targets.
-func deregister(ctx context.Context, c *api.Client, in *elbv2.DeregisterTargetsInput) error {
-	_, err := api.Call(ctx, c.ELBv2.DeregisterTargets, in)
-	if !tooLarge(err, len(in.Targets)) {
-		return err
-	}
-	for chunk := range slices.Chunk(in.Targets, steadyTargets) {
-		part := *in
-		part.Targets = chunk
-		if _, err := api.Call(ctx, c.ELBv2.DeregisterTargets, &part); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func targetsIn(list []elbv2types.TargetDescription) []Target {
-	out := make([]Target, len(list))
-	for i := range list {
-		out[i] = targetOf(list[i])
-	}
-	return out
 }

@@ -4,11 +4,10 @@ package aws
 
 import (
 	"context"
-	"slices"
 
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing/types"
-	"k8s.io/klog/v2"
 
 	"github.com/fairlead/fairlead/pkg/provider/aws/api"
 )
@@ -73,54 +72,39 @@ func sendClassicChange(ctx context.Context, c *api.Client, call Call) (ok bool, 
 // AWS does not know any more.
 const badInstance = "InvalidInstance"
 
-// registerClassic registers instances. AWS refuses all when it refuses one, so
-// halves are tried until the others are in. It fails when none is.
+// registerClassic registers instances, but for those that AWS refuses.
 func registerClassic(ctx context.Context, c *api.Client, in *elb.RegisterInstancesWithLoadBalancerInput) error {
-	return inHalves(ctx, in.Instances, func(part []elbtypes.Instance) error {
+	p, err := classicCall(func(part []elbtypes.Instance) error {
 		one := *in
 		one.Instances = part
 		_, err := api.Call(ctx, c.ELB.RegisterInstancesWithLoadBalancer, &one)
 		return err
-	})
+	}).all(in.Instances)
+	if err != nil || len(p.refused) == 0 {
+		return err
+	}
+	done := *in
+	done.Instances = p.taken
+	ids := make([]string, len(p.refused))
+	for i, x := range p.refused {
+		ids[i] = classicID(x)
+	}
+	return &partError{done: &done, refused: "instance " + someOf(ids), cause: p.cause}
 }
 
 // deregisterClassic deregisters instances. What AWS does not know is gone.
 func deregisterClassic(ctx context.Context, c *api.Client, in *elb.DeregisterInstancesFromLoadBalancerInput) error {
-	err := inHalves(ctx, in.Instances, func(part []elbtypes.Instance) error {
+	_, err := classicCall(func(part []elbtypes.Instance) error {
 		one := *in
 		one.Instances = part
 		_, err := api.Call(ctx, c.ELB.DeregisterInstancesFromLoadBalancer, &one)
 		return err
-	})
-	if api.Code(err) == badInstance {
-		return nil
-	}
+	}).all(in.Instances)
 	return gone(err)
 }
 
-// inHalves calls with all, and where one instance is at fault with halves. It
-// fails when all are.
-func inHalves(ctx context.Context, list []elbtypes.Instance, call func([]elbtypes.Instance) error) error {
-	err := call(list)
-	if api.Code(err) != badInstance || len(list) < 2 {
-		return err
-	}
-	mid := len(list) / 2 //nolint:mnd // halves
-	bad := 0
-	for _, half := range [][]elbtypes.Instance{list[:mid], list[mid:]} {
-		part := slices.Clone(half)
-		partErr := inHalves(ctx, part, call)
-		switch {
-		case partErr == nil:
-		case api.Code(partErr) == badInstance:
-			bad++
-			klog.FromContext(ctx).Error(partErr, "Instances are left out", "instances", len(part))
-		default:
-			return partErr
-		}
-	}
-	if bad > 1 {
-		return err
-	}
-	return nil
+func classicID(x elbtypes.Instance) string { return awssdk.ToString(x.InstanceId) }
+
+func classicCall(call func([]elbtypes.Instance) error) partly[elbtypes.Instance] {
+	return partly[elbtypes.Instance]{id: classicID, code: badInstance, call: call}
 }

@@ -129,24 +129,6 @@ func TestClassicGroupInUseHoldsUpItsServiceAlone(t *testing.T) {
 	}
 }
 
-// TestOneBadInstanceKeepsNoOtherOut registers machines of which AWS knows one
-// no longer.
-func TestOneBadInstanceKeepsNoOtherOut(t *testing.T) {
-	l := startLive(t, awssim.Options{})
-	gone := l.nodes[1].DeepCopy()
-	gone.Name, gone.Spec.ProviderID = "gone", "aws:///us-east-1a/i-0123456789abcdef0"
-	l.nodes = append(l.nodes, gone)
-	svc := newSite(t).service("web", classic)
-	l.add(t, svc)
-	l.must(t, -1, provider.Serve, provider.Edit, svc)
-	state := string(l.cloud.State())
-	for _, n := range l.nodes[:3] {
-		if id := n.Spec.ProviderID[strings.LastIndex(n.Spec.ProviderID, "/")+1:]; strings.Count(state, id) < 2 {
-			t.Errorf("%s is not registered", id)
-		}
-	}
-}
-
 // TestALoadBalancerThatGoesMeanwhileHoldsUpItsServiceAlone deletes one behind
 // the controller's back, between the list and what is read of each.
 func TestALoadBalancerThatGoesMeanwhileHoldsUpItsServiceAlone(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -132,6 +134,16 @@ func Message(err error) string {
 		return e.ErrorMessage()
 	}
 	return ""
+}
+
+// Named are those of the ids that the service names in its own words in err's
+// chain.
+func Named(err error, ids []string) []string {
+	words := map[string]bool{}
+	for _, w := range strings.FieldsFunc(Message(err), func(r rune) bool { return strings.ContainsRune("'\"`, ()[]", r) }) {
+		words[strings.TrimRight(w, ".:;")] = true
+	}
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !words[id] })
 }
 
 // statusOf is the HTTP status of the answer; 0 when there was none.

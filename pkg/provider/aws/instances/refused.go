@@ -5,7 +5,6 @@ package instances
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"k8s.io/klog/v2"
 
@@ -55,6 +54,5 @@ func refusedIDs(ids []string, err error) []string {
 	if len(ids) == 1 {
 		return ids
 	}
-	named := strings.FieldsFunc(api.Message(err), func(r rune) bool { return strings.ContainsRune(`'", ()`, r) })
-	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !slices.Contains(named, id) })
+	return api.Named(err, ids)
 }
