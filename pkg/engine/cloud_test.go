@@ -81,6 +81,9 @@ func (c *cloud) Observe(ctx context.Context, b provider.Batch) (provider.Pass, e
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.calls["observe"]++
+	if b.Before != nil {
+		c.calls["observe again"]++
+	}
 	c.passes = append(c.passes, b)
 	return &look{cloud: c, batch: b, addresses: maps.Clone(c.addresses), parts: maps.Clone(c.parts)}, nil
 }

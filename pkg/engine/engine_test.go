@@ -232,6 +232,9 @@ func TestFirstOfABurstTakesTheOthersAlong(t *testing.T) {
 		if n := c.count("update balancer"); n != 1 {
 			t.Errorf("%d writes of the balancer, want 1", n)
 		}
+		if n := c.count("observe again"); n != 1 {
+			t.Errorf("%d observations know of the one before, want 1", n)
+		}
 		// Two observations, the addresses, the balancer.
 		if took, want := time.Since(began), 2100*time.Millisecond; took != want {
 			t.Errorf("took %v, want %v", took, want)

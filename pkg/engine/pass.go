@@ -114,10 +114,12 @@ type observed struct {
 // observe observes for the entries, and once more with those that came
 // meanwhile while they are at least as many: the first of a burst comes alone.
 func (s *scheduler) observe(ctx context.Context, name provider.Group, entries []*entry) (observed, error) {
+	var before provider.Pass
 	for {
 		var o observed
 		var err error
 		o.members, o.batch = s.batch(name, entries)
+		o.batch.Before = before
 		if o.pass, err = s.Provider.Observe(ctx, o.batch); err != nil {
 			return o, fmt.Errorf("observe: %w", err)
 		}
@@ -130,7 +132,7 @@ func (s *scheduler) observe(ctx context.Context, name provider.Group, entries []
 		if len(more) == 0 {
 			return o, nil
 		}
-		entries = slices.Concat(entries, more)
+		entries, before = slices.Concat(entries, more), o.pass
 	}
 }
 

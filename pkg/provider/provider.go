@@ -61,6 +61,9 @@ type Batch struct {
 	Group Group
 	Items []Item     // oldest Service first, then by key; one for each key
 	Nodes []*v1.Node // the nodes that may receive traffic, by name, read-only
+	// Before is what was observed for some of the items a moment ago, in the same
+	// pass: nothing of it was written since. Nil: nothing was.
+	Before Pass
 }
 
 // Provider is one cloud.

@@ -48,6 +48,7 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 	if observed.Slices, err = p.endpoints(); err != nil {
 		return nil, err
 	}
+	batch.Before = nil // it is done with
 	in := Input{Settings: s, Observed: observed, Batch: batch}
 	return newPass(p, in, Compute(in)), nil
 }
@@ -110,7 +111,7 @@ func (p *Provider) recall(s *Settings, batch provider.Batch, services []*v1.Serv
 		return nil, false
 	}
 	o := p.memory.Clone()
-	o.Services = services
+	o.Services, o.Fresh = services, nil
 	return o, o.Knows(ReadsOf(s, o, batch.Items))
 }
 
@@ -123,11 +124,12 @@ func (p *Provider) read(ctx context.Context, s *Settings, batch provider.Batch, 
 		old = p.memory.Clone() // private steps go on learning into the memory
 	}
 	p.mu.Unlock()
-	o, err := p.lists(ctx, s)
+	o, err := p.begin(ctx, s, batch, old)
 	if err == nil {
 		o.Services = services
-		o.keepDetails(old)
-		err = p.details(ctx, s, o, ReadsOf(s, o, batch.Items))
+		all := ReadsOf(s, o, batch.Items)
+		err = p.details(ctx, s, o, all.minus(o.Fresh))
+		o.Fresh = &all
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -142,6 +144,19 @@ func (p *Provider) read(ctx context.Context, s *Settings, batch provider.Batch, 
 	}
 	p.memory = o
 	return o.Clone(), nil
+}
+
+// begin is what lists tell. What the same pass has read a moment ago is not read
+// again: who came meanwhile has nothing yet, or what is new of him is read next.
+func (p *Provider) begin(ctx context.Context, s *Settings, batch provider.Batch, old *Observed) (*Observed, error) {
+	if before, ok := batch.Before.(*pass); ok && old != nil && before.in.Observed.Fresh != nil {
+		return old.fork(), nil
+	}
+	o, err := p.lists(ctx, s)
+	if err == nil {
+		o.keepDetails(old)
+	}
+	return o, err
 }
 
 func (p *Provider) lists(ctx context.Context, s *Settings) (*Observed, error) {

@@ -41,6 +41,9 @@ type Observed struct {
 
 	// Services are all of the cluster that want a load balancer or have one.
 	Services []*v1.Service
+
+	// Fresh is what the pass itself has read, beside all lists; nil: nothing.
+	Fresh *Reads
 }
 
 // Network is a network load balancer.
@@ -103,4 +106,21 @@ func (o *Observed) Clone() *Observed {
 	c.Networks, c.TargetGroups, c.Classics = maps.Clone(o.Networks), maps.Clone(o.TargetGroups), maps.Clone(o.Classics)
 	c.Groups, c.Instances = maps.Clone(o.Groups), maps.Clone(o.Instances)
 	return &c
+}
+
+// fork is a clone in which what the networks, target groups and classic load
+// balancers are can be changed, too.
+func (o *Observed) fork() *Observed {
+	c := o.Clone()
+	for arn, lb := range c.Networks {
+		c.Networks[arn] = new(*lb)
+	}
+	for arn, g := range c.TargetGroups {
+		c.TargetGroups[arn] = new(*g)
+	}
+	for name, lb := range c.Classics {
+		c.Classics[name] = new(*lb)
+	}
+	c.Unread = maps.Clone(o.Unread)
+	return c
 }

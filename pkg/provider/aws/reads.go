@@ -31,6 +31,29 @@ type Reads struct {
 	Discovery bool
 }
 
+// lists are the lists of objects.
+func (r *Reads) lists() []*[]string {
+	return []*[]string{&r.Networks, &r.Certificates, &r.Listeners, &r.Targets, &r.GroupAttributes, &r.Tags, &r.Classics, &r.ClassicTags}
+}
+
+// minus are the reads that were not made yet. done may be nil.
+func (r Reads) minus(done *Reads) Reads {
+	if done == nil {
+		return r
+	}
+	for i, list := range r.lists() {
+		had := *done.lists()[i]
+		*list = slices.DeleteFunc(slices.Clone(*list), func(object string) bool {
+			_, found := slices.BinarySearch(had, object)
+			return found
+		})
+	}
+	// Certificates and the attributes of listeners are read with the listeners.
+	r.Networks = slices.Compact(slices.Sorted(slices.Values(slices.Concat(r.Networks, r.Certificates, r.Listeners))))
+	r.Discovery = r.Discovery && !done.Discovery
+	return r
+}
+
 // peerName is a name that the peer gives to load balancers.
 var peerName = regexp.MustCompile(`^a[0-9a-f]{31}$`)
 
@@ -179,7 +202,7 @@ func (w *wishes) orphans(c Claims) {
 }
 
 func (w *wishes) sorted() Reads {
-	for _, list := range []*[]string{&w.Networks, &w.Certificates, &w.Listeners, &w.Targets, &w.GroupAttributes, &w.Tags, &w.Classics, &w.ClassicTags} {
+	for _, list := range w.lists() {
 		slices.Sort(*list)
 		*list = slices.Compact(*list)
 	}

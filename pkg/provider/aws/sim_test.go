@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -214,6 +216,70 @@ func TestCallsKeepToTheBudget(t *testing.T) {
 	check("node gone", 5, n)
 	l.must(t, -1, provider.Remove, provider.Edit, list...)
 	check("removed", 0.5*n, 2.1*n)
+}
+
+// TestWhoJoinsAPassIsReadForAlone is a pass that is joined while it observes:
+// lists, and what is known of the first Service, are not read again.
+func TestWhoJoinsAPassIsReadForAlone(t *testing.T) {
+	l := startLive(t, awssim.Options{})
+	s := newSite(t)
+	list := []*v1.Service{s.service("old"), s.service("older")}
+	for _, svc := range list {
+		l.add(t, svc)
+	}
+	status := l.must(t, -1, provider.Serve, provider.Edit, list...)
+	for _, svc := range list {
+		svc.Status.LoadBalancer = *status[plan.Key{Namespace: svc.Namespace, Name: svc.Name}]
+	}
+	joined := append(slices.Clone(list), s.service("new"))
+	l.add(t, joined[2])
+	batch := func(list ...*v1.Service) provider.Batch {
+		b := provider.Batch{Group: "aws", Nodes: l.nodes}
+		for _, svc := range list {
+			b.Items = append(b.Items, item(svc, provider.Serve, provider.Resync))
+		}
+		return b
+	}
+	observe := func(b provider.Batch) provider.Pass {
+		t.Helper()
+		l.cloud.ResetCalls()
+		p, err := l.provider.Observe(t.Context(), b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	l.restart(t)
+	first := observe(batch(list[0]))
+	b := batch(joined...)
+	b.Before = first
+	second := observe(b)
+	want := map[string]int{
+		"elbv2.DescribeListeners": 1, "elbv2.DescribeLoadBalancerAttributes": 1, "elbv2.DescribeTargetHealth": 1, "elbv2.DescribeTags": 1,
+		"ec2.DescribeRouteTables": 1, "ec2.DescribeAvailabilityZones": 1,
+	}
+	if got := l.cloud.Counts().Reads; !maps.Equal(got, want) {
+		t.Errorf("the second look reads %v, want %v", got, want)
+	}
+	alone := observe(batch(joined...))
+	if total(l.cloud.Counts().Reads) <= total(want) {
+		t.Error("a pass of its own reads no lists")
+	}
+	if got, want := second.Decide().Plan.String(), alone.Decide().Plan.String(); got != want {
+		t.Errorf("joined:\n%s\nalone:\n%s", got, want)
+	}
+	l.must(t, 0, provider.Serve, provider.Nodes, list...) // from memory alone
+	b = batch(list...)
+	for i := range b.Items {
+		b.Items[i].Cause = provider.Nodes
+	}
+	remembered := observe(b)
+	b = batch(joined...)
+	b.Before = remembered
+	observe(b)
+	if n := l.cloud.Counts().Reads["elbv2.DescribeLoadBalancers"]; n != 1 {
+		t.Errorf("what was remembered is taken for what is there: %d lists of load balancers", n)
+	}
 }
 
 func TestSecurityGroupInUseHoldsUpItsServiceAlone(t *testing.T) {

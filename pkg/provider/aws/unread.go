@@ -17,8 +17,8 @@ func (o *Observed) unread(r Reads) error {
 	if len(o.Unread) == 0 {
 		return nil
 	}
-	for _, list := range [][]string{r.Networks, r.Certificates, r.Listeners, r.Targets, r.GroupAttributes, r.Tags, r.Classics, r.ClassicTags} {
-		for _, object := range list {
+	for _, list := range r.lists() {
+		for _, object := range *list {
 			if err := o.Unread[object]; err != nil {
 				return err
 			}
