@@ -69,19 +69,29 @@ const zoneRetry = 10 * time.Minute
 type zones struct {
 	client *api.Client
 	clock  clock.PassiveClock
+	turn   chan struct{} // held by the one who reads
 
 	mu   sync.Mutex
 	ids  map[string]string // by name; nil: not read
 	read time.Time
 }
 
+func newZones(client *api.Client, c clock.PassiveClock) *zones {
+	return &zones{client: client, clock: c, turn: make(chan struct{}, 1)}
+}
+
 // id is the id of a zone; empty when AWS does not say.
 func (z *zones) id(ctx context.Context, name string) (string, error) {
-	z.mu.Lock()
-	id, ok := z.ids[name]
-	fresh := z.ids != nil && z.clock.Since(z.read) < zoneRetry
-	z.mu.Unlock()
-	if ok || fresh {
+	if id, ok := z.known(name); ok {
+		return id, nil
+	}
+	select {
+	case z.turn <- struct{}{}:
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	defer func() { <-z.turn }()
+	if id, ok := z.known(name); ok { // somebody else has read meanwhile
 		return id, nil
 	}
 	page, err := api.Call(ctx, z.client.EC2.DescribeAvailabilityZones, &ec2.DescribeAvailabilityZonesInput{})
@@ -96,4 +106,12 @@ func (z *zones) id(ctx context.Context, name string) (string, error) {
 	defer z.mu.Unlock()
 	z.ids, z.read = ids, z.clock.Now()
 	return ids[name], nil
+}
+
+// known is the id of a zone; false when it must be read.
+func (z *zones) known(name string) (string, bool) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	id, ok := z.ids[name]
+	return id, ok || (z.ids != nil && z.clock.Since(z.read) < zoneRetry)
 }

@@ -77,7 +77,7 @@ func NewReader(client *api.Client, c clock.PassiveClock, o Options) *Reader {
 	if len(o.Families) == 0 {
 		o.Families = []cloudconfig.IPFamily{cloudconfig.IPv4}
 	}
-	r := &Reader{client: client, clock: c, options: o, zones: &zones{client: client, clock: c}, topology: denial{clock: c}, gone: newMissing(c)}
+	r := &Reader{client: client, clock: c, options: o, zones: newZones(client, c), topology: denial{clock: c}, gone: newMissing(c)}
 	r.byID = newShelf(c, valuesPerFilter, keepTime, r.readByID, r.keys(func(n *v1.Node) string {
 		id, _ := instanceID(n)
 		return id
