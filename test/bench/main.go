@@ -34,13 +34,8 @@ func main() {
 
 // program chooses what this process is.
 func program(args []string) int {
-	if len(args) > 0 {
-		switch args[0] {
-		case "manager":
-			return manager(args[1:], scale.Clouds())
-		case azure.ManagerCommand, aws.ManagerCommand:
-			return manager(args[1:], ccm.Clouds())
-		}
+	if len(args) > 0 && args[0] == "manager" {
+		return manager(args[1:])
 	}
 	o, err := parse(args)
 	switch {
@@ -164,10 +159,11 @@ func run(ctx context.Context, o options) error {
 	return nil
 }
 
-// manager is the controller manager over the clouds, in a process of its own.
-func manager(args []string, clouds []ccm.Cloud) int {
+// manager is the controller manager over clouds that take no time, in a process
+// of its own.
+func manager(args []string) int {
 	memory.Tune(memory.Controller)
-	cmd, err := ccm.NewCommand(clouds)
+	cmd, err := ccm.NewCommand(scale.Clouds())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -3,6 +3,5 @@
 // Package aws measures the AWS provider: the provider and the engine over HTTP
 // against the simulated cloud, with the latencies and the throttling that
 // docs/benchmarks.md names. Memory, and the calls of a controller at rest, are
-// those of the real controller manager on a real API server, in a process of its
-// own.
+// those of the controller manager that ships, on a real API server.
 package aws

@@ -16,10 +16,6 @@ import (
 	"github.com/fairlead/fairlead/test/cloud/aws/rig"
 )
 
-// ManagerCommand is the first argument with which this program is the real
-// controller manager, so that its memory can be measured.
-const ManagerCommand = "aws-manager"
-
 const (
 	// memoryLimit is the target, in bytes, with that many Services.
 	memoryLimit    = 150_000_000
@@ -159,9 +155,9 @@ func (c *cluster) untilCalm(ctx context.Context, p *manager.Process) error {
 	return c.UntilCalm(ctx, p, func() int { return len(c.sim.Calls()) }, c.quiet)
 }
 
-// startManager starts this program again as the controller manager.
+// startManager starts the controller manager.
 func (c *cluster) startManager(ctx context.Context, name string) (*manager.Process, error) {
-	return c.Run(ctx, name, ManagerCommand, nil, []string{
+	return c.Run(ctx, name, nil, []string{
 		"--cloud-provider=aws", "--cloud-config=" + c.File("cloud-config.yaml"), "--cluster-name=" + rig.Name, "--configure-cloud-routes=false",
 	})
 }

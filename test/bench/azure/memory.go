@@ -16,10 +16,6 @@ import (
 	"github.com/fairlead/fairlead/test/cloud/azure/rig"
 )
 
-// ManagerCommand is the first argument with which this program is the real
-// controller manager, so that its memory can be measured.
-const ManagerCommand = "azure-manager"
-
 // memoryLimit is the target, in bytes.
 const memoryLimit = 150_000_000
 
@@ -134,10 +130,10 @@ func (c *cluster) untilCalm(ctx context.Context, p *manager.Process) error {
 	return c.UntilCalm(ctx, p, func() int { return len(c.sim.Calls()) }, c.quiet)
 }
 
-// startManager starts this program again as the controller manager.
+// startManager starts the controller manager.
 func (c *cluster) startManager(ctx context.Context, name string) (*manager.Process, error) {
 	env := []string{"IDENTITY_ENDPOINT=" + c.server.URL + "/token", "IDENTITY_HEADER=any"}
-	return c.Run(ctx, name, ManagerCommand, env, []string{
+	return c.Run(ctx, name, env, []string{
 		"--cloud-provider=azure", "--cloud-config=" + c.File("azure.json"), "--configure-cloud-routes=false",
 	})
 }

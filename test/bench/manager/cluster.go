@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package manager runs the real controller manager on a real API server, in a
-// process of its own, so that its memory and its calls can be measured.
+// Package manager runs the controller manager that ships, of the checkout's bin,
+// on a real API server, so that its memory and its calls can be measured.
 package manager
 
 import (
@@ -129,16 +129,19 @@ func (c *Cluster) UntilCalm(ctx context.Context, p *Process, calls func() int, q
 	})
 }
 
-// Run starts this program again as the controller manager: command is its first
-// argument then. Its log is a file of that name.
-func (c *Cluster) Run(ctx context.Context, name, command string, env, args []string) (*Process, error) {
+// Run starts the controller manager. Its log is a file with the name.
+func (c *Cluster) Run(ctx context.Context, name string, env, args []string) (*Process, error) {
+	root, err := binaries.Root()
+	if err != nil {
+		return nil, err
+	}
 	log, err := os.Create(c.File(fmt.Sprintf("manager-%s.log", name)))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()
-	return start(ctx, log, env, append([]string{
-		command, "--kubeconfig=" + c.kubeconfig,
+	return start(ctx, log, filepath.Join(root, "bin", "fairlead-controller-manager"), env, append([]string{
+		"--kubeconfig=" + c.kubeconfig,
 		"--authentication-skip-lookup", "--authentication-kubeconfig=" + c.kubeconfig, "--authorization-kubeconfig=" + c.kubeconfig,
 		"--bind-address=127.0.0.1", "--secure-port=0",
 	}, args...))

@@ -21,13 +21,12 @@ type Process struct {
 	exited chan struct{}
 }
 
-// start starts this program again.
-func start(ctx context.Context, log io.Writer, env, args []string) (*Process, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
+// start starts the program.
+func start(ctx context.Context, log io.Writer, program string, env, args []string) (*Process, error) {
+	if _, err := os.Stat(program); errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%s is not built: run `make build` first", program)
 	}
-	cmd := exec.CommandContext(ctx, self, args...)
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
