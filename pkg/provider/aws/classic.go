@@ -12,6 +12,7 @@ import (
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing/types"
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	v1 "k8s.io/api/core/v1"
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
@@ -92,12 +93,14 @@ func (t *turn) keepsClassicType(a *ask, exists bool) error {
 // is a leftover: the Service has one of its own type, and clients do not know
 // of the other.
 func (t *turn) strays(a *ask, address *string) bool {
-	for _, i := range a.item.Service.Status.LoadBalancer.Ingress {
-		if strings.EqualFold(i.Hostname, awssdk.ToString(address)) {
-			return false
-		}
-	}
-	return a.strict()
+	return a.strict() && !shows(a.item.Service, address)
+}
+
+// shows reports whether the Service's status shows the address.
+func shows(svc *v1.Service, address *string) bool {
+	return slices.ContainsFunc(svc.Status.LoadBalancer.Ingress, func(i v1.LoadBalancerIngress) bool {
+		return i.Hostname != "" && strings.EqualFold(i.Hostname, awssdk.ToString(address))
+	})
 }
 
 // createClassic makes the load balancer, instead of the one that is there if

@@ -130,6 +130,11 @@ func (p *Provider) read(ctx context.Context, s *Settings, batch provider.Batch, 
 		all := ReadsOf(s, o, batch.Items)
 		err = p.details(ctx, s, o, all.minus(o.Fresh))
 		o.Fresh = &all
+		// Tags may tell of a load balancer that no name did.
+		if more := ReadsOf(s, o, batch.Items); err == nil && len(more.Networks) > len(all.Networks) {
+			err = p.details(ctx, s, o, more.minus(&all))
+			o.Fresh = &more
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

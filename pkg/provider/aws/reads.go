@@ -86,7 +86,8 @@ func ReadsOf(s *Settings, o *Observed, items []provider.Item) Reads {
 			continue
 		}
 		if s.Claims == AlsoLoadBalancerController {
-			w.external(it)
+			found := w.external(it, &s.External) || lb != nil
+			orphans = orphans || (!found && intent.AWSFormOf(it.Service) == intent.AWSExternal)
 		}
 		if it.Want == provider.Remove {
 			orphans = orphans || (lb == nil && classic == nil)
@@ -164,15 +165,20 @@ func wantsGroupAttributes(it *provider.Item) bool {
 	return it.Intent.AWS == intent.AWSExternal && (it.Cause == provider.Edit || it.Cause == provider.Repair)
 }
 
-// external adds load balancers that may be the Service's by the names that the
-// AWS Load Balancer Controller or the user gives.
-func (w *wishes) external(it *provider.Item) {
+// external adds load balancers that may be the Service's: by the names that the
+// AWS Load Balancer Controller or the user gives; and by the Service's status and
+// by tags, since the user may give another name later. It reports whether there
+// are any.
+func (w *wishes) external(it *provider.Item, by *External) (found bool) {
 	wanted, _ := intent.AWSWritten(it.Service, intent.KeyAWSName)
 	for name, lb := range w.byName {
-		if name == wanted || names.MayBeTargetGroup(name, it.Key.Namespace, it.Key.Name) {
+		named := name == wanted || names.MayBeTargetGroup(name, it.Key.Namespace, it.Key.Name)
+		if named || shows(it.Service, lb.DNSName) || by.OwnsFor(lb.Tags, it.Key.Namespace, it.Key.Name) {
 			w.network(it, lb)
+			found = true
 		}
 	}
+	return found
 }
 
 // classic adds what is to be known of a Service's classic load balancer.
@@ -187,7 +193,7 @@ func (w *wishes) classic(it *provider.Item, name string, c *Classic) {
 }
 
 // orphans adds load balancers that are nobody's by name: one of them may be
-// that of a Service that is removed. Where users give names, it may be any whose
+// that of a Service that is removed, or whose name was changed. Where users give names, it may be any whose
 // tags are not known.
 func (w *wishes) orphans(c Claims) {
 	owned := map[string]bool{}
