@@ -37,6 +37,10 @@ type ask struct {
 	place    string                            // name of the load balancer that serves it
 	tags     map[string]string
 	targets  []string // ids of the instances that get its traffic, sorted
+	unseen   bool     // nothing is known of one of them, or there is none
+	// guards are the security groups of its targets that get rules, sorted; nil:
+	// not looked for. doubts are what has to be told about them.
+	guards, doubts []string
 	// mine: we made its load balancer, or there is none yet.
 	mine     bool
 	mappings []*mapping
@@ -70,6 +74,7 @@ func newAsk(it *provider.Item, t *turn, nodes []node) *ask {
 		t.beExternal(a)
 	}
 	a.targets = targetsOf(nodes, a.nodeLabels())
+	a.unseen = len(a.targets) == 0 || slices.ContainsFunc(a.targets, func(id string) bool { return t.observed.Instances[id] == nil })
 	return a
 }
 

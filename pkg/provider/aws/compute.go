@@ -133,12 +133,19 @@ type turn struct {
 	// protocol; hiddenPorts: there are others, which only pods tell.
 	sharedPorts map[string][]int32
 	hiddenPorts bool
+	// guards are the security groups of instances that were looked at, by the
+	// instances' ids.
+	guards map[string]guard
 }
+
+// guard is the security group of an instance that gets rules, and what is
+// doubtful about it.
+type guard struct{ group, doubt string }
 
 func newTurn(in *Input, refused map[plan.Key]error) *turn {
 	t := &turn{
 		settings: in.Settings, observed: in.Observed, without: in.Without,
-		refused: map[plan.Key]error{}, writes: map[plan.ID]Write{},
+		refused: map[plan.Key]error{}, writes: map[plan.ID]Write{}, guards: map[string]guard{},
 		networksByName: map[string]*Network{}, descriptions: map[string]bool{}, groupsByName: map[string]*ec2types.SecurityGroup{},
 	}
 	for _, g := range in.Observed.Groups {

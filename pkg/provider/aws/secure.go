@@ -80,29 +80,53 @@ func (t *turn) nodeGroups() map[string]*nodeGroup {
 
 // groupsOfNodes are the ids of the security groups that guard the Service's
 // nodes, one for each node: the one with the cluster's tag, or else its only
-// one.
+// one. What is doubtful about them is told.
 func (t *turn) groupsOfNodes(a *ask) []string {
-	var out []string
+	t.findGuards(a)
+	for _, doubt := range a.doubts {
+		a.warn(ReasonNodeGroups, doubt)
+	}
+	a.doubts = nil
+	return a.guards
+}
+
+// findGuards finds the security groups of the Service's nodes, once.
+func (t *turn) findGuards(a *ask) {
+	if a.guards != nil {
+		return
+	}
+	a.guards = []string{}
 	for _, id := range a.targets {
 		i, ok := t.observed.Instances[id]
 		if !ok {
 			continue
 		}
 		group, doubt := t.guardOf(i)
-		if doubt != "" && !slices.Contains(out, group) {
-			a.warn(ReasonNodeGroups, doubt)
+		if slices.Contains(a.guards, group) {
+			continue
 		}
-		if group != "" && !slices.Contains(out, group) {
-			out = append(out, group)
+		if doubt != "" {
+			a.doubts = append(a.doubts, doubt)
+		}
+		if group != "" {
+			a.guards = append(a.guards, group)
 		}
 	}
-	slices.Sort(out)
-	return out
+	slices.Sort(a.guards)
 }
 
 // guardOf is the security group of an instance that gets rules, and what is
 // doubtful about it. The peer serves nobody then.
 func (t *turn) guardOf(i *Instance) (group, doubt string) {
+	g, ok := t.guards[i.ID]
+	if !ok {
+		g.group, g.doubt = t.findGuard(i)
+		t.guards[i.ID] = g
+	}
+	return g.group, g.doubt
+}
+
+func (t *turn) findGuard(i *Instance) (group, doubt string) {
 	var tagged []string
 	for _, id := range i.Groups {
 		if g, ok := t.observed.Groups[id]; ok && t.settings.Tags.Has(ec2Tags(g.Tags)) {
@@ -280,16 +304,12 @@ func (t *turn) putNodeGroup(g *nodeGroup, held described) {
 // grants are the steps, if the plan has them, that let the Service in at the
 // nodes: traffic moves after them.
 func (t *turn) grants(a *ask) []plan.ID {
-	var out []plan.ID
-	for _, id := range a.targets {
-		if i, ok := t.observed.Instances[id]; ok {
-			if group, _ := t.guardOf(i); group != "" {
-				out = append(out, plan.ID{Kind: kindNodeGroup, Name: group})
-			}
-		}
+	t.findGuards(a)
+	out := make([]plan.ID, len(a.guards))
+	for i, group := range a.guards {
+		out[i] = plan.ID{Kind: kindNodeGroup, Name: group}
 	}
-	slices.SortFunc(out, func(x, y plan.ID) int { return cmp.Compare(x.Name, y.Name) })
-	return slices.Compact(out)
+	return out
 }
 
 // madeGroups are the steps that make the load balancer's groups.

@@ -175,7 +175,7 @@ func (t *turn) shares(r rule) *ask {
 		return nil
 	}
 	for _, a := range t.asks {
-		if a.answers() && !t.blind(a) && !t.hiddenPorts {
+		if a.answers() && !a.blind() && !t.hiddenPorts {
 			return a
 		}
 	}

@@ -163,7 +163,7 @@ func needed(g *nodeGroup, held described, r rule) (string, bool) {
 // or by the group that it lets in.
 func (t *turn) ownerOf(r rule, text string) *ask {
 	for _, a := range t.asks {
-		if a.elsewhere || a.want == provider.Keep || t.blind(a) {
+		if a.elsewhere || a.want == provider.Keep || a.blind() {
 			continue
 		}
 		if lb := names.RuleOf(text); lb != "" {
@@ -181,12 +181,7 @@ func (t *turn) ownerOf(r rule, text string) *ask {
 
 // blind reports whether it is not known which security groups guard the nodes
 // of a Service that is served.
-func (t *turn) blind(a *ask) bool {
-	if !a.serve() {
-		return false
-	}
-	return len(a.targets) == 0 || slices.ContainsFunc(a.targets, func(id string) bool { return t.observed.Instances[id] == nil })
-}
+func (a *ask) blind() bool { return a.serve() && a.unseen }
 
 // letsGo reports whether the rule lets in a security group that we made for the
 // Service, and which is to be deleted.

@@ -37,8 +37,8 @@ type node struct {
 	labels   map[string]string
 }
 
-// nodesOf are the nodes whose instances can be targets. Those that AWS is
-// ending are none.
+// nodesOf are the nodes whose instances can be targets, by instance. Those that
+// AWS is ending are none.
 func (t *turn) nodesOf(list []*v1.Node) []node {
 	var out []node
 	for _, n := range list {
@@ -48,6 +48,7 @@ func (t *turn) nodesOf(list []*v1.Node) []node {
 		}
 		out = append(out, node{instance: id, labels: n.Labels})
 	}
+	slices.SortFunc(out, func(x, y node) int { return cmp.Compare(x.instance, y.instance) })
 	return out
 }
 
@@ -65,8 +66,8 @@ func (t *turn) ends(id string) bool {
 	return false
 }
 
-// targetsOf are the instances of the nodes with the labels, sorted. An empty
-// value stands for any.
+// targetsOf are the instances of the nodes with the labels, in the nodes' order.
+// An empty value stands for any.
 func targetsOf(nodes []node, labels map[string]string) []string {
 	var out []string
 	for _, n := range nodes {
@@ -79,7 +80,6 @@ func targetsOf(nodes []node, labels map[string]string) []string {
 			out = append(out, n.instance)
 		}
 	}
-	slices.Sort(out)
 	return slices.Compact(out)
 }
 
