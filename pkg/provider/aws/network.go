@@ -241,6 +241,7 @@ func (t *turn) tagCalls(a *ask, lb *Network, tags map[string]string, surplus []s
 	}
 	others := maps.Clone(tags)
 	delete(others, names.TagMade)
+	delete(others, names.TagCertificates)
 	var calls []Call
 	change := func(arn string, tags map[string]string) {
 		if len(surplus) > 0 {

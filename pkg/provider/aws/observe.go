@@ -130,8 +130,8 @@ func (p *Provider) read(ctx context.Context, s *Settings, batch provider.Batch, 
 		all := ReadsOf(s, o, batch.Items)
 		err = p.details(ctx, s, o, all.minus(o.Fresh))
 		o.Fresh = &all
-		// Tags may tell of a load balancer that no name did.
-		if more := ReadsOf(s, o, batch.Items); err == nil && len(more.Networks) > len(all.Networks) {
+		// Tags may tell of a load balancer that no name did, and of certificates.
+		if more := ReadsOf(s, o, batch.Items); err == nil && more.beyond(&all) {
 			err = p.details(ctx, s, o, more.minus(&all))
 			o.Fresh = &more
 		}

@@ -54,6 +54,11 @@ func (r Reads) minus(done *Reads) Reads {
 	return r
 }
 
+// beyond reports whether load balancers are to be read, or more of them.
+func (r *Reads) beyond(done *Reads) bool {
+	return len(r.Networks) > len(done.Networks) || len(r.Certificates) > len(done.Certificates)
+}
+
 // peerName is a name that the peer gives to load balancers.
 var peerName = regexp.MustCompile(`^a[0-9a-f]{31}$`)
 
@@ -137,7 +142,8 @@ func (w *wishes) network(it *provider.Item, lb *Network) {
 			}
 			certificates, _ := it.Intent.Options.Texts(intent.KeyAWSCertificates)
 			edited := it.Cause == provider.Edit || it.Cause == provider.Repair
-			if len(certificates) > 1 || (len(certificates) > 0 && (edited || it.Intent.AWS == intent.AWSExternal)) {
+			_, several := lb.Tags[names.TagCertificates]
+			if several || len(certificates) > 1 || (len(certificates) > 0 && (edited || it.Intent.AWS == intent.AWSExternal)) {
 				w.Certificates = append(w.Certificates, arn)
 			}
 		}

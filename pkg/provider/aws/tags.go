@@ -18,7 +18,7 @@ import (
 func (a *ask) tagChanges(have map[string]string) (missing map[string]string, surplus []string, diffs []plan.Diff) {
 	want := maps.Clone(a.tags)
 	if made, ok := have[names.TagMade]; ok {
-		want[names.TagMade] = a.addedTags()
+		maps.Copy(want, a.marks())
 		surplus = slices.DeleteFunc(strings.Fields(made), func(key string) bool {
 			_, wanted := want[key]
 			_, there := have[key]
@@ -39,7 +39,17 @@ func (a *ask) tagChanges(have map[string]string) (missing map[string]string, sur
 // tagsOfBalancer are those of a load balancer that we make.
 func (a *ask) tagsOfBalancer() map[string]string {
 	out := names.As(a.tags, names.ResourceLoadBalancer)
-	out[names.TagMade] = a.addedTags()
+	maps.Copy(out, a.marks())
+	return out
+}
+
+// marks are the tags that we need on load balancers that we make. Those of the
+// AWS Load Balancer Controller's form are asked for their certificates anyway.
+func (a *ask) marks() map[string]string {
+	out := map[string]string{names.TagMade: a.addedTags()}
+	if certificates, _ := a.item.Intent.Options.Texts(intent.KeyAWSCertificates); len(certificates) > 1 && !a.external {
+		out[names.TagCertificates] = "several"
+	}
 	return out
 }
 

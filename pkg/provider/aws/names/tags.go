@@ -18,6 +18,10 @@ const (
 	// differ from what they should be, they do so until the user edits the
 	// Service.
 	TagMade = "fairlead.dev/made"
+	// TagCertificates marks load balancers of ours whose listeners have had more
+	// certificates than one: lists do not tell, and asking costs a call for each
+	// listener.
+	TagCertificates = "fairlead.dev/certificates"
 	// TagRolePublic and TagRoleInternal mark subnets for load balancers,
 	// whatever the value.
 	TagRolePublic   = "kubernetes.io/role/elb"

@@ -12,6 +12,39 @@ import (
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
 )
 
+// TestCertificatesThatGoWhileTheControllerIsDown leave the listeners that ever
+// had several; a load balancer that never had is not asked.
+func TestCertificatesThatGoWhileTheControllerIsDown(t *testing.T) {
+	l := startLive(t, awssim.Options{})
+	s := newSite(t)
+	one, several := s.service("one", with("ssl-cert", theCertificate)), s.service("several", with("ssl-cert", theCertificate+","+theCertificate+"0,"+theCertificate+"1"))
+	l.add(t, one)
+	l.add(t, several)
+	l.must(t, -1, provider.Serve, provider.Edit, one, several)
+	asked := func(want int) {
+		t.Helper()
+		if n := l.cloud.Counts().Reads["elbv2.DescribeListenerCertificates"]; n != want {
+			t.Errorf("asked %d times for certificates, want %d", n, want)
+		}
+		l.cloud.ResetCalls()
+	}
+	asked(0)
+	l.restart(t)
+	l.must(t, 0, provider.Serve, provider.Resync, one, several)
+	asked(1)
+	with("ssl-cert", theCertificate)(several)
+	l.restart(t)
+	l.must(t, 1, provider.Serve, provider.Resync, one, several)
+	asked(1)
+	for _, gone := range []string{"0", "1"} {
+		if strings.Contains(string(l.cloud.State()), theCertificate+gone+`"`) {
+			t.Errorf("certificate %s is still there", gone)
+		}
+	}
+	l.restart(t)
+	l.must(t, 0, provider.Serve, provider.Resync, one, several)
+}
+
 // TestLoadBalancerWhoseNameChangesWhileTheControllerIsDown is found by its tags,
 // and serves on under its first name, as with the AWS Load Balancer Controller.
 func TestLoadBalancerWhoseNameChangesWhileTheControllerIsDown(t *testing.T) {
