@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,11 +11,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/kubernetes/fake"
 
+	"github.com/fairlead/fairlead/pkg/ccm"
+	"github.com/fairlead/fairlead/pkg/plan"
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
 )
 
@@ -71,15 +76,21 @@ aws:
 	return cloud, config, fake.NewClientset(objects...)
 }
 
-// TestPlanOnAWS plans with the user's own credentials: nothing for what
-// cloud-provider-aws made, and all of it where nothing is.
-func TestPlanOnAWS(t *testing.T) {
+// ownCredentials are those of a user.
+func ownCredentials(t *testing.T) {
+	t.Helper()
 	for name, value := range map[string]string{
 		"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_EC2_METADATA_DISABLED": "true",
 		"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
 	} {
 		t.Setenv(name, value)
 	}
+}
+
+// TestPlanOnAWS plans with the user's own credentials: nothing for what
+// cloud-provider-aws made, and all of it where nothing is.
+func TestPlanOnAWS(t *testing.T) {
+	ownCredentials(t)
 	for _, tt := range []struct {
 		name   string
 		states []string
@@ -104,5 +115,42 @@ func TestPlanOnAWS(t *testing.T) {
 				t.Errorf("the plan made %d writes", n)
 			}
 		})
+	}
+}
+
+// TestExplainOnAWS explains what cloud-provider-aws made, with the reads of a
+// plan and one for each target group.
+func TestExplainOnAWS(t *testing.T) {
+	ownCredentials(t)
+	cloud, file, client := awsSite(t, []string{"site", "nlb-default"})
+	if _, err := planned(t, client, func(p *planner) { p.from.file, p.cluster = file, "rig" }); err != nil {
+		t.Fatal(err)
+	}
+	reads := awssim.Total(cloud.Counts().Reads)
+	cloud.ResetCalls()
+	var out bytes.Buffer
+	p := planner{
+		IOStreams: genericiooptions.IOStreams{Out: &out, ErrOut: &out}, from: source{namespace: systemNamespace, file: file},
+		clouds: ccm.Clouds(), cluster: "rig", unclassed: true,
+	}
+	v, err := p.cloudView(t.Context(), client, plan.Key{Namespace: "default", Name: "nlb-default"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := v.print(&out, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		"network load balancer ae5cc7bb694724c608ab860b114e1cc1 [active, in step]", "listener 80: TCP [in step]",
+		"ip-10-0-112-4.ec2.internal (i-7cbfe80ad3ee14399) [healthy]", "rule tcp 31120 from 0.0.0.0/0 [in step]",
+		"addresses ae5cc7bb694724c608ab860b114e1cc1-8b0139ad1244eec5.elb.us-east-1.amazonaws.com",
+	} {
+		if !strings.Contains(out.String(), line) {
+			t.Errorf("no line %q:\n%s", line, &out)
+		}
+	}
+	c := cloud.Counts()
+	if got := awssim.Total(c.Reads); got != reads+1 || awssim.Total(c.Writes) > 0 {
+		t.Errorf("%d reads and %d writes, and a plan makes %d: %v", got, awssim.Total(c.Writes), reads, c)
 	}
 }

@@ -110,8 +110,10 @@ func (d *aws) actNetwork(ctx context.Context) error {
 		read before it acts. Then it goes on.`)
 	d.tell.line(kindSvc, "%s", serviceHeader())
 	var err error
-	d.took.network, err = d.serve(ctx, web.NLB, "aws-nlb.yaml")
-	return err
+	if d.took.network, err = d.serve(ctx, web.NLB, "aws-nlb.yaml"); err != nil {
+		return err
+	}
+	return d.plugin(ctx, 0, "explain", web.NLB)
 }
 
 func (d *aws) actClassic(ctx context.Context) error {
@@ -238,6 +240,7 @@ func (d *aws) howToUse() {
 	d.stays(append(lines, "",
 		"kubectl apply --server-side -f test/cloud/aws/web/objects/aws-nlb.yaml",
 		"kubectl get svc",
+		"kubectl fairlead explain "+web.NLB+" --cloud-config="+d.config,
 		"kubectl fairlead plan --all --cloud-config="+d.config,
 		"curl "+d.sim.url+"/simulator/state")...)
 }

@@ -30,6 +30,9 @@ func awsStory() []act {
 			`aws +elbv2\.CreateLoadBalancer a\w+: 200 ok`, `aws +elbv2\.CreateListener a\w+`,
 			`aws +ec2\.AuthorizeSecurityGroupIngress sg-\w+: 200 ok`,
 			`svc +web-nlb +LoadBalancer .* a\w+-\w+\.elb\.us-east-1\.amazonaws\.com`,
+			`ok +kubectl fairlead explain web-nlb --cloud-config=cloud\.conf: exit code 0$`,
+			`network load balancer a\w+ \[(active|provisioning), in step\]$`,
+			`node ip-10-0-\d+-4\.ec2\.internal \(i-\w+\) \[`,
 		}},
 		{"5. A classic load balancer", []string{
 			something,

@@ -56,6 +56,7 @@ type Provider struct {
 	config    atomic.Pointer[cloudconfig.AWS]
 	services  corelisters.ServiceLister
 	slices    discoverylisters.EndpointSliceLister
+	nodes     corelisters.NodeLister // nil: nobody asks
 	clock     clock.PassiveClock
 	machines  machines
 	instances cloudprovider.InstancesV2 // nil: nobody asks
@@ -81,7 +82,7 @@ func New(o Options) *Provider {
 		o.Clock = clock.RealClock{}
 	}
 	p := &Provider{
-		client: o.Client, cluster: o.Cluster, services: o.Services, slices: o.Slices, clock: o.Clock,
+		client: o.Client, cluster: o.Cluster, services: o.Services, slices: o.Slices, nodes: o.Nodes, clock: o.Clock,
 		changed: make(chan struct{}, 1), moved: make(chan struct{}, 1),
 	}
 	p.config.Store(o.Config)

@@ -3,7 +3,6 @@
 package azure
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,14 +14,6 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider/azure/machines"
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
-
-var _ provider.Explainer = (*pass)(nil)
-
-// Explain tells what there is of a Service of the batch in what was observed,
-// and how that differs from what the pass would make of it.
-func (p *pass) Explain(_ context.Context, key plan.Key) ([]provider.Part, error) {
-	return Explain(p.in, p.result, p.membership.Membership, key)
-}
 
 // Explain tells what there is of a Service of the batch: each load balancer
 // with the frontends, rules, probes and pools of the Service, then the rules of

@@ -16,6 +16,8 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
+var _ provider.Explainer = (*pass)(nil)
+
 // pass is one turn over a batch. What was decided is fixed when it is made;
 // what is known of the cloud grows with each answer.
 type pass struct {
@@ -256,4 +258,10 @@ func (p *pass) Status(key plan.Key) *v1.LoadBalancerStatus {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.addresses.Status(places, &it.Service.Status.LoadBalancer)
+}
+
+// Explain tells what there is of a Service of the batch in what was observed,
+// and how that differs from what the pass would make of it.
+func (p *pass) Explain(_ context.Context, key plan.Key) ([]provider.Part, error) {
+	return Explain(p.in, p.result, p.membership.Membership, key)
 }
