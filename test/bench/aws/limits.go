@@ -7,6 +7,7 @@ import (
 	"time"
 
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // allowed is how soon the published limits let as many writes of load balancing
@@ -25,7 +26,7 @@ func allowed(calls []awssim.Call) time.Duration {
 		}
 	}
 	longest := time.Duration(0)
-	wait := func(of counts, b awssim.Bucket) {
+	wait := func(of counts, b sim.Bucket) {
 		for _, n := range of {
 			longest = max(longest, time.Duration(float64(n-b.Size)/b.Refill*float64(time.Second)))
 		}

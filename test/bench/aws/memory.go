@@ -12,8 +12,8 @@ import (
 
 	"github.com/fairlead/fairlead/test/bench/manager"
 	"github.com/fairlead/fairlead/test/bench/table"
-	awssim "github.com/fairlead/fairlead/test/cloud/aws"
 	"github.com/fairlead/fairlead/test/cloud/aws/rig"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 const (
@@ -90,7 +90,7 @@ func (c *cluster) measure(ctx context.Context, m *table.Meter, rest time.Duratio
 	counts := c.sim.Counts()
 	what := fmt.Sprintf("Controller manager on a real API server, %d %s at once", memoryServices, c.kind)
 	err = c.report(ctx, m, p, table.Row{What: what, Ours: fmt.Sprintf("; all have a name after %s (created after %s), %d calls refused",
-		table.Seconds(took), table.Seconds(created), awssim.Total(counts.Refused))})
+		table.Seconds(took), table.Seconds(created), sim.Total(counts.Refused))})
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (c *cluster) measure(ctx context.Context, m *table.Meter, rest time.Duratio
 	err = c.report(ctx, m, p, table.Row{
 		What: fmt.Sprintf("Controller manager started again with %d Services", memoryServices), Target: "no write, ",
 		Ours:    fmt.Sprintf("; writes: %s; reads, those for nodes included: %s", table.Counts(counts.Writes, short), table.Counts(counts.Reads, short)),
-		Counted: table.Judge(awssim.Total(counts.Writes) == 0),
+		Counted: table.Judge(sim.Total(counts.Writes) == 0),
 	})
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func (c *cluster) rest(ctx context.Context, m *table.Meter, p *manager.Process, 
 		return err
 	}
 	counts := c.sim.Counts()
-	reads, writes := awssim.Total(counts.Reads)+counts.Pages, awssim.Total(counts.Writes)
+	reads, writes := sim.Total(counts.Reads)+counts.Pages, sim.Total(counts.Writes)
 	hourly := float64(reads) * float64(time.Hour) / float64(d)
 	m.Add(table.Row{
 		What: fmt.Sprintf("At rest with %d Services, no pass against drift meanwhile", memoryServices),

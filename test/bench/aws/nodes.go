@@ -11,8 +11,8 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/fairlead/fairlead/test/bench/table"
-	awssim "github.com/fairlead/fairlead/test/cloud/aws"
 	"github.com/fairlead/fairlead/test/cloud/aws/web"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // nodes measures a node that is added, and removed again.
@@ -101,7 +101,7 @@ func (s *stand) untilQuiet(ctx context.Context, writes int) error {
 		if len(calls) != seen || len(calls) == 0 || calls[len(calls)-1].Took == 0 {
 			seen, since = len(calls), time.Now()
 		}
-		if time.Since(since) > s.quiet && (awssim.Total(s.sim.Counts().Writes) >= writes || time.Since(began) > enough) {
+		if time.Since(since) > s.quiet && (sim.Total(s.sim.Counts().Writes) >= writes || time.Since(began) > enough) {
 			return nil
 		}
 	}

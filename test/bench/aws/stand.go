@@ -19,6 +19,8 @@ import (
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
 	"github.com/fairlead/fairlead/test/cloud/aws/rig"
 	"github.com/fairlead/fairlead/test/cloud/aws/web"
+	"github.com/fairlead/fairlead/test/cloud/harness"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // kind is what serves the Services. The zero value is none.
@@ -74,8 +76,8 @@ type stand struct {
 	site    *awssim.Site
 	conf    *cloudconfig.AWS
 	text    string // of the cloud-config
-	cluster *rig.Cluster
-	ctl     *rig.Controller
+	cluster *harness.Cluster
+	ctl     *harness.Controller
 	made    int // Services ever made
 }
 
@@ -89,7 +91,7 @@ func newSite(o standOptions) (*stand, error) {
 		limits.RulesPerGroup = rules
 		more = append(more, fmt.Sprintf("securityGroupRuleLimit: %d", rules))
 	}
-	s := &stand{standOptions: o, cluster: rig.NewCluster(), sim: awssim.New(awssim.Options{Limits: limits})}
+	s := &stand{standOptions: o, cluster: harness.NewCluster(), sim: awssim.New(awssim.Options{Limits: limits})}
 	s.site = s.sim.NewSite(awssim.SiteOptions{})
 	s.site.Launch(o.nodes)
 	machines, err := web.Machines(s.sim.State())
@@ -273,12 +275,12 @@ func (s *stand) measure(act func() error) (*phase, error) {
 	return &phase{took: time.Since(began), counts: s.sim.Counts(), calls: s.sim.Calls()}, err
 }
 
-func (p *phase) writes() int { return awssim.Total(p.counts.Writes) }
+func (p *phase) writes() int { return sim.Total(p.counts.Writes) }
 
 // reads are all, with further pages.
-func (p *phase) reads() int { return awssim.Total(p.counts.Reads) + p.counts.Pages }
+func (p *phase) reads() int { return sim.Total(p.counts.Reads) + p.counts.Pages }
 
-func (p *phase) refused() int { return awssim.Total(p.counts.Refused) }
+func (p *phase) refused() int { return sim.Total(p.counts.Refused) }
 
 // flawless is without a call that was answered by an error.
-func (p *phase) flawless() bool { return p.refused()+awssim.Total(p.counts.Failed) == 0 }
+func (p *phase) flawless() bool { return p.refused()+sim.Total(p.counts.Failed) == 0 }

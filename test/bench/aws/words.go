@@ -9,6 +9,7 @@ import (
 
 	"github.com/fairlead/fairlead/test/bench/table"
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // describe is a phase in words.
@@ -20,7 +21,7 @@ func (p *phase) describe() string {
 	if n := p.refused(); n > 0 {
 		text += "; refused: " + table.Counts(p.counts.Refused, short)
 	}
-	if n := awssim.Total(p.counts.Failed); n > 0 {
+	if n := sim.Total(p.counts.Failed); n > 0 {
 		text += "; other errors: " + table.Counts(p.counts.Failed, short)
 	}
 	return text

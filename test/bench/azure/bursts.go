@@ -11,6 +11,7 @@ import (
 
 	"github.com/fairlead/fairlead/test/bench/table"
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // goal is how fast a burst is to be. Zero fields are no target.
@@ -102,7 +103,7 @@ func (b burst) created(p *phase) table.Row {
 		w[azuresim.LoadBalancers] <= shared, w[azuresim.SecurityGroups] <= sharedWrites,
 	}
 	if b.stand.budget == published {
-		kept = append(kept, azuresim.Total(refused) <= fewRefused)
+		kept = append(kept, sim.Total(refused) <= fewRefused)
 		r.Target += fmt.Sprintf(", at most %d refused", fewRefused)
 	}
 	if g.create > 0 {
@@ -130,7 +131,7 @@ func (b burst) again(ctx context.Context, m *table.Meter, s *stand) error {
 		if err != nil {
 			return err
 		}
-		writes, reads := azuresim.Total(p.counts.Writes), azuresim.Total(p.counts.Reads)
+		writes, reads := sim.Total(p.counts.Writes), sim.Total(p.counts.Reads)
 		m.Add(table.Row{
 			What: b.name() + b.where + ": " + what, Ours: p.describe(), Peer: peer,
 			Target: fmt.Sprintf("no write, at most %d reads", fewReads), Counted: table.Judge(writes == 0, reads <= fewReads),
@@ -167,7 +168,7 @@ func (b burst) again(ctx context.Context, m *table.Meter, s *stand) error {
 	m.Add(table.Row{
 		What: b.name() + b.where + ": one more", Ours: p.describe(), Peer: peer,
 		Target:  fmt.Sprintf("3 writes, at most %d reads", readsOfOne),
-		Counted: table.Judge(azuresim.Total(p.counts.Writes) == 3, azuresim.Total(p.counts.Reads) <= readsOfOne),
+		Counted: table.Judge(sim.Total(p.counts.Writes) == 3, sim.Total(p.counts.Reads) <= readsOfOne),
 	})
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/fairlead/fairlead/test/bench/table"
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // throttledFor is the Retry-After of the refused write.
@@ -57,7 +58,7 @@ func throttled(ctx context.Context, m *table.Meter, o standOptions) error {
 			if err := s.cluster.Services.Update(now); err != nil {
 				return err
 			}
-			err := s.ctl.Ensure(ctx, now)
+			err := s.ctl.Sync(ctx, now)
 			edited = time.Since(began)
 			return err
 		})
@@ -80,7 +81,7 @@ func throttled(ctx context.Context, m *table.Meter, o standOptions) error {
 func (s *stand) untilRefused(ctx context.Context) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for azuresim.Total(s.sim.Counts().Refused) == 0 {
+	for sim.Total(s.sim.Counts().Refused) == 0 {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -14,6 +14,7 @@ import (
 	"github.com/fairlead/fairlead/test/bench/table"
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
 	"github.com/fairlead/fairlead/test/cloud/azure/rig"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // memoryLimit is the target, in bytes.
@@ -59,7 +60,7 @@ func startCluster(ctx context.Context, dir string, s *stand) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := rig.ConfigText(s.site, fmt.Sprintf(`%s, "resourceManagerEndpoint": %q`, s.config, s.server.URL))
+	text := rig.ConfigText(s.site, s.config+rig.Endpoint(s.server.URL))
 	if err := os.WriteFile(c.File("azure.json"), []byte(text), 0o600); err != nil {
 		c.Stop()
 		return nil, err
@@ -93,7 +94,7 @@ func (c *cluster) measure(ctx context.Context, m *table.Meter, services int) err
 	what := fmt.Sprintf("Controller manager on a real API server, %d Services at once under the published budgets", services)
 	counts := c.sim.Counts()
 	if err := c.report(ctx, m, p, what, fmt.Sprintf("; all have an address after %s (created after %s), %d calls refused",
-		table.Seconds(took), table.Seconds(created), azuresim.Total(counts.Refused))); err != nil {
+		table.Seconds(took), table.Seconds(created), sim.Total(counts.Refused))); err != nil {
 		return err
 	}
 	p.Stop()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fairlead/fairlead/test/bench/table"
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // nodesCome measures a node that is added, and removed again, with 50 Services.
@@ -61,7 +62,7 @@ func nodesCome(ctx context.Context, m *table.Meter, o standOptions, where string
 			return err
 		}
 		p.took = p.busy()
-		writes, reads := azuresim.Total(p.counts.Writes), azuresim.Total(p.counts.Reads)
+		writes, reads := sim.Total(p.counts.Writes), sim.Total(p.counts.Reads)
 		m.Add(table.Row{
 			What: fmt.Sprintf("%s, %d Services, %s", change.what, many, where), Ours: p.describe(), Target: target,
 			Peer: "251 to 352 reads", Counted: table.Judge(writes <= most, (writes > 0) == (most > 0), reads <= 5),
@@ -101,7 +102,7 @@ func (s *stand) untilQuiet(ctx context.Context, writes int) error {
 		if len(calls) != seen || len(calls) == 0 || calls[len(calls)-1].Took == 0 {
 			seen, since = len(calls), time.Now()
 		}
-		if time.Since(since) > s.quiet && azuresim.Total(s.sim.Counts().Writes) >= writes {
+		if time.Since(since) > s.quiet && sim.Total(s.sim.Counts().Writes) >= writes {
 			return nil
 		}
 	}

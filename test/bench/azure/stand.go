@@ -17,6 +17,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
 	"github.com/fairlead/fairlead/test/cloud/azure/rig"
+	"github.com/fairlead/fairlead/test/cloud/harness"
 )
 
 // Kinds of clusters, as keys of the cloud-config.
@@ -71,8 +72,8 @@ type stand struct {
 	site    *azuresim.Site
 	sets    []string // ids of scale sets
 	conf    *cloudconfig.Azure
-	cluster *rig.Cluster
-	ctl     *rig.Controller
+	cluster *harness.Cluster
+	ctl     *harness.Controller
 	made    int // Services ever made
 }
 
@@ -82,7 +83,7 @@ const pageSize = 120
 
 // newSite makes a stand without a controller, in which no call takes time.
 func newSite(o standOptions) (*stand, error) {
-	s := &stand{standOptions: o, cluster: rig.NewCluster(), sim: azuresim.New(azuresim.Options{PageSize: pageSize, MaxRetryAfter: o.waits})}
+	s := &stand{standOptions: o, cluster: harness.NewCluster(), sim: azuresim.New(azuresim.Options{PageSize: pageSize, MaxRetryAfter: o.waits})}
 	var err error
 	if s.site, err = s.sim.NewSite(azuresim.SiteOptions{Group: "rig", Prefixes: prefixes(o.families)}); err != nil {
 		return nil, err
@@ -92,7 +93,7 @@ func newSite(o standOptions) (*stand, error) {
 	} else {
 		s.sets = []string{s.site.UniformScaleSet("nodepool1", o.nodes)}
 	}
-	if s.conf, err = rig.Config(s.site, o.config); err != nil {
+	if s.conf, err = rig.Config(rig.ConfigText(s.site, o.config)); err != nil {
 		return nil, err
 	}
 	for i := range o.nodes {
@@ -233,7 +234,7 @@ func (s *stand) ensure(ctx context.Context, services []*v1.Service) error {
 			if err != nil {
 				return err
 			}
-			if err := s.ctl.Ensure(ctx, now); err != nil {
+			if err := s.ctl.Sync(ctx, now); err != nil {
 				return err
 			}
 			if now, err = s.now(svc); err == nil && len(now.Status.LoadBalancer.Ingress) == 0 {
@@ -283,7 +284,7 @@ func (s *stand) remove(ctx context.Context, services []*v1.Service) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, svc := range going {
-		g.Go(func() error { return s.ctl.Delete(ctx, svc) })
+		g.Go(func() error { return s.ctl.Sync(ctx, svc) })
 	}
 	return g.Wait()
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fairlead/fairlead/test/bench/table"
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // describe is a phase in words.
@@ -16,7 +17,7 @@ func (p *phase) describe() string {
 	if n := p.counts.Pages; n > 0 {
 		text += fmt.Sprintf(", and %d further pages", n)
 	}
-	if n := azuresim.Total(p.counts.Refused); n > 0 {
+	if n := sim.Total(p.counts.Refused); n > 0 {
 		text += fmt.Sprintf("; refused: %s", countsOf(p.counts.Refused))
 	}
 	return text

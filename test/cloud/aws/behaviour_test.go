@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 func TestReadsLagBehindWrites(t *testing.T) {
@@ -70,8 +71,8 @@ func TestReadsLagBehindWrites(t *testing.T) {
 func TestCallsThatComeTooFastAreRefused(t *testing.T) {
 	r := newRig(t, awssim.Options{}, awssim.SiteOptions{})
 	r.cloud.SetThrottle(awssim.Throttle{
-		Reads: awssim.Bucket{Size: 2, Refill: 1}, UnfilteredReads: awssim.Bucket{Size: 1, Refill: 1},
-		BalancerReads: awssim.Bucket{Size: 1, Refill: 1},
+		Reads: sim.Bucket{Size: 2, Refill: 1}, UnfilteredReads: sim.Bucket{Size: 1, Refill: 1},
+		BalancerReads: sim.Bucket{Size: 1, Refill: 1},
 	})
 	one := func() error {
 		_, err := r.ec2.DescribeSubnets(t.Context(), &ec2.DescribeSubnetsInput{SubnetIds: r.site.Public})
@@ -99,7 +100,7 @@ func TestCallsThatComeTooFastAreRefused(t *testing.T) {
 	refused(t, balancers(), "Throttling")
 	refused(t, groups(), "Throttling")
 	n := r.cloud.Counts()
-	if n.Refused["ec2.DescribeSubnets"] != 2 || awssim.Total(n.Refused) != 4 || awssim.Total(n.Failed) != 0 {
+	if n.Refused["ec2.DescribeSubnets"] != 2 || sim.Total(n.Refused) != 4 || sim.Total(n.Failed) != 0 {
 		t.Errorf("the counts are %+v", n)
 	}
 	r.cloud.Advance(time.Second)
@@ -154,14 +155,14 @@ func TestHooksRunAroundCommits(t *testing.T) {
 	r := newRig(t, awssim.Options{}, awssim.SiteOptions{})
 	var mu sync.Mutex
 	var seen []string
-	r.cloud.SetHook(func(m awssim.Moment, call awssim.Call) awssim.Verdict {
+	r.cloud.SetHook(func(m sim.Moment, call awssim.Call) sim.Verdict {
 		mu.Lock()
 		defer mu.Unlock()
-		seen = append(seen, map[awssim.Moment]string{awssim.BeforeCommit: "before ", awssim.AfterCommit: "after "}[m]+call.API())
+		seen = append(seen, map[sim.Moment]string{sim.BeforeCommit: "before ", sim.AfterCommit: "after "}[m]+call.API())
 		if len(seen) == 2 {
-			return awssim.HangUp
+			return sim.HangUp
 		}
-		return awssim.Proceed
+		return sim.Proceed
 	})
 	in := &ec2.CreateSecurityGroupInput{GroupName: aws.String("web"), Description: aws.String("d"), VpcId: &r.site.VPC}
 	if _, err := r.ec2.CreateSecurityGroup(t.Context(), in); err == nil {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // CallKind says what a call was for.
@@ -79,12 +81,6 @@ type Call struct {
 // "ec2.DescribeSubnets".
 func (call Call) API() string { return string(call.Service) + "." + call.Action }
 
-// callLog keeps all calls.
-type callLog struct {
-	calls  []*Call
-	writes int
-}
-
 // maxBody is more than any request of a controller needs, in bytes.
 const maxBody = 8 << 20
 
@@ -101,16 +97,15 @@ func (c *Cloud) arrive(r *http.Request) (*Call, url.Values, *refusal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	call := &Call{
-		Seq: len(c.log.calls) + 1, Kind: Other, Service: serviceOf(version), Action: action,
+		Seq: c.log.Next(), Kind: Other, Service: serviceOf(version), Action: action,
 		Form: form, AccessKey: credentialScope(r).key, SourceARN: r.Header.Get("X-Amz-Source-Arn"),
 		Arrived: time.Now(),
 	}
 	call.Kind = classify(call)
 	if call.Kind == Write {
-		c.log.writes++
-		call.Write = c.log.writes
+		call.Write = c.log.NextWrite()
 	}
-	c.log.calls = append(c.log.calls, call)
+	c.log.Add(call)
 	if err != nil || malformed != nil {
 		return call, form, bad("MalformedInput", "The request cannot be read.")
 	}
@@ -145,18 +140,14 @@ func (c *Cloud) leave(call *Call, a *answer) {
 func (c *Cloud) Calls() []Call {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	calls := make([]Call, len(c.log.calls))
-	for i, call := range c.log.calls {
-		calls[i] = *call
-	}
-	return calls
+	return c.log.All()
 }
 
 // ResetCalls forgets all calls; numbering starts at 1 again.
 func (c *Cloud) ResetCalls() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.log = callLog{}
+	c.log = sim.Log[Call]{}
 }
 
 // Counts are calls by API name, such as "elbv2.CreateListener".
@@ -197,13 +188,4 @@ func (c *Cloud) Counts() Counts {
 		}
 	}
 	return n
-}
-
-// Total adds the counts of a map of Counts.
-func Total(counts map[string]int) int {
-	total := 0
-	for _, n := range counts {
-		total += n
-	}
-	return total
 }

@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"sync"
 	"time"
+
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // Defaults of Options.
@@ -39,14 +41,12 @@ type Options struct {
 	Certificates []string
 	// Throttle refuses calls that come too fast; the zero value refuses none.
 	Throttle Throttle
-	// Fault spoils chosen calls; see SetFault.
-	Fault func(Call) *Fault
-	// Hook is called around each commit; see SetHook.
-	Hook func(Moment, Call) Verdict
 }
 
 // Cloud is one simulated account in one region. It is safe for concurrent use.
 type Cloud struct {
+	sim.Spoiler[Call, Fault]
+
 	account  string
 	region   string
 	pageSize int
@@ -57,15 +57,13 @@ type Cloud struct {
 	lag      Lag
 	timing   Timing
 	limits   Limits
-	fault    func(Call) *Fault
-	hook     func(Moment, Call) Verdict
 	certs    map[string]bool
 	answers  func(HealthCheck) bool
 	ahead    time.Duration // of the real clock
 	throttle *buckets
 	serials  map[string]uint64
 	leaving  map[string]time.Time // interfaces that go, and when
-	log      callLog
+	log      sim.Log[Call]
 	stores
 }
 
@@ -80,8 +78,6 @@ func New(o Options) *Cloud {
 		lag:      o.Lag,
 		timing:   o.Timing,
 		limits:   o.Limits.orDefault(),
-		fault:    o.Fault,
-		hook:     o.Hook,
 		certs:    map[string]bool{},
 		throttle: newBuckets(o.Throttle),
 		serials:  map[string]uint64{},
@@ -143,24 +139,6 @@ func (c *Cloud) SetTiming(t Timing) {
 	c.timing = t
 }
 
-// SetFault sets the function that spoils calls: it is asked about each call
-// once, before anything else is done, and nil is no fault. It may be called
-// from many goroutines at once. A nil function ends all faults.
-func (c *Cloud) SetFault(fault func(Call) *Fault) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.fault = fault
-}
-
-// SetHook sets the function that is called before and after each write is
-// committed, while no lock is held. A write that is refused for its content has
-// no AfterCommit. A nil function ends the calls.
-func (c *Cloud) SetHook(hook func(Moment, Call) Verdict) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.hook = hook
-}
-
 // SetHealth sets the function that says whether a target answers a health check
 // that reaches it; nil is that all do. Whether it reaches the target at all
 // is for the rules of the security groups to say.
@@ -195,7 +173,7 @@ func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a = c.serve(r, call, form)
 	}
 	if len(a.body) > bufferedAnswer {
-		pause(r.Context(), clientRest)
+		sim.Pause(r.Context(), clientRest)
 	}
 	c.leave(call, a)
 	a.write(w)

@@ -2,7 +2,9 @@
 
 package awssim
 
-import "net/http"
+import (
+	"net/http"
+)
 
 // When says on which side of the commit a fault strikes.
 type When uint8
@@ -61,43 +63,10 @@ func (f *Fault) answer(call *Call) *answer {
 	return refuse(f.Status, f.Code, "%s", f.Message).answer(call)
 }
 
-// Moment is a side of a commit for a hook.
-type Moment uint8
-
-// Moments of a write.
-const (
-	BeforeCommit Moment = iota + 1 // it has arrived; nothing is judged yet
-	AfterCommit                    // it is done; the client has no answer yet
-)
-
-// Verdict is what a hook wants.
-type Verdict uint8
-
-// Verdicts.
-const (
-	Proceed Verdict = iota + 1
-	HangUp          // close the connection; before the commit, do not write either
-)
-
-// chooseFault asks for the fault of a call, with no lock held: the function may
-// ask the cloud.
+// chooseFault asks for the fault of a call.
 func (c *Cloud) chooseFault(call *Call) {
-	c.mu.Lock()
-	choose := c.fault
-	c.mu.Unlock()
-	if choose == nil {
-		return
-	}
-	fault := choose(*call)
+	fault := c.Spoil(*call)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	call.fault = fault
-}
-
-// hooked runs the hook and reports whether the call goes on.
-func (c *Cloud) hooked(moment Moment, call *Call) bool {
-	c.mu.Lock()
-	hook := c.hook
-	c.mu.Unlock()
-	return hook == nil || hook(moment, *call) != HangUp
 }

@@ -3,12 +3,13 @@
 package awssim
 
 import (
-	"context"
 	"maps"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // Versions of the APIs, which tell them apart.
@@ -77,15 +78,15 @@ func (c *Cloud) serve(r *http.Request, call *Call, form url.Values) *answer {
 	if refused := c.charge(call); refused != nil {
 		return refused.answer(call)
 	}
-	pause(r.Context(), c.latencies().of(call))
-	if call.Kind == Write && !c.hooked(BeforeCommit, call) {
+	sim.Pause(r.Context(), c.latencies().of(call))
+	if call.Kind == Write && !c.Hook(sim.BeforeCommit, *call) {
 		return &answer{hangup: true}
 	}
 	result, refused := c.run(run, call, form)
 	if refused != nil {
 		return refused.answer(call)
 	}
-	if call.Kind == Write && !c.hooked(AfterCommit, call) {
+	if call.Kind == Write && !c.Hook(sim.AfterCommit, *call) {
 		return &answer{hangup: true}
 	}
 	if call.fault != nil && call.fault.When == After {
@@ -114,19 +115,6 @@ func (c *Cloud) settle() {
 			c.depart(id, when)
 			delete(c.leaving, id)
 		}
-	}
-}
-
-// pause lets a call take its time, unless the client goes away.
-func pause(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }
 

@@ -89,8 +89,8 @@ func (c *Cloud) metadata(r *http.Request) *answer {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	call := &Call{Seq: len(c.log.calls) + 1, Kind: Other, Service: "imds", Action: path, Arrived: time.Now()}
-	c.log.calls = append(c.log.calls, call)
+	call := &Call{Seq: c.log.Next(), Kind: Other, Service: "imds", Action: path, Arrived: time.Now()}
+	c.log.Add(call)
 	a := &answer{status: http.StatusOK, kind: "text/plain", body: []byte("token")}
 	if r.Method == http.MethodPut && path == "api/token" {
 		a.header = "X-Aws-Ec2-Metadata-Token-Ttl-Seconds: 21600"

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 func TestPaging(t *testing.T) {
@@ -111,7 +113,7 @@ func TestInstancesWithPublicAddresses(t *testing.T) {
 }
 
 func TestThrottling(t *testing.T) {
-	r := newRig(t, Options{Throttle: Throttle{Writes: Bucket{Size: 2, Refill: 0.1}}})
+	r := newRig(t, Options{Throttle: Throttle{Writes: sim.Bucket{Size: 2, Refill: 0.1}}})
 	for i := range 3 {
 		got := r.send(http.MethodPut, r.ip("ip"+strconv.Itoa(10+i)), publicIP())
 		if i < 2 {
@@ -205,30 +207,30 @@ func TestOperationThatFails(t *testing.T) {
 
 func TestHookSeesBothSidesOfACommit(t *testing.T) {
 	r := newRig(t, Options{})
-	seen := map[Moment]bool{}
+	seen := map[sim.Moment]bool{}
 	var mu sync.Mutex
-	r.cloud.SetHook(func(moment Moment, call Call) Verdict {
+	r.cloud.SetHook(func(moment sim.Moment, call Call) sim.Verdict {
 		mu.Lock()
 		defer mu.Unlock()
 		_, there := r.cloud.Get(call.ID)
-		if there == (moment == BeforeCommit) {
+		if there == (moment == sim.BeforeCommit) {
 			t.Errorf("moment %d: there is %v", moment, there)
 		}
 		seen[moment] = true
-		if moment == AfterCommit {
-			return HangUp
+		if moment == sim.AfterCommit {
+			return sim.HangUp
 		}
-		return Proceed
+		return sim.Proceed
 	})
 	if _, err := r.try(http.MethodPut, r.ip("new"), publicIP()); err == nil {
 		t.Error("the connection was not cut")
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if !seen[BeforeCommit] || !seen[AfterCommit] {
+	if !seen[sim.BeforeCommit] || !seen[sim.AfterCommit] {
 		t.Errorf("moments %v", seen)
 	}
-	r.cloud.SetHook(func(Moment, Call) Verdict { return HangUp })
+	r.cloud.SetHook(func(sim.Moment, Call) sim.Verdict { return sim.HangUp })
 	if _, err := r.try(http.MethodDelete, r.ip("new"), nil); err == nil {
 		t.Error("the connection was not cut")
 	}

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // CallKind says what a call was for.
@@ -70,18 +72,12 @@ type Call struct {
 	fault *Fault // chosen for it, or nil
 }
 
-// callLog keeps all calls.
-type callLog struct {
-	calls  []*Call
-	writes int
-}
-
 // arrive numbers and classifies a call.
 func (c *Cloud) arrive(r *http.Request) *Call {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	call := &Call{
-		Seq: len(c.log.calls) + 1, Kind: Other, Method: r.Method, ID: r.URL.Path,
+		Seq: c.log.Next(), Kind: Other, Method: r.Method, ID: r.URL.Path,
 		Query: r.URL.RawQuery, IfMatch: r.Header.Get("If-Match"), Arrived: time.Now(),
 	}
 	if id, ok := parseID(r.URL.Path); ok {
@@ -89,10 +85,9 @@ func (c *Cloud) arrive(r *http.Request) *Call {
 		call.Kind = c.classify(r, id)
 	}
 	if call.Kind == Write {
-		c.log.writes++
-		call.Write = c.log.writes
+		call.Write = c.log.NextWrite()
 	}
-	c.log.calls = append(c.log.calls, call)
+	c.log.Add(call)
 	return call
 }
 
@@ -147,18 +142,14 @@ func (c *Cloud) leave(call *Call, a *answer) {
 func (c *Cloud) Calls() []Call {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	calls := make([]Call, len(c.log.calls))
-	for i, call := range c.log.calls {
-		calls[i] = *call
-	}
-	return calls
+	return c.log.All()
 }
 
 // ResetCalls forgets all calls; numbering starts at 1 again.
 func (c *Cloud) ResetCalls() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.log = callLog{}
+	c.log = sim.Log[Call]{}
 }
 
 // Counts are calls by resource type.
@@ -196,13 +187,4 @@ func (c *Cloud) Counts() Counts {
 		}
 	}
 	return n
-}
-
-// Total adds the counts of a map of Counts.
-func Total(counts map[string]int) int {
-	total := 0
-	for _, n := range counts {
-		total += n
-	}
-	return total
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // Defaults of Options.
@@ -35,14 +37,12 @@ type Options struct {
 	PageSize int
 	// Throttle refuses calls that come too fast; the zero value refuses none.
 	Throttle Throttle
-	// Fault spoils chosen calls; see SetFault.
-	Fault func(Call) *Fault
-	// Hook is called around each commit; see SetHook.
-	Hook func(Moment, Call) Verdict
 }
 
 // Cloud is one simulated subscription. It is safe for concurrent use.
 type Cloud struct {
+	sim.Spoiler[Call, Fault]
+
 	subscription string
 	location     string
 	kinds        map[string]*kind
@@ -51,8 +51,6 @@ type Cloud struct {
 
 	mu          sync.Mutex // guards all below
 	latency     Latencies
-	fault       func(Call) *Fault
-	hook        func(Moment, Call) Verdict
 	groups      map[string]string
 	resources   map[string]*resource
 	index       linkIndex
@@ -64,7 +62,7 @@ type Cloud struct {
 	serial      int
 	lastPublic  netip.Addr // given last, of each family
 	lastPublic6 netip.Addr
-	log         callLog
+	log         sim.Log[Call]
 }
 
 // New makes an empty cloud.
@@ -76,8 +74,6 @@ func New(o Options) *Cloud {
 		pageSize:     o.PageSize,
 		maxWait:      o.MaxRetryAfter,
 		latency:      o.Latency,
-		fault:        o.Fault,
-		hook:         o.Hook,
 		groups:       map[string]string{},
 		resources:    map[string]*resource{},
 		index:        linkIndex{},
@@ -126,24 +122,6 @@ func (c *Cloud) SetLatency(l Latencies) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.latency = l
-}
-
-// SetFault sets the function that spoils calls: it is asked about each call
-// of Resource Manager once, before anything else is done, and nil is no fault. It may be called from
-// many goroutines at once. A nil function ends all faults.
-func (c *Cloud) SetFault(fault func(Call) *Fault) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.fault = fault
-}
-
-// SetHook sets the function that is called before and after each write is
-// committed, while no lock is held. A write that is refused for its content has
-// no AfterCommit. A nil function ends the calls.
-func (c *Cloud) SetHook(hook func(Moment, Call) Verdict) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.hook = hook
 }
 
 // AddGroup makes a resource group.

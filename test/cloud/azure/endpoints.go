@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // tokenLife is how long a token is said to be good.
@@ -76,7 +78,7 @@ func (c *Cloud) serveProvider(r *http.Request, id resourceID) *answer {
 		return bad("InvalidApiVersionParameter",
 			"The api-version '%s' is invalid. The supported versions are '%s'.", given, providersVersion).answer()
 	}
-	pause(r.Context(), c.latencies().Read)
+	sim.Pause(r.Context(), c.latencies().Read)
 	types := []any{}
 	for _, k := range append(networkKinds(), computeKinds()...) {
 		namespace, name, _ := strings.Cut(k.name, "/")

@@ -2,7 +2,9 @@
 
 package azuresim
 
-import "time"
+import (
+	"time"
+)
 
 // When says on which side of the commit a fault strikes.
 type When uint8
@@ -47,24 +49,6 @@ func (f *Fault) answer() *answer {
 	return refused.answer()
 }
 
-// Moment is a side of a commit for a hook.
-type Moment uint8
-
-// Moments of a write.
-const (
-	BeforeCommit Moment = iota + 1 // it has arrived; nothing is judged yet
-	AfterCommit                    // it is visible to all; the client has no answer yet
-)
-
-// Verdict is what a hook wants.
-type Verdict uint8
-
-// Verdicts.
-const (
-	Proceed Verdict = iota + 1
-	HangUp          // close the connection; before the commit, do not write either
-)
-
 // failing is the call's fault when that strikes at the end of its operation.
 func (call *Call) failing() *Fault {
 	if call.fault != nil && call.fault.When == AtEnd {
@@ -73,25 +57,10 @@ func (call *Call) failing() *Fault {
 	return nil
 }
 
-// chooseFault asks for the fault of a call, with no lock held: the function may
-// ask the cloud.
+// chooseFault asks for the fault of a call.
 func (c *Cloud) chooseFault(call *Call) {
-	c.mu.Lock()
-	choose := c.fault
-	c.mu.Unlock()
-	if choose == nil {
-		return
-	}
-	fault := choose(*call)
+	fault := c.Spoil(*call)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	call.fault = fault
-}
-
-// hooked runs the hook and reports whether the call goes on.
-func (c *Cloud) hooked(moment Moment, call *Call) bool {
-	c.mu.Lock()
-	hook := c.hook
-	c.mu.Unlock()
-	return hook == nil || hook(moment, *call) != HangUp
 }

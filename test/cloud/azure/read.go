@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // skipToken is the query parameter that names a further page.
@@ -17,7 +19,7 @@ const skipToken = "$skiptoken"
 
 // serveRead answers GETs of resources, of children and of collections.
 func (c *Cloud) serveRead(r *http.Request, t target) *answer {
-	pause(r.Context(), c.latencies().Read)
+	sim.Pause(r.Context(), c.latencies().Read)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.settleNow()

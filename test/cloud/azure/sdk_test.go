@@ -17,6 +17,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // sdkClient is the SDK's client with a managed identity, pointed at a server.
@@ -96,7 +97,7 @@ func TestTheSDKWorksAgainstIt(t *testing.T) {
 		t.Fatalf("address %q, %v", address, err)
 	}
 	n := c.Counts()
-	if n.Writes[azuresim.PublicIPs] != 1 || n.Polls != 1 || n.FinalGets != 1 || azuresim.Total(n.Reads) != 0 {
+	if n.Writes[azuresim.PublicIPs] != 1 || n.Polls != 1 || n.FinalGets != 1 || sim.Total(n.Reads) != 0 {
 		t.Errorf("counts %+v", n)
 	}
 	var refused *azcore.ResponseError

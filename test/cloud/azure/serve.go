@@ -3,12 +3,12 @@
 package azuresim
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
-	"time"
+
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // serve gives the answer to one call.
@@ -133,19 +133,6 @@ func (c *Cloud) actionTarget(id resourceID) target {
 	return t
 }
 
-// pause lets a call take its time, unless the client goes away.
-func pause(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
 func (c *Cloud) latencies() Latencies {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -153,7 +140,7 @@ func (c *Cloud) latencies() Latencies {
 }
 
 func (c *Cloud) servePoll(r *http.Request, id resourceID) *answer {
-	pause(r.Context(), c.latencies().Poll)
+	sim.Pause(r.Context(), c.latencies().Poll)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.settleNow()

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // maxBody is the largest request that Resource Manager takes: 4 MB, from the
@@ -59,7 +61,7 @@ func (c *Cloud) serveWrite(r *http.Request, call *Call, t target) *answer {
 			"The content media type '%s' is not supported. Only 'application/json' is supported.",
 			r.Header.Get("Content-Type")).answer()
 	}
-	if !c.hooked(BeforeCommit, call) {
+	if !c.Hook(sim.BeforeCommit, *call) {
 		return &answer{hangup: true}
 	}
 	w := &write{cloud: c, call: call, method: r.Method, id: t.id, kind: t.kind}
@@ -76,7 +78,7 @@ func (c *Cloud) serveWrite(r *http.Request, call *Call, t target) *answer {
 	if a != nil && a.status >= http.StatusBadRequest {
 		return a
 	}
-	if !c.hooked(AfterCommit, call) {
+	if !c.Hook(sim.AfterCommit, *call) {
 		return &answer{hangup: true}
 	}
 	if call.fault != nil && call.fault.When == After {

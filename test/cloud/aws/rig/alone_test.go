@@ -14,6 +14,8 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
+	"github.com/fairlead/fairlead/test/cloud/harness"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // While the security group of a load balancer that is gone is in use, other
@@ -25,37 +27,37 @@ func TestSecurityGroupInUseHoldsUpItsServiceAlone(t *testing.T) {
 			t.Parallel()
 			w := begun(t, awssim.Options{Timing: awssim.Timing{Linger: linger, Release: 2 * time.Second}}, k.config...)
 			before := pictureOf(t, w)
-			w.do(t, create(k.of(newService("gone", 1, "TCP:80")), k.of(newService("old", 2, "TCP:80"))))
+			w.Do(t, harness.Create(k.of(newService("gone", 1, "TCP:80")), k.of(newService("old", 2, "TCP:80"))))
 			var held atomic.Bool
 			held.Store(true)
 			var wg sync.WaitGroup
 			inUse := make(chan struct{})
 			var once sync.Once
-			w.sim.SetHook(func(m awssim.Moment, call awssim.Call) awssim.Verdict {
-				if call.Action == "DeleteSecurityGroup" && m == awssim.BeforeCommit {
+			w.sim.SetHook(func(m sim.Moment, call awssim.Call) sim.Verdict {
+				if call.Action == "DeleteSecurityGroup" && m == sim.BeforeCommit {
 					once.Do(func() { close(inUse) })
 				}
-				return awssim.Proceed
+				return sim.Proceed
 			})
 			wg.Go(func() {
-				if err := w.play(quiet(t), []step{remove("gone")}); err != nil {
+				if err := w.Play(harness.Quiet(t), []harness.Step{harness.Remove("gone")}); err != nil {
 					t.Error(err)
 				}
 				held.Store(false)
 			})
 			<-inUse
-			for _, s := range []step{
-				create(k.of(newService("web", 3, "TCP:80"))),
+			for _, s := range []harness.Step{
+				harness.Create(k.of(newService("web", 3, "TCP:80"))),
 				annotate("old", "cross-zone-load-balancing-enabled", "true"),
-				churn("a node goes", func(w *world) error { return w.cluster.Nodes.Delete(w.node(1)) }),
+				harness.Churn("a node goes", func() error { return w.Nodes.Delete(w.node(1)) }),
 			} {
 				start := time.Now()
-				if s.nodes { // that which goes follows nothing any more
-					s.change = func(w *world) ([]string, error) { return []string{"old", "web"}, w.cluster.Nodes.Delete(w.node(1)) }
+				if s.Why == harness.OfNodes { // that which goes follows nothing any more
+					s.Change = func(*harness.Cluster) ([]string, error) { return []string{"old", "web"}, w.Nodes.Delete(w.node(1)) }
 				}
-				w.do(t, s)
-				if took := time.Since(start); took > slower*soon {
-					t.Errorf("%s took %s", s.name, took)
+				w.Do(t, s)
+				if took := time.Since(start); took > harness.Slower*soon {
+					t.Errorf("%s took %s", s.Name, took)
 				}
 			}
 			if !held.Load() {
@@ -64,7 +66,7 @@ func TestSecurityGroupInUseHoldsUpItsServiceAlone(t *testing.T) {
 			w.sim.Advance(linger)
 			wg.Wait()
 			w.sim.SetTiming(awssim.Timing{})
-			w.do(t, remove("web", "old"), churn("the node is back", func(w *world) error { return w.cluster.Nodes.Add(w.node(1)) }))
+			w.Do(t, harness.Remove("web", "old"), harness.Churn("the node is back", func() error { return w.Nodes.Add(w.node(1)) }))
 			if after := pictureOf(t, w); after != before {
 				t.Errorf("left:\n%s", after)
 			}
@@ -76,7 +78,7 @@ func TestSecurityGroupInUseHoldsUpItsServiceAlone(t *testing.T) {
 // drift, and so does an instance of a classic load balancer.
 func TestTargetTakenByHandComesBack(t *testing.T) {
 	w := begun(t, awssim.Options{})
-	w.do(t, create(newService("web", 1, "TCP:80"), classic(newService("old", 2, "TCP:80"))))
+	w.Do(t, harness.Create(newService("web", 1, "TCP:80"), classic(newService("old", 2, "TCP:80"))))
 	want := pictureOf(t, w)
 	g := targetGroupOf(t, w, "web")
 	for api, form := range map[string]url.Values{
@@ -93,17 +95,17 @@ func TestTargetTakenByHandComesBack(t *testing.T) {
 		t.Fatal("nothing was taken")
 	}
 	repaired := make(chan struct{}, 8)
-	w.sim.SetHook(func(m awssim.Moment, _ awssim.Call) awssim.Verdict {
-		if m == awssim.AfterCommit {
+	w.sim.SetHook(func(m sim.Moment, _ awssim.Call) sim.Verdict {
+		if m == sim.AfterCommit {
 			repaired <- struct{}{}
 		}
-		return awssim.Proceed
+		return sim.Proceed
 	})
-	w.within(t).SetDrift(cloudconfig.Drift{Mode: cloudconfig.DriftRepair, Interval: 50 * time.Millisecond})
+	w.Controller(t).SetDrift(cloudconfig.Drift{Mode: cloudconfig.DriftRepair, Interval: 50 * time.Millisecond})
 	for range 2 {
 		select {
 		case <-repaired:
-		case <-time.After(longestSettle):
+		case <-time.After(harness.LongestSettle):
 			t.Fatal("it did not come back")
 		}
 	}
@@ -140,12 +142,12 @@ func TestLoadBalancersThatShareAHealthPort(t *testing.T) {
 					svc.Spec.LoadBalancerSourceRanges = []string{"198.51.100.0/24"}
 					return svc
 				}
-				w.do(t, create(ranges(newService("a", 1, "TCP:80"))), create(ranges(newService("b", 2, "TCP:80"))), remove(first))
+				w.Do(t, harness.Create(ranges(newService("a", 1, "TCP:80"))), harness.Create(ranges(newService("b", 2, "TCP:80"))), harness.Remove(first))
 				state := string(w.sim.State())
 				if n := strings.Count(state, `"State": "healthy"`); n != 3 {
 					t.Errorf("%d healthy targets, want 3:\n%s", n, state)
 				}
-				w.do(t, remove(w.names()...))
+				w.Do(t, harness.Remove(w.Names()...))
 				if after := pictureOf(t, w); after != before {
 					t.Errorf("left:\n%s", after)
 				}

@@ -13,7 +13,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/fairlead/fairlead/pkg/provider/aws"
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
+	"github.com/fairlead/fairlead/test/cloud/harness"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // external is a Service of the AWS Load Balancer Controller's kind.
@@ -24,7 +27,7 @@ func external(svc *v1.Service, targets string) *v1.Service {
 // pods are so many of a Service that are ready at its first port, one on each
 // machine in turn.
 func (w *world) pods(service string, n int) error {
-	svc := w.service(service)
+	svc := w.Service(service)
 	port := svc.Spec.Ports[0]
 	s := &discoveryv1.EndpointSlice{
 		ObjectMeta:  metav1.ObjectMeta{Namespace: svc.Namespace, Name: service + "-1", Labels: map[string]string{discoveryv1.LabelServiceName: service}},
@@ -35,33 +38,33 @@ func (w *world) pods(service string, n int) error {
 		// Addresses of pods are those of their machine's subnet.
 		s.Endpoints = append(s.Endpoints, discoveryv1.Endpoint{Addresses: []string{fmt.Sprintf("10.0.%d.%d", 96+16*(i%3), 200+i)}})
 	}
-	return w.cluster.Slices.Update(s)
+	return w.Slices.Update(s)
 }
 
 // ready lets so many pods of a Service be ready.
-func ready(service string, n int) step {
-	return churn(fmt.Sprintf("%d pods of %s are ready", n, service), func(w *world) error { return w.pods(service, n) })
+func (w *world) ready(service string, n int) harness.Step {
+	return harness.Churn(fmt.Sprintf("%d pods of %s are ready", n, service), func() error { return w.pods(service, n) })
 }
 
 // claimedScenario is the life of Services that the AWS Load Balancer Controller
 // had, beside one of ours.
-func claimedScenario() []step {
+func claimedScenario(w *world) []harness.Step {
 	pods := external(newService("pods", 1, "TCP:80"), "ip")
 	pods.Spec.Ports[0].TargetPort = intstr.FromInt32(8080)
-	return []step{
-		create(pods, external(newService("hosts", 2, "TCP:80", "UDP:53"), "instance")),
-		ready("pods", 2),
-		create(with(external(newService("named", 3, "TCP:443"), "instance"), "name", "front", "scheme", "internet-facing",
+	return []harness.Step{
+		harness.Create(pods, external(newService("hosts", 2, "TCP:80", "UDP:53"), "instance")),
+		w.ready("pods", 2),
+		harness.Create(with(external(newService("named", 3, "TCP:443"), "instance"), "name", "front", "scheme", "internet-facing",
 			"ssl-cert", certificate, "attributes", "load_balancing.cross_zone.enabled=true")),
-		create(newService("ours", 4, "TCP:80")),
-		ready("pods", 5),
+		harness.Create(newService("ours", 4, "TCP:80")),
+		w.ready("pods", 5),
 		annotate("hosts", "scheme", "internet-facing"),
-		edit("limit the clients of hosts", "hosts", func(svc *v1.Service) { svc.Spec.LoadBalancerSourceRanges = []string{"198.51.100.0/24"} }),
+		harness.Edit("limit the clients of hosts", "hosts", func(svc *v1.Service) { svc.Spec.LoadBalancerSourceRanges = []string{"198.51.100.0/24"} }),
 		annotate("pods", "target-group-attributes", "deregistration_delay.timeout_seconds=30", "additional-resource-tags", "team=web"),
-		ready("pods", 1),
+		w.ready("pods", 1),
 		annotate("named", "attributes", "", "ssl-cert", ""),
-		churn("a machine becomes a node", func(w *world) error { return w.cluster.Nodes.Add(w.node(2)) }),
-		remove("hosts"),
+		harness.Churn("a machine becomes a node", func() error { return w.Nodes.Add(w.node(2)) }),
+		harness.Remove("hosts"),
 		inward("named"),
 	}
 }
@@ -69,28 +72,32 @@ func claimedScenario() []step {
 // A pod that becomes ready is a target soon, for one call and no read.
 func TestPodsBecomeTargets(t *testing.T) {
 	w := begun(t, awssim.Options{}, variants()[2].config...)
-	w.do(t, claimedScenario()[:2]...)
+	w.Do(t, claimedScenario(w)[:2]...)
 	registered := make(chan struct{}, 1)
 	w.sim.ResetCalls()
-	w.sim.SetHook(func(m awssim.Moment, call awssim.Call) awssim.Verdict {
-		if m == awssim.AfterCommit && call.Action == "RegisterTargets" {
+	w.sim.SetHook(func(m sim.Moment, call awssim.Call) sim.Verdict {
+		if m == sim.AfterCommit && call.Action == "RegisterTargets" {
 			registered <- struct{}{}
 		}
-		return awssim.Proceed
+		return sim.Proceed
 	})
-	old, _, err := w.cluster.Slices.GetByKey("shop/pods-1")
+	old, _, err := w.Slices.GetByKey("shop/pods-1")
 	err = errors.Join(err, w.pods("pods", 3))
-	now, _, err2 := w.cluster.Slices.GetByKey("shop/pods-1")
+	now, _, err2 := w.Slices.GetByKey("shop/pods-1")
 	if err := errors.Join(err, err2); err != nil {
 		t.Fatal(err)
 	}
-	w.within(t).Provider.EndpointHandler().OnUpdate(old, now)
+	p, is := w.Controller(t).Provider.(*aws.Provider)
+	if !is {
+		t.Fatalf("the provider is %T", w.Controller(t).Provider)
+	}
+	p.EndpointHandler().OnUpdate(old, now)
 	select {
 	case <-registered:
-	case <-time.After(longestSettle):
+	case <-time.After(harness.LongestSettle):
 		t.Fatal("it is no target")
 	}
 	if reads, writes := w.calls(); reads != 0 || writes != 1 {
-		t.Errorf("%d reads and %d writes:%s", reads, writes, sorted(w.sim.Counts().Reads))
+		t.Errorf("%d reads and %d writes:%s", reads, writes, harness.Counted(w.sim.Counts().Reads))
 	}
 }

@@ -4,25 +4,21 @@ package rig_test
 
 import (
 	"net/http"
-	"sync/atomic"
-	"testing"
 
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
+	"github.com/fairlead/fairlead/test/cloud/harness"
 )
 
 // answering answers the write once by the fault.
-func answering(name string, fault func(awssim.Call) *awssim.Fault) disturbance {
-	return disturbance{name: name, arm: func(w *world, write int) func() bool {
-		var struck atomic.Bool
+func answering(name string, fault func(awssim.Call) *awssim.Fault) harness.Disturbance[*world] {
+	return harness.Spoiling(name, func(w *world, chosen func(int) bool) {
 		w.sim.SetFault(func(call awssim.Call) *awssim.Fault {
-			if call.Write != write {
+			if !chosen(call.Write) {
 				return nil
 			}
-			struck.Store(true)
 			return fault(call)
 		})
-		return struck.Load
-	}}
+	})
 }
 
 // always is the same fault for all calls.
@@ -47,21 +43,14 @@ func clash(call awssim.Call) *awssim.Fault {
 	return awssim.Refuse(http.StatusBadRequest, code)
 }
 
-func faults() []disturbance {
+func faults() []harness.Disturbance[*world] {
 	done := &awssim.Fault{When: awssim.After, Status: http.StatusInternalServerError, Code: "InternalError"}
-	return []disturbance{
+	return []harness.Disturbance[*world]{
 		answering("throttled", awssim.Throttled),
 		answering("answered by a conflict", clash),
 		answering("answered by 500", always(awssim.Refuse(http.StatusInternalServerError, "InternalFailure"))),
 		answering("done, but answered by 500", always(done)),
 		answering("cut before the commit", always(awssim.Drop(awssim.Before))),
 		answering("cut after the commit", always(awssim.Drop(awssim.After))),
-	}
-}
-
-// Every single write fails once, or only its answer is lost.
-func TestFaultAtEveryWrite(t *testing.T) {
-	for _, v := range variants() {
-		t.Run(v.name, func(t *testing.T) { everyWrite(t, v, faults(), 180) })
 	}
 }

@@ -20,14 +20,16 @@ import (
 	"github.com/fairlead/fairlead/pkg/intent"
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
 	"github.com/fairlead/fairlead/test/cloud/aws/rig"
+	"github.com/fairlead/fairlead/test/cloud/harness"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // left is a cluster and a cloud as cloud-provider-aws left them.
 type left struct {
 	sim     *awssim.Cloud
-	cluster *rig.Cluster
+	cluster *harness.Cluster
 	svc     *v1.Service
-	*within
+	*harness.Controller
 }
 
 // read decodes a file of the golden states.
@@ -87,7 +89,7 @@ func goldenConfig(t *testing.T, name, url string) string {
 // takeOver lets our controller run where cloud-provider-aws ran.
 func takeOver(t *testing.T, name string) *left {
 	t.Helper()
-	l := &left{sim: awssim.New(awssim.Options{}), cluster: rig.NewCluster(), svc: &v1.Service{}}
+	l := &left{sim: awssim.New(awssim.Options{}), cluster: harness.NewCluster(), svc: &v1.Service{}}
 	var states [2]json.RawMessage
 	var nodes []*v1.Node
 	read(t, &states[0], "site", "state.json")
@@ -97,19 +99,19 @@ func takeOver(t *testing.T, name string) *left {
 	if err := l.sim.Seed(states[0], states[1]); err != nil {
 		t.Fatal(err)
 	}
-	if err := replace(l.cluster.Nodes, nodes); err != nil {
+	if err := harness.Replace(l.cluster.Nodes, nodes); err != nil {
 		t.Fatal(err)
 	}
-	if err := replace(l.cluster.Services, []*v1.Service{l.svc}); err != nil {
+	if err := harness.Replace(l.cluster.Services, []*v1.Service{l.svc}); err != nil {
 		t.Fatal(err)
 	}
 	server := l.sim.Start()
 	t.Cleanup(server.Close)
 	var err error
-	if l.within, err = startController(quiet(t), l.cluster, goldenConfig(t, name, server.URL)); err != nil {
+	if l.Controller, err = rig.Starter(harness.Quiet(t), l.cluster, goldenConfig(t, name, server.URL)); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(l.close)
+	t.Cleanup(l.Close)
 	return l
 }
 
@@ -129,7 +131,7 @@ func (l *left) sync(t *testing.T, change func(*v1.Service)) {
 	if err := l.Sync(t.Context(), now); err != nil {
 		t.Fatal(err)
 	}
-	if rig.Wants(now) {
+	if harness.Wants(now) {
 		obj, _, _ = l.cluster.Services.Get(l.svc)
 		now, _ = obj.(*v1.Service)
 		if diff := cmp.Diff(l.svc.Status, now.Status); diff != "" && len(l.svc.Status.LoadBalancer.Ingress) > 0 {
@@ -140,8 +142,8 @@ func (l *left) sync(t *testing.T, change func(*v1.Service)) {
 
 func (l *left) noWrites(t *testing.T, when string) {
 	t.Helper()
-	if c := l.sim.Counts(); awssim.Total(c.Writes) != 0 {
-		t.Errorf("%s writes:%s", when, sorted(c.Writes))
+	if c := l.sim.Counts(); sim.Total(c.Writes) != 0 {
+		t.Errorf("%s writes:%s", when, harness.Counted(c.Writes))
 	}
 	l.sim.ResetCalls()
 }
@@ -166,7 +168,7 @@ func TestGoldenStatesAreAdopted(t *testing.T) {
 			l.sync(t, func(svc *v1.Service) { metav1.SetMetaDataAnnotation(&svc.ObjectMeta, intent.KeyRepair, "1") })
 			if name == "nlb-managed-group" {
 				// The nodes let in the group that all share, instead of addresses.
-				if awssim.Total(l.sim.Counts().Writes) == 0 {
+				if sim.Total(l.sim.Counts().Writes) == 0 {
 					t.Error("asked to set right what differs, and nothing is written")
 				}
 				return
@@ -274,9 +276,9 @@ func lacking(at string, theirs, made any) string {
 }
 
 // normalised is the state of a cloud as text.
-func normalised(t *testing.T, sim *awssim.Cloud) string {
+func normalised(t *testing.T, cloud *awssim.Cloud) string {
 	t.Helper()
-	text, err := awssim.Normalise(sim.State())
+	text, err := awssim.Normalise(cloud.State())
 	if err != nil {
 		t.Fatal(err)
 	}

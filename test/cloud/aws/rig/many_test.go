@@ -4,15 +4,14 @@ package rig_test
 
 import (
 	"fmt"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	v1 "k8s.io/api/core/v1"
 
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
+	"github.com/fairlead/fairlead/test/cloud/harness"
 )
 
 // kind is a kind of load balancer that many Services have, and what it may cost
@@ -41,7 +40,7 @@ func crowd(t *testing.T, k kind, n int) *world {
 	w := begun(t, awssim.Options{Limits: awssim.Limits{RulesPerGroup: 1000, NetworkLoadBalancers: n + 1, ClassicLoadBalancers: n + 1}}, k.config...)
 	for i := range n {
 		svc := k.of(newService(fmt.Sprintf("web-%03d", i), 100+i, "TCP:80"))
-		if err := w.cluster.Services.Add(svc); err != nil {
+		if err := w.Services.Add(svc); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -53,7 +52,7 @@ func (w *world) check(t *testing.T, what string, reads, writes, both float64) {
 	t.Helper()
 	c := w.sim.Counts()
 	r, wr := w.calls()
-	t.Logf("%s: %d reads (%s), %d writes (%s)", what, r, sorted(c.Reads), wr, sorted(c.Writes))
+	t.Logf("%s: %d reads (%s), %d writes (%s)", what, r, harness.Counted(c.Reads), wr, harness.Counted(c.Writes))
 	if float64(r) > reads || float64(wr) > writes || float64(r+wr) > both {
 		t.Errorf("%s: %d reads of at most %.0f, %d writes of at most %.0f, %.0f in all", what, r, reads, wr, writes, both)
 	}
@@ -78,7 +77,7 @@ func TestFiftyServicesComeAndGo(t *testing.T) {
 			w.sim.SetLatency(awssim.BenchmarkLatencies())
 			start := time.Now()
 			syncAll(t, w)
-			if took := time.Since(start); took > slower*soon {
+			if took := time.Since(start); took > harness.Slower*soon {
 				t.Errorf("%d load balancers took %s, want %s at most", n, took, soon)
 			} else {
 				t.Logf("%d load balancers took %s", n, took)
@@ -87,13 +86,13 @@ func TestFiftyServicesComeAndGo(t *testing.T) {
 			w.sim.SetLatency(awssim.Latencies{})
 			syncAll(t, w)
 			w.check(t, "resync", n*k.restart+10, 0, n*k.restart+10) // in two passes
-			w.do(t, churn("a node comes", func(w *world) error { return w.cluster.Nodes.Add(w.node(3)) }))
+			w.Do(t, harness.Churn("a node comes", func() error { return w.Nodes.Add(w.node(3)) }))
 			w.check(t, "a node comes", 5, n, n+5)
-			w.do(t, churn("a node goes", func(w *world) error { return w.cluster.Nodes.Delete(w.node(3)) }))
+			w.Do(t, harness.Churn("a node goes", func() error { return w.Nodes.Delete(w.node(3)) }))
 			w.check(t, "a node goes", 5, n, n+5)
-			w.do(t, remove(w.names()...))
+			w.Do(t, harness.Remove(w.Names()...))
 			w.check(t, "deleted", n*k.delete, n*k.delete, n*k.delete)
-			if diff := cmp.Diff(strings.Split(before, "\n"), strings.Split(normalised(t, w.sim), "\n")); diff != "" {
+			if diff := harness.Diff(before, normalised(t, w.sim)); diff != "" {
 				t.Errorf("something is left (-before +after):\n%s", diff)
 			}
 		})
@@ -108,7 +107,7 @@ func TestRestartWithTwoHundredServicesWritesNothing(t *testing.T) {
 			t.Parallel()
 			w := crowd(t, k, n)
 			syncAll(t, w)
-			w.restart(t)
+			w.Restart(t)
 			w.sim.ResetCalls()
 			syncAll(t, w)
 			w.check(t, "restart", n*k.restart, 0, n*k.restart)
@@ -120,10 +119,10 @@ func TestRestartWithTwoHundredServicesWritesNothing(t *testing.T) {
 func syncAll(t *testing.T, w *world) {
 	t.Helper()
 	var wg sync.WaitGroup
-	l := w.within(t)
-	for _, name := range w.names() {
+	l := w.Controller(t)
+	for _, name := range w.Names() {
 		wg.Go(func() {
-			if err := l.Sync(t.Context(), w.service(name)); err != nil {
+			if err := l.Sync(t.Context(), w.Service(name)); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
 		})

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
+	"github.com/fairlead/fairlead/test/cloud/harness"
 )
 
 // All targets come and go in one call, and in few where AWS refuses so many.
@@ -25,20 +26,20 @@ func TestManyTargetsComeAndGoInFewCalls(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(w.close)
-			if err := w.start(t.Context()); err != nil {
+			t.Cleanup(w.Close)
+			if err := w.Start(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			let := func(action string) int {
 				return w.sim.Counts().Writes["elbv2."+action] - w.sim.Counts().Failed["elbv2."+action]
 			}
-			w.do(t, create(newService("web", 1, "TCP:80")))
+			w.Do(t, harness.Create(newService("web", 1, "TCP:80")))
 			if n := let("RegisterTargets"); n != c.register {
 				t.Errorf("%d calls registered the targets, want %d", n, c.register)
 			}
-			w.do(t, churn("most nodes go", func(w *world) error {
+			w.Do(t, harness.Churn("most nodes go", func() error {
 				for i := 1; i < nodes; i++ {
-					if err := w.cluster.Nodes.Delete(w.node(i)); err != nil {
+					if err := w.Nodes.Delete(w.node(i)); err != nil {
 						return err
 					}
 				}

@@ -13,13 +13,14 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
+	"github.com/fairlead/fairlead/test/cloud/harness"
 )
 
 // many are n Services, of which change may spoil one.
 func many(n, bad int, change func(*v1.Service)) []*v1.Service {
 	services := make([]*v1.Service, n)
 	for i := range services {
-		services[i] = newService(fmt.Sprintf("web-%02d", i), 100+i, "TCP:80")
+		services[i] = harness.NewService(fmt.Sprintf("web-%02d", i), 100+i, "TCP:80")
 		if i == bad {
 			change(services[i])
 		}
@@ -34,13 +35,13 @@ func (w *world) ensureEach(t *testing.T, services []*v1.Service) map[string]erro
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for _, svc := range services {
-		if err := w.cluster.Services.Update(svc); err != nil {
+		if err := w.Services.Update(svc); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, svc := range services {
 		wg.Go(func() {
-			if err := w.within(t).Ensure(t.Context(), svc); err != nil {
+			if err := w.Controller(t).Sync(t.Context(), svc); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				errs[svc.Name] = err
@@ -61,7 +62,7 @@ const (
 func (w *world) othersServed(t *testing.T, services []*v1.Service, errs map[string]error, sentence string) {
 	t.Helper()
 	for _, svc := range services {
-		err, served := errs[svc.Name], len(w.service(svc.Name).Status.LoadBalancer.Ingress) > 0
+		err, served := errs[svc.Name], len(w.Service(svc.Name).Status.LoadBalancer.Ingress) > 0
 		switch {
 		case svc.Name == badName && (err == nil || !strings.Contains(err.Error(), sentence)):
 			t.Errorf("%s got %v, want %q", svc.Name, err, sentence)
@@ -150,8 +151,8 @@ func TestRefusedDocumentIsHalved(t *testing.T) {
 				t.Errorf("%d writes were refused, want 14 at most: twice the halvings of 50", n)
 			}
 			w.refuses.Store(nil)
-			w.do(t, annotate(badName, "azure-load-balancer-tcp-idle-timeout", "9"))
-			if len(w.service(badName).Status.LoadBalancer.Ingress) == 0 {
+			w.Do(t, annotate(badName, "azure-load-balancer-tcp-idle-timeout", "9"))
+			if len(w.Service(badName).Status.LoadBalancer.Ingress) == 0 {
 				t.Error("the Service is not served when Azure takes it")
 			}
 		})

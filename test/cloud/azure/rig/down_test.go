@@ -7,46 +7,26 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
+	"github.com/fairlead/fairlead/test/cloud/harness"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // Whatever changes while no controller is there is found at the next start.
 func TestChangesWhileTheControllerIsDown(t *testing.T) {
 	for _, pools := range variants() {
-		t.Run(pools, func(t *testing.T) {
-			there, away := begun(t, pools), begun(t, pools)
-			for _, s := range scenario() {
-				there.do(t, s)
-				away.now().close()
-				services, err := s.change(away)
-				if err == nil {
-					err = away.start(quiet(t))
-				}
-				if err == nil { // it looks at all of them, as at each start
-					err = away.settle(quiet(t), append(away.names(), services...), false)
-				}
-				if err != nil {
-					t.Fatalf("%s: %v", s.name, err)
-				}
-				want, got := pictureOf(t, there), pictureOf(t, away)
-				if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")); diff != "" {
-					t.Fatalf("%s: -there +away:\n%s", s.name, diff)
-				}
-			}
-		})
+		t.Run(pools, trials(pools).Down)
 	}
 }
 
 // once is a hook that acts at the first write of that method and type.
-func once(method, kind string, at azuresim.Moment, act func()) func(azuresim.Moment, azuresim.Call) azuresim.Verdict {
+func once(method, kind string, at sim.Moment, act func()) func(sim.Moment, azuresim.Call) sim.Verdict {
 	var done atomic.Bool
-	return func(m azuresim.Moment, call azuresim.Call) azuresim.Verdict {
+	return func(m sim.Moment, call azuresim.Call) sim.Verdict {
 		if m == at && call.Method == method && call.Type == kind && done.CompareAndSwap(false, true) {
 			act()
 		}
-		return azuresim.Proceed
+		return sim.Proceed
 	}
 }
 
@@ -58,9 +38,9 @@ func TestForeignChangeBetweenLookAndWriteSurvives(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := begun(t, "nodeIP")
-			w.do(t, create(newService("web", 1, "TCP:80")))
+			w.Do(t, harness.Create(harness.NewService("web", 1, "TCP:80")))
 			id := w.sim.ID("rig", tt.kind, tt.name)
-			w.sim.SetHook(once("PUT", tt.kind, azuresim.BeforeCommit, func() {
+			w.sim.SetHook(once("PUT", tt.kind, sim.BeforeCommit, func() {
 				if err := w.sim.Edit(id, func(doc map[string]any) {
 					doc["tags"] = map[string]any{"owner": "somebody", "late": "yes"}
 				}); err != nil {
@@ -68,7 +48,7 @@ func TestForeignChangeBetweenLookAndWriteSurvives(t *testing.T) {
 				}
 			}))
 			before := len(w.sim.Calls())
-			w.do(t, create(newService("dns", 2, "UDP:53")))
+			w.Do(t, harness.Create(harness.NewService("dns", 2, "UDP:53")))
 			doc, _ := w.sim.Get(id)
 			if !strings.Contains(string(doc), `"late":"yes"`) {
 				t.Errorf("the other writer's tag is lost: %s", doc)
@@ -82,7 +62,7 @@ func TestForeignChangeBetweenLookAndWriteSurvives(t *testing.T) {
 			if refused != 1 {
 				t.Errorf("%d writes were refused for their etag, want 1", refused)
 			}
-			if len(w.service("dns").Status.LoadBalancer.Ingress) != 1 {
+			if len(w.Service("dns").Status.LoadBalancer.Ingress) != 1 {
 				t.Error("the Service is not served")
 			}
 		})
@@ -95,15 +75,15 @@ func TestPublicIPInForeignUseIsKept(t *testing.T) {
 	const name = "kubernetes-a0000000100004000800000000000000"
 	for what, moment := range map[string]struct {
 		method, kind string
-		at           azuresim.Moment
+		at           sim.Moment
 	}{
-		"when its load balancer let it go":  {"PUT", azuresim.LoadBalancers, azuresim.AfterCommit},
-		"when its deletion is under way":    {"DELETE", azuresim.PublicIPs, azuresim.BeforeCommit},
-		"when the security group is closed": {"PUT", azuresim.SecurityGroups, azuresim.AfterCommit},
+		"when its load balancer let it go":  {"PUT", azuresim.LoadBalancers, sim.AfterCommit},
+		"when its deletion is under way":    {"DELETE", azuresim.PublicIPs, sim.BeforeCommit},
+		"when the security group is closed": {"PUT", azuresim.SecurityGroups, sim.AfterCommit},
 	} {
 		t.Run(what, func(t *testing.T) {
 			w := begun(t, "nodeIP")
-			w.do(t, create(newService("web", 1, "TCP:80"), newService("dns", 2, "TCP:53")))
+			w.Do(t, harness.Create(harness.NewService("web", 1, "TCP:80"), harness.NewService("dns", 2, "TCP:53")))
 			ip := w.sim.ID("rig", azuresim.PublicIPs, name)
 			var took atomic.Bool
 			w.sim.SetHook(once(moment.method, moment.kind, moment.at, func() {
@@ -115,16 +95,16 @@ func TestPublicIPInForeignUseIsKept(t *testing.T) {
 				})
 				took.Store(err == nil)
 			}))
-			w.do(t, remove("web"))
+			w.Do(t, harness.Remove("web"))
 			if _, there := w.sim.Get(ip); took.Load() && !there {
 				t.Error("the public IP was deleted")
 			} else if !took.Load() && there {
 				t.Error("the public IP was not in use, but is still there")
 			}
-			if w.service("web") != nil {
+			if w.Service("web") != nil {
 				t.Error("the Service is still there")
 			}
-			if len(w.service("dns").Status.LoadBalancer.Ingress) != 1 {
+			if len(w.Service("dns").Status.LoadBalancer.Ingress) != 1 {
 				t.Error("the other Service is not served")
 			}
 		})

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
+	"github.com/fairlead/fairlead/test/cloud/harness"
 )
 
 // Alone in the cloud, no call is refused: each write knows what the steps
@@ -15,10 +16,10 @@ func TestUndisturbedScenarioIsNeverRefused(t *testing.T) {
 	for _, pools := range variants() {
 		t.Run(pools, func(t *testing.T) {
 			w := begun(t, pools)
-			for _, s := range scenario() {
+			for _, s := range scenario(w) {
 				before := len(w.sim.Calls())
-				w.do(t, s)
-				w.neverRefused(t, s.name, before)
+				w.Do(t, s)
+				w.neverRefused(t, s.Name, before)
 			}
 		})
 	}
@@ -28,7 +29,7 @@ func TestUndisturbedScenarioIsNeverRefused(t *testing.T) {
 // written after the load balancer, which moves its etag.
 func TestPublicIPOfAnotherServiceOutlivesItsFrontend(t *testing.T) {
 	w := begun(t, "nodeIP")
-	w.do(t, create(newService("web", 1, "TCP:80"), newService("dns", 2, "TCP:53")))
+	w.Do(t, harness.Create(harness.NewService("web", 1, "TCP:80"), harness.NewService("dns", 2, "TCP:53")))
 	ip := w.sim.ID("rig", azuresim.PublicIPs, "kubernetes-a0000000100004000800000000000000")
 	if err := w.sim.Edit(ip, func(doc map[string]any) {
 		tags, _ := doc["tags"].(map[string]any)
@@ -37,7 +38,7 @@ func TestPublicIPOfAnotherServiceOutlivesItsFrontend(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.sim.ResetCalls()
-	w.do(t, remove("web"))
+	w.Do(t, harness.Remove("web"))
 	doc, _ := w.sim.Get(ip)
 	if !strings.Contains(string(doc), `"k8s-azure-service":"shop/ghost"`) || strings.Contains(string(doc), `"ipConfiguration"`) {
 		t.Errorf("the public IP is %s", doc)

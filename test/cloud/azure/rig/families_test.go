@@ -7,14 +7,16 @@ import (
 	"testing"
 
 	v1 "k8s.io/api/core/v1"
+
+	"github.com/fairlead/fairlead/test/cloud/harness"
 )
 
 // The names of a Service's resources depend on its families: those of IPv6 have
 // a suffix in dual-stack Services alone. So some are made anew when the families
 // change, and nothing of the old ones is left.
 func TestFamiliesChange(t *testing.T) {
-	families := func(name string, list ...v1.IPFamily) step {
-		return edit("families of "+name, name, func(svc *v1.Service) { svc.Spec.IPFamilies = list })
+	families := func(name string, list ...v1.IPFamily) harness.Step {
+		return harness.Edit("families of "+name, name, func(svc *v1.Service) { svc.Spec.IPFamilies = list })
 	}
 	four, six := v1.IPv4Protocol, v1.IPv6Protocol
 	for name, tt := range map[string][][]v1.IPFamily{
@@ -25,18 +27,18 @@ func TestFamiliesChange(t *testing.T) {
 		for _, exposure := range []string{"false", "true"} {
 			t.Run(name+", internal "+exposure, func(t *testing.T) {
 				w := begun(t, "nodeIP")
-				svc := with(newService("web", 1, "TCP:80", "UDP:53"), "azure-load-balancer-internal", exposure)
+				svc := with(harness.NewService("web", 1, "TCP:80", "UDP:53"), "azure-load-balancer-internal", exposure)
 				svc.Spec.IPFamilies = tt[0]
-				w.do(t, create(newService("other", 2, "TCP:80")), create(svc))
+				w.Do(t, harness.Create(harness.NewService("other", 2, "TCP:80")), harness.Create(svc))
 				for _, list := range tt[1:] {
-					w.do(t, families("web", list...))
-					if got := len(w.service("web").Status.LoadBalancer.Ingress); got != len(list) {
+					w.Do(t, families("web", list...))
+					if got := len(w.Service("web").Status.LoadBalancer.Ingress); got != len(list) {
 						t.Errorf("%v: %d addresses", list, got)
 					}
 				}
 				w.neverRefused(t, name, 0)
 				w.sim.ResetCalls()
-				if err := w.settle(quiet(t), w.names(), false); err != nil {
+				if err := w.Settle(harness.Quiet(t), w.Names(), harness.OfServices); err != nil {
 					t.Fatal(err)
 				}
 				if writes := w.sim.Counts().Writes; len(writes) > 0 {

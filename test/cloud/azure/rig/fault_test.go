@@ -4,31 +4,27 @@ package rig_test
 
 import (
 	"net/http"
-	"sync/atomic"
-	"testing"
 	"time"
 
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
+	"github.com/fairlead/fairlead/test/cloud/harness"
 )
 
 // answering answers the write once by the fault.
-func answering(name string, fault *azuresim.Fault) disturbance {
-	return disturbance{name: name, arm: func(w *world, write int) func() bool {
-		var struck atomic.Bool
+func answering(name string, fault *azuresim.Fault) harness.Disturbance[*world] {
+	return harness.Spoiling(name, func(w *world, chosen func(int) bool) {
 		w.sim.SetFault(func(call azuresim.Call) *azuresim.Fault {
-			if call.Write != write {
+			if !chosen(call.Write) {
 				return nil
 			}
-			struck.Store(true)
 			return fault
 		})
-		return struck.Load
-	}}
+	})
 }
 
-func faults() []disturbance {
+func faults() []harness.Disturbance[*world] {
 	done := &azuresim.Fault{When: azuresim.After, Status: http.StatusInternalServerError, Code: "InternalServerError"}
-	return []disturbance{
+	return []harness.Disturbance[*world]{
 		answering("answered by 412", azuresim.Refuse(http.StatusPreconditionFailed, "PreconditionFailed", 0)),
 		answering("answered by 409", azuresim.Refuse(http.StatusConflict, "AnotherOperationInProgress", 0)),
 		answering("answered by 429", azuresim.Refuse(http.StatusTooManyRequests, "TooManyRequests", time.Second)),
@@ -36,12 +32,5 @@ func faults() []disturbance {
 		answering("done, but answered by 500", done),
 		answering("cut before the commit", azuresim.Drop(azuresim.Before)),
 		answering("cut after the commit", azuresim.Drop(azuresim.After)),
-	}
-}
-
-// Every single write fails once, or only its answer is lost.
-func TestFaultAtEveryWrite(t *testing.T) {
-	for _, pools := range variants() {
-		t.Run(pools, func(t *testing.T) { everyWrite(t, pools, faults(), 80) })
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
+	"github.com/fairlead/fairlead/test/cloud/harness"
 )
 
 // members counts a pool's members, by address and by network interface.
@@ -51,15 +52,11 @@ func (w *world) members(t *testing.T, balancer string) (addresses, interfaces in
 	return addresses, interfaces
 }
 
-// restart lets a new controller live, with pools of this type.
-func (w *world) restart(t *testing.T, pools string) {
+// reconfigure lets a new controller live, with pools of this type.
+func (w *world) reconfigure(t *testing.T, pools string) {
 	t.Helper()
-	w.now().close()
-	w.lives = w.lives[:len(w.lives)-1]
-	w.config = `, "loadBalancerBackendPoolConfigurationType": "` + pools + `"`
-	if err := w.start(quiet(t)); err != nil {
-		t.Fatal(err)
-	}
+	w.pools = pools
+	w.Restart(t)
 }
 
 // The other type of pool reaches also the pools of Services that are refused,
@@ -76,20 +73,20 @@ func TestOtherPoolTypeKeepsServing(t *testing.T) {
 				t.Fatal(errs)
 			}
 			for _, name := range []string{"web-00", "web-01"} {
-				svc := w.service(name)
+				svc := w.Service(name)
 				svc.Annotations[prefix+"azure-load-balancer-tcp-idle-timeout"] = "1000"
-				if err := w.cluster.Services.Update(svc); err != nil {
+				if err := w.Services.Update(svc); err != nil {
 					t.Fatal(err)
 				}
 			}
-			w.restart(t, to)
-			failed, _ := w.now().reconcile(quiet(t), []string{"web-00"}, false)
+			w.reconfigure(t, to)
+			failed, _ := w.Reconcile(harness.Quiet(t), []string{"web-00"}, harness.OfServices)
 			if len(failed) != 1 {
 				t.Fatalf("the Service that is refused did not fail: %v", failed)
 			}
 			for _, lb := range []string{"kubernetes", "kubernetes-internal"} {
 				var addresses, interfaces int
-				err := wait.PollUntilContextTimeout(t.Context(), time.Millisecond, longestSettle, true, func(context.Context) (bool, error) {
+				err := wait.PollUntilContextTimeout(t.Context(), time.Millisecond, harness.LongestSettle, true, func(context.Context) (bool, error) {
 					addresses, interfaces = w.members(t, lb)
 					return (to == "nodeIP") == (addresses == 2) && (to == "nodeIP" || addresses == 0 && interfaces >= 2), nil
 				})
@@ -105,10 +102,10 @@ func TestOtherPoolTypeKeepsServing(t *testing.T) {
 // the first write: it is tried again.
 func TestKeptServiceFollowsNodesThroughThrottling(t *testing.T) {
 	w := begun(t, "nodeIP")
-	w.do(t, create(newService("web", 1, "TCP:80")))
-	svc := w.service("web")
+	w.Do(t, harness.Create(harness.NewService("web", 1, "TCP:80")))
+	svc := w.Service("web")
 	svc.Annotations[prefix+"azure-load-balancer-tcp-idle-timeout"] = "1000"
-	if err := w.cluster.Services.Update(svc); err != nil {
+	if err := w.Services.Update(svc); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.addNode("pool2", 0); err != nil {
@@ -121,7 +118,7 @@ func TestKeptServiceFollowsNodesThroughThrottling(t *testing.T) {
 		}
 		return azuresim.Refuse(http.StatusConflict, "AnotherOperationInProgress", 0)
 	})
-	if failed, _ := w.now().reconcile(quiet(t), []string{"web"}, true); len(failed) != 1 {
+	if failed, _ := w.Reconcile(harness.Quiet(t), []string{"web"}, harness.OfNodes); len(failed) != 1 {
 		t.Error("the refused Service did not fail")
 	}
 	if addresses, _ := w.members(t, "kubernetes"); addresses != 3 || !refused.Load() {

@@ -9,6 +9,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
+	"github.com/fairlead/fairlead/test/cloud/harness"
 )
 
 // A private link service that somebody has taken over since it was looked at
@@ -18,10 +19,10 @@ func TestPrivateLinkThatIsTakenOverKeepsItsConnections(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := begun(t, "nodeIP")
 			const link = "pls-a0000001100004000800000000000000"
-			w.do(t, create(linked(newService("door", 11, "TCP:90"))),
-				outside("somebody connects to door", func(w *world) error { return w.connect(link) }))
-			svc := w.service("door")
-			pass, err := w.within(t).Provider.Observe(t.Context(), provider.Batch{Items: []provider.Item{{
+			w.Do(t, harness.Create(linked(harness.NewService("door", 11, "TCP:90"))),
+				harness.Outside("somebody connects to door", func() error { return w.connect(link) }))
+			svc := w.Service("door")
+			pass, err := w.Controller(t).Provider.Observe(t.Context(), provider.Batch{Items: []provider.Item{{
 				Key: plan.Key{Namespace: svc.Namespace, Name: svc.Name}, Service: svc, Want: provider.Remove, Cause: provider.Edit,
 			}}})
 			if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
+	"github.com/fairlead/fairlead/test/cloud/harness"
 )
 
 // machineCalls answers calls about machines with the fault.
@@ -41,12 +42,12 @@ func TestMachineThatCannotJoinFailsNobody(t *testing.T) {
 		t.Error("the first machine alone has to be in the pool")
 	}
 	w.sim.SetFault(nil)
-	w.do(t, churn("look again", func(*world) error { return nil }))
+	w.Do(t, harness.Churn("look again", func() error { return nil }))
 	if !w.inPool(second) {
 		t.Error("the machine has not joined when it could")
 	}
 	w.machineCalls(http.MethodPut, "virtualMachineScaleSets/pool1", denied)
-	w.do(t, remove(w.names()[1:]...))
+	w.Do(t, harness.Remove(w.Names()[1:]...))
 }
 
 // Where no machine can join, the Services are not served.
@@ -76,7 +77,7 @@ func TestUnreadMachinesStopNobodyElse(t *testing.T) {
 			}
 			w.machineCalls(http.MethodGet, "/Microsoft.Compute/", azuresim.Refuse(http.StatusForbidden, "AuthorizationFailed", 0))
 			if known {
-				w.do(t, churn("a node pass", func(*world) error { return nil }))
+				w.Do(t, harness.Churn("a node pass", func() error { return nil }))
 			}
 			w.sim.ResetCalls()
 			errs := w.ensureEach(t, services[1:])
@@ -88,8 +89,8 @@ func TestUnreadMachinesStopNobodyElse(t *testing.T) {
 				t.Errorf("written: %v", writes)
 			}
 			w.sim.SetFault(nil)
-			w.do(t, annotate(services[1].Name, "azure-load-balancer-tcp-idle-timeout", "9"))
-			if len(w.service(services[1].Name).Status.LoadBalancer.Ingress) == 0 || !w.inPool(w.sets["pool1"]+"/virtualMachines/1") {
+			w.Do(t, annotate(services[1].Name, "azure-load-balancer-tcp-idle-timeout", "9"))
+			if len(w.Service(services[1].Name).Status.LoadBalancer.Ingress) == 0 || !w.inPool(w.sets["pool1"]+"/virtualMachines/1") {
 				t.Error("not served when the machines can be read")
 			}
 		})

@@ -18,14 +18,16 @@ import (
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
 	"github.com/fairlead/fairlead/test/cloud/azure/rig"
+	"github.com/fairlead/fairlead/test/cloud/harness"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // left is a cluster and a cloud as cloud-provider-azure left them.
 type left struct {
 	sim      *azuresim.Cloud
-	cluster  *rig.Cluster
+	cluster  *harness.Cluster
 	services []*v1.Service
-	*rig.Controller
+	*harness.Controller
 }
 
 // goldenFiles are states that cloud-provider-azure left.
@@ -54,7 +56,7 @@ func takeOver(t *testing.T, file string) *left {
 	if err := json.Unmarshal(raw, &g); err != nil {
 		t.Fatal(err)
 	}
-	l := &left{sim: azuresim.New(azuresim.Options{}), cluster: rig.NewCluster(), services: g.Services}
+	l := &left{sim: azuresim.New(azuresim.Options{}), cluster: harness.NewCluster(), services: g.Services}
 	if err := l.sim.Seed(g.State.Resources); err != nil {
 		t.Fatal(err)
 	}
@@ -68,13 +70,13 @@ func takeOver(t *testing.T, file string) *left {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := replace(l.cluster.Nodes, g.Nodes); err != nil {
+	if err := harness.Replace(l.cluster.Nodes, g.Nodes); err != nil {
 		t.Fatal(err)
 	}
-	if err := replace(l.cluster.Services, g.Services); err != nil {
+	if err := harness.Replace(l.cluster.Services, g.Services); err != nil {
 		t.Fatal(err)
 	}
-	l.Controller = rig.Start(quiet(t), l.cluster, client, conf.Azure)
+	l.Controller = rig.Start(harness.Quiet(t), l.cluster, client, conf.Azure)
 	t.Cleanup(l.Close)
 	return l
 }
@@ -87,7 +89,7 @@ func TestGoldenStatesAreAdopted(t *testing.T) {
 			for range 2 { // at the start, and at a resync
 				ensureAll(t, l.Controller, l.services)
 			}
-			if counts := l.sim.Counts(); azuresim.Total(counts.Writes) != 0 {
+			if counts := l.sim.Counts(); sim.Total(counts.Writes) != 0 {
 				t.Errorf("writes: %v", counts.Writes)
 			}
 			for _, svc := range l.services {
@@ -109,12 +111,12 @@ func ips(svc *v1.Service) string {
 	return text
 }
 
-func ensureAll(t *testing.T, c *rig.Controller, services []*v1.Service) {
+func ensureAll(t *testing.T, c *harness.Controller, services []*v1.Service) {
 	t.Helper()
 	var wg sync.WaitGroup
 	for _, svc := range services {
 		wg.Go(func() {
-			if err := c.Ensure(t.Context(), svc); err != nil {
+			if err := c.Sync(t.Context(), svc); err != nil {
 				t.Errorf("%s: %v", svc.Name, err)
 			}
 		})
@@ -123,16 +125,16 @@ func ensureAll(t *testing.T, c *rig.Controller, services []*v1.Service) {
 }
 
 func TestFiftyServicesComeAndGo(t *testing.T) {
-	sim := azuresim.New(azuresim.Options{})
-	site, err := sim.NewSite(azuresim.SiteOptions{Group: "rig"})
+	cloud := azuresim.New(azuresim.Options{})
+	site, err := cloud.NewSite(azuresim.SiteOptions{Group: "rig"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	set := site.UniformScaleSet("nodepool1", 3)
-	before := normalised(t, sim)
-	server := sim.Start()
+	before := normalised(t, cloud)
+	server := cloud.Start()
 	defer server.Close()
-	conf, err := rig.Config(site, "")
+	conf, err := rig.Config(rig.ConfigText(site, ""))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +142,7 @@ func TestFiftyServicesComeAndGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cluster := rig.NewCluster()
+	cluster := harness.NewCluster()
 	for i := range 3 {
 		n := &v1.Node{
 			ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("node-%d", i)},
@@ -172,7 +174,7 @@ func TestFiftyServicesComeAndGo(t *testing.T) {
 	c := rig.Start(t.Context(), cluster, client, conf)
 	defer c.Close()
 	ensureAll(t, c, services)
-	counts := sim.Counts()
+	counts := cloud.Counts()
 	t.Logf("created: reads %v, writes %v", counts.Reads, counts.Writes)
 	if n := counts.Writes[azuresim.LoadBalancers]; n > 3 {
 		t.Errorf("%d writes of the load balancer, want 3 at most", n)
@@ -183,12 +185,12 @@ func TestFiftyServicesComeAndGo(t *testing.T) {
 	if n := counts.Writes[azuresim.PublicIPs]; n != 50 {
 		t.Errorf("%d writes of public IPs, want 50", n)
 	}
-	sim.ResetCalls()
+	cloud.ResetCalls()
 	ensureAll(t, c, services)
-	if counts := sim.Counts(); azuresim.Total(counts.Writes) != 0 {
+	if counts := cloud.Counts(); sim.Total(counts.Writes) != 0 {
 		t.Errorf("a resync writes: %v", counts.Writes)
 	}
-	sim.ResetCalls()
+	cloud.ResetCalls()
 	var wg sync.WaitGroup
 	for _, svc := range services {
 		gone := svc.DeepCopy()
@@ -198,22 +200,22 @@ func TestFiftyServicesComeAndGo(t *testing.T) {
 			t.Fatal(err)
 		}
 		wg.Go(func() {
-			if err := c.Delete(t.Context(), gone); err != nil {
+			if err := c.Sync(t.Context(), gone); err != nil {
 				t.Errorf("delete %s: %v", gone.Name, err)
 			}
 		})
 	}
 	wg.Wait()
-	counts = sim.Counts()
+	counts = cloud.Counts()
 	t.Logf("deleted: reads %v, writes %v", counts.Reads, counts.Writes)
-	if diff := cmp.Diff(before, normalised(t, sim)); diff != "" {
+	if diff := cmp.Diff(before, normalised(t, cloud)); diff != "" {
 		t.Errorf("something is left (-before +after):\n%s", diff)
 	}
 }
 
-func normalised(t *testing.T, sim *azuresim.Cloud) string {
+func normalised(t *testing.T, cloud *azuresim.Cloud) string {
 	t.Helper()
-	return normalisedText(t, sim.State())
+	return normalisedText(t, cloud.State())
 }
 
 func normalisedText(t *testing.T, state []json.RawMessage) string {

@@ -9,9 +9,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/fairlead/fairlead/test/cloud/harness"
 )
 
 // What we make is what cloud-provider-azure makes, field by field, so that it
@@ -27,7 +28,7 @@ func TestWhatIsMadeIsWhatThePeerMakes(t *testing.T) {
 				if err := l.cluster.Services.Update(gone); err != nil {
 					t.Fatal(err)
 				}
-				if err := l.Delete(t.Context(), gone); err != nil {
+				if err := l.Sync(t.Context(), gone); err != nil {
 					t.Fatalf("delete %s: %v", svc.Name, err)
 				}
 			}
@@ -46,7 +47,7 @@ func TestWhatIsMadeIsWhatThePeerMakes(t *testing.T) {
 				}
 			}
 			ensureAll(t, l.Controller, l.services)
-			if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(l.portrait(t), "\n")); diff != "" {
+			if diff := harness.Diff(want, l.portrait(t)); diff != "" {
 				t.Errorf("-theirs +ours:\n%s", diff)
 			}
 		})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
+	"github.com/fairlead/fairlead/test/cloud/harness"
 )
 
 // first is a fault of the first call that is a PUT of the type.
@@ -40,16 +41,16 @@ func TestThrottledTypeWaitsAlone(t *testing.T) {
 	const wait = 2 * time.Second
 	for _, tt := range []struct {
 		name, refused, beside string
-		other                 step
+		other                 harness.Step
 	}{
-		{"load balancer", azuresim.LoadBalancers, azuresim.PublicIPs, create(newService("dns", 2, "UDP:53"))},
-		{"security group", azuresim.SecurityGroups, azuresim.LoadBalancers, create(newService("dns", 2, "UDP:53"))},
+		{"load balancer", azuresim.LoadBalancers, azuresim.PublicIPs, harness.Create(harness.NewService("dns", 2, "UDP:53"))},
+		{"security group", azuresim.SecurityGroups, azuresim.LoadBalancers, harness.Create(harness.NewService("dns", 2, "UDP:53"))},
 		{"public IP", azuresim.PublicIPs, azuresim.LoadBalancers, annotate("old", "azure-load-balancer-tcp-idle-timeout", "9")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			w := begun(t, "nodeIP")
-			w.do(t, create(newService("old", 3, "TCP:80")))
+			w.Do(t, harness.Create(harness.NewService("old", 3, "TCP:80")))
 			refused := make(chan struct{})
 			fault := first(tt.refused, azuresim.Refuse(http.StatusTooManyRequests, "TooManyRequests", wait))
 			w.sim.SetFault(func(call azuresim.Call) *azuresim.Fault {
@@ -63,11 +64,11 @@ func TestThrottledTypeWaitsAlone(t *testing.T) {
 			var beside sync.WaitGroup
 			beside.Go(func() {
 				<-refused
-				if err := w.play(quiet(t), []step{tt.other}); err != nil {
+				if err := w.Play(harness.Quiet(t), []harness.Step{tt.other}); err != nil {
 					t.Error(err)
 				}
 			})
-			w.do(t, create(newService("web", 1, "TCP:80")))
+			w.Do(t, harness.Create(harness.NewService("web", 1, "TCP:80")))
 			beside.Wait()
 			calls := puts(w, tt.refused, since)
 			if len(calls) < 2 || calls[0].Status != http.StatusTooManyRequests {
@@ -105,9 +106,9 @@ func TestNextWriteComesAfterOnePassOfReads(t *testing.T) {
 				t.Parallel()
 				w := begun(t, "nodeIPConfiguration")
 				w.sim.SetFault(first(kind, fault))
-				w.do(t, create(newService("web", 1, "TCP:80")))
+				w.Do(t, harness.Create(harness.NewService("web", 1, "TCP:80")))
 				// Something that is to be written in any case.
-				w.do(t, annotate("web", "azure-load-balancer-tcp-idle-timeout", "9"))
+				w.Do(t, annotate("web", "azure-load-balancer-tcp-idle-timeout", "9"))
 				var spoiled *azuresim.Call
 				reads := 0
 				for _, call := range w.sim.Calls() {

@@ -11,6 +11,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
+	"github.com/fairlead/fairlead/test/cloud/harness"
 )
 
 // What one Service names, and what cannot be read, fails it alone: the others
@@ -64,15 +65,15 @@ func TestUnreadableNameFailsItsServiceAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.sim.ResetCalls()
-			failed, err := w.now().reconcile(quiet(t), w.names(), true)
+			failed, err := w.Reconcile(harness.Quiet(t), w.Names(), harness.OfNodes)
 			if len(failed) > 1 || (len(failed) == 1 && failed[0] != badName) {
 				t.Errorf("after a new node %v failed: %v", failed, err)
 			}
 			if got := w.sim.Counts().Writes[azuresim.LoadBalancers]; got != 1 {
 				t.Errorf("a new node took %d writes of load balancers", got)
 			}
-			w.do(t, remove(badName))
-			if w.service(badName) != nil {
+			w.Do(t, harness.Remove(badName))
+			if w.Service(badName) != nil {
 				t.Error("the Service cannot be deleted")
 			}
 		})
@@ -94,13 +95,13 @@ func TestRemovalWaitsForWhatMayBeThere(t *testing.T) {
 		}
 		return azuresim.Refuse(http.StatusForbidden, "AuthorizationFailed", 0)
 	})
-	err := w.within(t).Delete(t.Context(), w.service("web-01"))
+	err := w.Controller(t).Sync(t.Context(), w.Service("web-01"))
 	if err == nil || !strings.Contains(err.Error(), "whose public IPs cannot be read") {
 		t.Errorf("the removal ended with %v", err)
 	}
-	w.do(t, remove("web-00"))
+	w.Do(t, harness.Remove("web-00"))
 	w.sim.SetFault(nil)
-	w.do(t, remove("web-01"))
+	w.Do(t, harness.Remove("web-01"))
 	for _, doc := range w.sim.State() {
 		if strings.Contains(string(doc), "kubernetes-a0000010") {
 			t.Errorf("left over: %s", doc)
@@ -120,22 +121,22 @@ func TestPublicIPOfTheGroupBeforeGoes(t *testing.T) {
 	if errs := w.ensureEach(t, services); len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	w.do(t, annotate("web-00", "azure-load-balancer-resource-group", "rig"))
-	svc := w.service("web-01")
+	w.Do(t, annotate("web-00", "azure-load-balancer-resource-group", "rig"))
+	svc := w.Service("web-01")
 	svc.Annotations[prefix+"azure-load-balancer-resource-group"] = "a/b"
-	if err := w.cluster.Services.Update(svc); err != nil {
+	if err := w.Services.Update(svc); err != nil {
 		t.Fatal(err)
 	}
-	if failed, err := w.now().reconcile(quiet(t), []string{"web-01"}, false); len(failed) != 1 {
+	if failed, err := w.Reconcile(harness.Quiet(t), []string{"web-01"}, harness.OfServices); len(failed) != 1 {
 		t.Errorf("a group that cannot be was taken: %v", err)
 	}
-	w.do(t, remove("web-01"))
+	w.Do(t, harness.Remove("web-01"))
 	for _, doc := range w.sim.State() {
 		if strings.Contains(string(doc), "/resourceGroups/network/providers/Microsoft.Network/publicIPAddresses/") {
 			t.Errorf("left over: %s", doc)
 		}
 	}
-	if len(w.service("web-00").Status.LoadBalancer.Ingress) != 1 {
+	if len(w.Service("web-00").Status.LoadBalancer.Ingress) != 1 {
 		t.Error("the Service in its new group is not served")
 	}
 }

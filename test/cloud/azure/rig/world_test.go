@@ -4,9 +4,7 @@ package rig_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -14,33 +12,32 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/cache"
 
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
 	"github.com/fairlead/fairlead/test/cloud/azure/rig"
+	"github.com/fairlead/fairlead/test/cloud/harness"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 const prefix = "service.beta.kubernetes.io/"
 
+// TestMain lets this program be a controller as well, in a process of its own
+// that tests can kill.
+func TestMain(m *testing.M) { harness.Main(m, rig.Starter) }
+
 // world is a cloud with a cluster, and the controller that lives now.
 type world struct {
-	sim     *azuresim.Cloud
-	site    *azuresim.Site
-	server  *httptest.Server
-	cluster *rig.Cluster
-	config  string            // more keys of the cloud-config
-	sets    map[string]string // scale sets' ids by name
-	lives   []life
-	// start lets a new controller live.
-	start func(context.Context) error
+	*harness.World
+	sim    *azuresim.Cloud
+	site   *azuresim.Site
+	server *httptest.Server
+	pools  string            // how nodes join them
+	sets   map[string]string // scale sets' ids by name
 
 	// refuses is asked about the body of each write. Nil refuses nothing.
 	refuses atomic.Pointer[refusal]
@@ -53,28 +50,11 @@ type refusal struct {
 	code   string
 }
 
-// life is one life of a controller.
-type life interface {
-	// reconcile does once what the upstream controller does for each of the
-	// Services, side by side, and returns those that failed.
-	reconcile(ctx context.Context, services []string, nodes bool) (failed []string, err error)
-	dead() bool
-	close()
-}
-
-// within is a controller in this process.
-type within struct {
-	*rig.Controller
-	cluster *rig.Cluster
-}
-
-func (*within) dead() bool { return false }
-func (l *within) close()   { l.Close() }
-
 // newWorld makes a cloud with two scale sets, of which the first one's machines
 // are nodes, and with what others made in it.
 func newWorld(pools string) (*world, error) {
-	w := &world{sim: azuresim.New(azuresim.Options{}), cluster: rig.NewCluster(), sets: map[string]string{}}
+	w := &world{sim: azuresim.New(azuresim.Options{}), pools: pools, sets: map[string]string{}}
+	w.World = &harness.World{Cluster: harness.NewCluster(), Starter: rig.Starter, Config: w.config}
 	var err error
 	w.site, err = w.sim.NewSite(azuresim.SiteOptions{Group: "rig", Prefixes: []netip.Prefix{
 		netip.MustParsePrefix("10.240.0.0/20"), netip.MustParsePrefix("fd00:10:240::/64"),
@@ -93,8 +73,6 @@ func newWorld(pools string) (*world, error) {
 		return nil, err
 	}
 	w.server = httptest.NewServer(http.HandlerFunc(w.serve))
-	w.config = `, "loadBalancerBackendPoolConfigurationType": "` + pools + `"`
-	w.start = w.startWithin
 	return w, nil
 }
 
@@ -116,37 +94,33 @@ func (w *world) serve(out http.ResponseWriter, r *http.Request) {
 	w.sim.ServeHTTP(out, r)
 }
 
-func (w *world) startWithin(ctx context.Context) error {
-	conf, err := rig.Config(w.site, w.config)
-	if err != nil {
-		return err
-	}
-	client, err := rig.Client(w.server.URL)
-	if err != nil {
-		return err
-	}
-	w.lives = append(w.lives, &within{Controller: rig.Start(ctx, w.cluster, client, conf), cluster: w.cluster})
-	return nil
+// config is the cloud-config of its controllers.
+func (w *world) config() string {
+	return rig.ConfigText(w.site, fmt.Sprintf(`, "loadBalancerBackendPoolConfigurationType": %q%s`, w.pools, rig.Endpoint(w.server.URL)))
 }
 
-// startProcess starts a controller in a process of its own.
-func (w *world) startProcess(ctx context.Context) error {
-	p, err := startProcess(ctx, w.cluster, w.server.URL, rig.ConfigText(w.site, w.config))
-	if err == nil {
-		w.lives = append(w.lives, p)
-	}
-	return err
-}
-
-func (w *world) now() life { return w.lives[len(w.lives)-1] }
-
-// close ends all.
-func (w *world) close() {
-	for _, l := range w.lives {
-		l.close()
-	}
+// Close ends all.
+func (w *world) Close() {
+	w.World.Close()
 	w.server.Close()
 }
+
+// Watch implements [harness.Subject].
+func (w *world) Watch(see func(sim.Moment, int) sim.Verdict) {
+	w.sim.SetHook(func(m sim.Moment, call azuresim.Call) sim.Verdict { return see(m, call.Write) })
+}
+
+// Calm implements [harness.Subject].
+func (w *world) Calm() {
+	w.sim.SetHook(nil)
+	w.sim.SetFault(nil)
+}
+
+// Writes implements [harness.Subject].
+func (w *world) Writes() map[string]int { return w.sim.Counts().Writes }
+
+// Forget implements [harness.Subject].
+func (w *world) Forget() { w.sim.ResetCalls() }
 
 // node is one of a scale set's machines.
 func (w *world) node(set string, i int) *v1.Node {
@@ -164,136 +138,12 @@ func (w *world) node(set string, i int) *v1.Node {
 	}
 }
 
-func (w *world) addNode(set string, i int) error { return w.cluster.Nodes.Add(w.node(set, i)) }
+func (w *world) addNode(set string, i int) error { return w.Nodes.Add(w.node(set, i)) }
 
-// service is a Service of the cluster as it is now, for changes; nil when it is
-// not there.
-func (w *world) service(name string) *v1.Service { return serviceOf(w.cluster, name) }
-
-func serviceOf(c *rig.Cluster, name string) *v1.Service {
-	obj, ok, _ := c.Services.GetByKey("shop/" + name)
-	svc, is := obj.(*v1.Service)
-	if !ok || !is {
-		return nil
-	}
-	return svc.DeepCopy()
-}
-
-// names are those of all Services.
-func (w *world) names() []string {
-	var out []string
-	for _, key := range w.cluster.Services.ListKeys() {
-		out = append(out, key[len("shop/"):])
-	}
-	slices.Sort(out)
-	return out
-}
-
-func (l *within) reconcile(ctx context.Context, services []string, nodes bool) (failed []string, err error) {
-	var mu sync.Mutex
-	var errs []error
-	l.each(ctx, services, nodes, func(name string, err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		if err != nil {
-			failed, errs = append(failed, name), append(errs, err)
-		}
-	})
-	slices.Sort(failed)
-	return failed, errors.Join(errs...)
-}
-
-// each reconciles the Services and tells how each one ended.
-func (l *within) each(ctx context.Context, services []string, nodes bool, ended func(name string, err error)) {
-	var wg sync.WaitGroup
-	for _, name := range services {
-		svc := serviceOf(l.cluster, name)
-		wg.Go(func() {
-			var err error
-			switch {
-			case svc == nil:
-			case svc.DeletionTimestamp != nil:
-				err = l.Delete(ctx, svc)
-			case nodes:
-				err = l.UpdateLoadBalancer(ctx, "kubernetes", svc, nil)
-			default:
-				err = l.Ensure(ctx, svc)
-			}
-			ended(name, err)
-		})
-	}
-	wg.Wait()
-}
-
-// replace lets an indexer hold these objects alone.
-func replace[T any](to cache.Indexer, objects []T) error {
-	list := make([]any, len(objects))
-	for i := range objects {
-		list[i] = objects[i]
-	}
-	return to.Replace(list, "")
-}
-
-// longestSettle bounds what one change may take, with all back-off.
-const longestSettle = time.Minute
-
-// settle reconciles until nothing is left to do. When the controller dies, a
-// new one looks at everything, as at each start.
-func (w *world) settle(ctx context.Context, services []string, nodes bool) error {
-	ctx, cancel := context.WithTimeout(ctx, longestSettle)
-	defer cancel()
-	var last error
-	for ctx.Err() == nil {
-		if w.now().dead() {
-			services, nodes = w.names(), false
-			if err := w.start(context.WithoutCancel(ctx)); err != nil {
-				return err
-			}
-		}
-		failed, err := w.now().reconcile(ctx, services, nodes)
-		switch {
-		case w.now().dead():
-			continue
-		case err == nil:
-			return nil
-		}
-		services, last = failed, err
-	}
-	return errors.Join(last, ctx.Err())
-}
-
-// newService is a Service with a port for each of the texts, such as TCP:80.
-func newService(name string, number int, ports ...string) *v1.Service {
-	svc := &v1.Service{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: "shop", Name: name, UID: types.UID(fmt.Sprintf("%08d-0000-4000-8000-000000000000", number)),
-			Finalizers: []string{"service.kubernetes.io/load-balancer-cleanup"}, Annotations: map[string]string{},
-			CreationTimestamp: metav1.Unix(int64(number), 0),
-		},
-		Spec: v1.ServiceSpec{
-			Type: v1.ServiceTypeLoadBalancer, ExternalTrafficPolicy: v1.ServiceExternalTrafficPolicyCluster,
-			IPFamilies: []v1.IPFamily{v1.IPv4Protocol}, SessionAffinity: v1.ServiceAffinityNone, ClusterIP: "10.0.0.1",
-		},
-	}
-	for i, p := range ports {
-		addPort(svc, p, int32(30000+10*number+i))
-	}
-	return svc
-}
-
-func addPort(svc *v1.Service, text string, nodePort int32) {
-	var port v1.ServicePort
-	if _, err := fmt.Sscanf(text[4:], "%d", &port.Port); err != nil {
-		panic(err)
-	}
-	port.Name, port.Protocol, port.NodePort = "port"+text[4:], v1.Protocol(text[:3]), nodePort
-	svc.Spec.Ports = append(svc.Spec.Ports, port)
-}
-
-// picture is the state of the cloud and the Services' addresses as text. What
+// Picture is the state of the cloud and the Services' addresses as text. What
 // depends on which of two calls came first is taken out: a public IP's address
 // is written as its name, and elements with names are in their order.
-func (w *world) picture() (string, error) {
+func (w *world) Picture() (string, error) {
 	state := w.sim.State()
 	addresses := map[string]any{}
 	docs := make([]any, len(state))
@@ -315,9 +165,9 @@ func (w *world) picture() (string, error) {
 		state[i] = raw
 	}
 	text, err := azuresim.Normalise(state)
-	for _, name := range w.names() {
+	for _, name := range w.Names() {
 		status := ""
-		for _, in := range w.service(name).Status.LoadBalancer.Ingress {
+		for _, in := range w.Service(name).Status.LoadBalancer.Ingress {
 			if of, known := addresses[in.IP]; known {
 				status += fmt.Sprintf(" [%v]", of)
 			} else {
@@ -370,37 +220,9 @@ func begun(t *testing.T, pools string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(w.close)
-	if err := w.start(quiet(t)); err != nil {
+	t.Cleanup(w.Close)
+	if err := w.Start(harness.Quiet(t)); err != nil {
 		t.Fatal(err)
 	}
 	return w
-}
-
-// do plays steps to their end.
-func (w *world) do(t *testing.T, steps ...step) {
-	t.Helper()
-	if err := w.play(quiet(t), steps); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// pictureOf is the picture for tests that have one world.
-func pictureOf(t *testing.T, w *world) string {
-	t.Helper()
-	text, err := w.picture()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
-}
-
-// within is the controller that lives in this process now.
-func (w *world) within(t *testing.T) *within {
-	t.Helper()
-	l, is := w.now().(*within)
-	if !is {
-		t.Fatal("the controller lives in another process")
-	}
-	return l
 }

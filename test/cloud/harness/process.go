@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package rig_test
+package harness
 
 import (
 	"bufio"
@@ -18,29 +18,22 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
-
-	"github.com/fairlead/fairlead/test/cloud/aws/rig"
 )
 
-// envConfig is the variable of the environment that makes this program a
-// controller: the cloud-config, which says where the cloud is.
+// envConfig is the variable of the environment that makes a test program a
+// controller: its cloud-config.
 const envConfig = "RIG_CONFIG"
 
-// TestMain lets this program be a controller as well, in a process of its own
-// that tests can kill.
-func TestMain(m *testing.M) {
-	for name, value := range rig.Environment() {
-		if err := os.Setenv(name, value); err != nil {
-			panic(err)
-		}
-	}
-	if os.Getenv(envConfig) == "" {
+// Main is for TestMain. It lets the program be a controller as well, in a
+// process of its own that tests can kill.
+func Main(m *testing.M, start Starter) {
+	config := os.Getenv(envConfig)
+	if config == "" {
 		m.Run()
 		return
 	}
-	if err := beController(os.Stdin, os.Stdout); err != nil {
+	if err := beController(start, config, os.Stdin, os.Stdout); err != nil {
 		panic(err)
 	}
 }
@@ -52,7 +45,7 @@ type task struct {
 	Slices   []*discoveryv1.EndpointSlice
 	Nodes    []*v1.Node
 	Names    []string
-	OfNodes  bool // because of nodes
+	Why      Reason
 }
 
 // outcome is what it writes to the cluster, a Service at a time; and at the
@@ -66,14 +59,15 @@ type outcome struct {
 }
 
 // beController does the orders that come in.
-func beController(in io.Reader, out io.Writer) error {
+func beController(start Starter, config string, in io.Reader, out io.Writer) error {
 	ctx, stop := context.WithCancel(klog.NewContext(context.Background(), klog.Logger{}))
 	defer stop()
-	l, err := startController(ctx, rig.NewCluster(), os.Getenv(envConfig))
+	c := NewCluster()
+	x, err := start(ctx, c, config)
 	if err != nil {
 		return err
 	}
-	defer l.Close()
+	defer x.Close()
 	orders, outcomes := json.NewDecoder(in), json.NewEncoder(out)
 	for {
 		var o task
@@ -82,15 +76,15 @@ func beController(in io.Reader, out io.Writer) error {
 		} else if err != nil {
 			return err
 		}
-		if err := errors.Join(replace(l.cluster.Services, o.Services), replace(l.cluster.Slices, o.Slices), replace(l.cluster.Nodes, o.Nodes)); err != nil {
+		if err := errors.Join(Replace(c.Services, o.Services), Replace(c.Slices, o.Slices), Replace(c.Nodes, o.Nodes)); err != nil {
 			return err
 		}
 		var mu sync.Mutex
 		var told error
-		l.each(ctx, o.Names, o.OfNodes, func(name string, err error) {
+		x.each(ctx, o.Names, o.Why, func(name string, err error) {
 			mu.Lock()
 			defer mu.Unlock()
-			told = errors.Join(told, outcomes.Encode(l.outcome(name, err)))
+			told = errors.Join(told, outcomes.Encode(c.outcome(name, err)))
 		})
 		if err := errors.Join(told, outcomes.Encode(outcome{End: true})); err != nil {
 			return err
@@ -98,8 +92,8 @@ func beController(in io.Reader, out io.Writer) error {
 	}
 }
 
-func (l *within) outcome(name string, err error) outcome {
-	svc := serviceOf(l.cluster, name)
+func (c *Cluster) outcome(name string, err error) outcome {
+	svc := c.Service(name)
 	switch {
 	case err != nil:
 		return outcome{Name: name, Error: err.Error()}
@@ -111,7 +105,7 @@ func (l *within) outcome(name string, err error) outcome {
 
 // process is a controller in a process of its own.
 type process struct {
-	cluster  *rig.Cluster
+	cluster  *Cluster
 	cmd      *exec.Cmd
 	orders   io.WriteCloser
 	outcomes *bufio.Reader
@@ -120,7 +114,7 @@ type process struct {
 	killed   chan struct{} // closed when the process is no more
 }
 
-func startProcess(ctx context.Context, cluster *rig.Cluster, config string) (*process, error) {
+func startProcess(ctx context.Context, cluster *Cluster, config string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -158,20 +152,20 @@ func (p *process) dead() bool {
 	}
 }
 
-// close lets the process end in good order.
-func (p *process) close() {
+// Close lets the process end in good order.
+func (p *process) Close() {
 	_ = p.orders.Close() // closed already when the process is dead
 	_ = p.cmd.Wait()     // its end is all that counts
 }
 
 var errDead = errors.New("the controller is dead")
 
-// reconcile lets the process reconcile, and does to the cluster what it says.
+// Reconcile lets the process reconcile, and does to the cluster what it says.
 // What it has said before it died counts.
-func (p *process) reconcile(_ context.Context, services []string, nodes bool) (failed []string, err error) {
+func (p *process) Reconcile(_ context.Context, services []string, why Reason) (failed []string, err error) {
 	o := task{
 		Services: listOf[*v1.Service](p.cluster.Services), Slices: listOf[*discoveryv1.EndpointSlice](p.cluster.Slices),
-		Nodes: listOf[*v1.Node](p.cluster.Nodes), Names: services, OfNodes: nodes,
+		Nodes: listOf[*v1.Node](p.cluster.Nodes), Names: services, Why: why,
 	}
 	if err := json.NewEncoder(p.orders).Encode(o); err != nil {
 		return services, p.lost(err)
@@ -192,22 +186,11 @@ func (p *process) reconcile(_ context.Context, services []string, nodes bool) (f
 		case out.Error != "":
 			failed, errs = append(failed, out.Name), append(errs, fmt.Errorf("%s: %s", out.Name, out.Error))
 		default:
-			if err := p.publish(out); err != nil {
+			if err := p.cluster.take(out); err != nil {
 				return services, err
 			}
 		}
 	}
-}
-
-// listOf are the objects of an indexer.
-func listOf[T any](from cache.Indexer) []T {
-	var out []T
-	for _, obj := range from.List() {
-		if x, ok := obj.(T); ok {
-			out = append(out, x)
-		}
-	}
-	return out
 }
 
 // lost is why the process cannot be talked to.
@@ -219,14 +202,14 @@ func (p *process) lost(err error) error {
 	return fmt.Errorf("the controller has ended by itself: %w", err)
 }
 
-func (p *process) publish(out outcome) error {
-	svc := serviceOf(p.cluster, out.Name)
+// take does to the cluster what a process says.
+func (c *Cluster) take(out outcome) error {
+	svc := c.Service(out.Name)
 	switch {
 	case svc == nil:
 		return nil
 	case out.Gone:
-		return p.cluster.Services.Delete(svc)
+		return c.Services.Delete(svc)
 	}
-	svc.Status.LoadBalancer = *out.Status
-	return p.cluster.Services.Update(svc)
+	return c.publish(svc, out.Status)
 }
