@@ -41,7 +41,9 @@ func (t *turn) wantClassicGroups(a *ask, b *classicBalancer) error {
 			return err
 		}
 		a.groups = []Ref{ref}
-		t.putGroupRules(a, name, ref, a.classicRules(b.listeners))
+		if err := t.putGroupRules(a, name, ref, a.classicRules(b.listeners)); err != nil {
+			return err
+		}
 	}
 	a.nodeSources = []Ref{a.groups[0]}
 	for _, item := range a.list(intent.KeyAWSExtraSecurityGroups) {
@@ -192,6 +194,9 @@ func (t *turn) shutOut(g *nodeGroup, r rule) *ask {
 // leaving are the steps after which nothing of the Service needs what the nodes
 // let in any more.
 func (t *turn) leaving(a *ask) []plan.ID {
+	if a.serve() && a.kind == NetworkKind && a.network == nil {
+		return nil // there is nothing yet
+	}
 	kinds := []string{kindNetwork, kindGroups, kindListener, kindListeners}
 	if len(a.lettingGo) == 0 {
 		kinds = append(kinds, kindClassic)

@@ -126,12 +126,19 @@ type turn struct {
 	// descriptions are those of all rules of security groups.
 	descriptions map[string]bool
 	groupsByName map[string]*ec2types.SecurityGroup
+	// ours are names of load balancers, ownersByName Services of the batch by
+	// those whose rules are theirs; nil: not asked yet.
+	ours         map[string]bool
+	ownersByName map[string]*ask
 	// backend is the id of the security group that network load balancers
 	// share; empty when it is not there.
 	backend string
+	// coming are the Services outside the batch whose load balancers are being
+	// made.
+	coming []*ask
 	// sharedPorts are the ports at which the nodes let that group in, by
 	// protocol; hiddenPorts: there are others, which only pods tell.
-	sharedPorts map[string][]int32
+	sharedPorts protocolPorts
 	hiddenPorts bool
 	// guards are the security groups of instances that were looked at, by the
 	// instances' ids.
@@ -191,6 +198,7 @@ func (t *turn) run() {
 		}
 	}
 	if len(t.refused) == 0 {
+		t.coming = t.findComing()
 		t.secureNodes()
 		t.dropNetworkGroups()
 		t.dropClassicGroups()

@@ -83,6 +83,23 @@ func (t *turn) externalNetwork(a *ask) *Network {
 	return t.networksByName[a.base]
 }
 
+// formerNames are those that load balancers of the Service may have had that are
+// gone, or go now: rules at the nodes may still bear them.
+func (t *turn) formerNames(a *ask) []string {
+	if t.settings.Claims != AlsoLoadBalancerController || a.leftOver {
+		return nil
+	}
+	svc := a.item.Service
+	all := []string{a.base, svc.Annotations[intent.KeyAWSName]}
+	for _, scheme := range []elbv2types.LoadBalancerSchemeEnum{elbv2types.LoadBalancerSchemeEnumInternal, elbv2types.LoadBalancerSchemeEnumInternetFacing} {
+		all = append(all, t.settings.External.LoadBalancer(svc.Namespace, svc.Name, svc.UID, string(scheme)))
+	}
+	return slices.DeleteFunc(all, func(name string) bool {
+		lb := t.networksByName[name]
+		return name == "" || name == a.name || (lb != nil && lb != a.network)
+	})
+}
+
 // externalScheme is what the annotations ask for, or else what there is, or
 // what the cloud config says.
 func (t *turn) externalScheme(a *ask, lb *Network) elbv2types.LoadBalancerSchemeEnum {

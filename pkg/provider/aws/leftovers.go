@@ -68,6 +68,7 @@ func ReadsOfLeftovers(o *Observed) Reads {
 // nodes that bear the name of a load balancer that is not there.
 func Leftovers(in Input) *Result {
 	t := newTurn(&in, nil)
+	t.coming = t.findComing()
 	l := newLeft(t)
 	t.asks = l.asks()
 	for _, a := range t.asks {
@@ -227,6 +228,9 @@ func (l *left) groups() []*ec2types.SecurityGroup {
 	for _, id := range slices.Sorted(maps.Keys(l.observed.Groups)) {
 		g := l.observed.Groups[id]
 		name, text := awssdk.ToString(g.GroupName), awssdk.ToString(g.Description)
+		if id == l.backend && slices.ContainsFunc(l.coming, l.comesBehind) {
+			continue
+		}
 		made := strings.HasPrefix(name, names.ClassicGroup("a")) || text == names.NetworkGroupDescription || text == names.BackendGroupDescription
 		if made && !used[id] && !l.live[name] && l.settings.Tags.Owns(ec2Tags(g.Tags)) {
 			out = append(out, g)

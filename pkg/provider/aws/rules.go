@@ -148,3 +148,18 @@ func (d described) minus(other described) described {
 	}
 	return out
 }
+
+// count is how many rules AWS counts: it limits those of each family, and of
+// groups and prefix lists in both (Amazon VPC quotas, security groups).
+func (d described) count() int {
+	var four, six int
+	for r := range d {
+		if r.kind != fromIPv6 {
+			four++
+		}
+		if r.kind != fromIPv4 {
+			six++
+		}
+	}
+	return max(four, six)
+}

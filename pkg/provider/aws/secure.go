@@ -56,7 +56,7 @@ func (t *turn) secureNodes() {
 			}
 		}
 	}
-	t.sharedPorts = t.backendPorts()
+	t.sharedPorts = t.backendPorts(groups)
 	for _, g := range groups {
 		t.wantBackend(g)
 	}
@@ -266,7 +266,7 @@ func (t *turn) subnetPrefixes(ids []string) []string {
 // putNodeGroup computes the steps of one security group: first what it lets in
 // more, and when that is done and nothing uses the rest any more, what it lets
 // in less.
-func (t *turn) putNodeGroup(g *nodeGroup, held described) {
+func (t *turn) putNodeGroup(g *nodeGroup, held held) {
 	missing := g.want.minus(g.have)
 	surplus, renamed, owners := t.surplus(g, held)
 	if !t.withinLimit(g, missing, len(surplus)) {

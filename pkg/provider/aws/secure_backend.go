@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
@@ -59,10 +60,31 @@ func (t *turn) ensureBackend(a *ask) Ref {
 // shared group.
 func (t *turn) behind(a *ask) bool { return slices.Contains(a.groups, t.backendRef()) }
 
-// backendPorts are the node ports of load balancers with the shared group, by
-// the protocols of rules: of the batch, and of others by their target groups.
-func (t *turn) backendPorts() map[string][]int32 {
-	out := map[string][]int32{}
+// sharesGroup reports whether a load balancer of the Service gets the shared
+// group beside its own, or those that are given.
+func (a *ask) sharesGroup() bool {
+	given := len(a.list(intent.KeyAWSSecurityGroups)) > 0
+	return !given || (a.external && a.on(intent.KeyAWSManageBackendRules))
+}
+
+// protocolPorts are ports by the protocols of rules.
+type protocolPorts map[string][]int32
+
+// add adds those of a Service.
+func (p protocolPorts) add(t *turn, a *ask) {
+	for _, m := range a.mappings {
+		for _, protocol := range transports(m.target) {
+			p[protocol] = append(p[protocol], t.portsOf(a, m)...)
+		}
+		p["tcp"] = append(p["tcp"], t.healthPorts(a, m)...)
+	}
+}
+
+// backendPorts are the node ports of load balancers with the shared group: of
+// the batch; of others by their target groups; and of those that are being made
+// as far as the nodes let the group in there already.
+func (t *turn) backendPorts(groups map[string]*nodeGroup) protocolPorts {
+	out := protocolPorts{}
 	inBatch := map[string]bool{}
 	for _, a := range t.asks {
 		if a.elsewhere || a.want == provider.Keep {
@@ -74,19 +96,46 @@ func (t *turn) backendPorts() map[string][]int32 {
 		if !a.serve() || a.kind != NetworkKind || !t.behind(a) {
 			continue
 		}
-		for _, m := range a.mappings {
-			for _, protocol := range transports(m.target) {
-				out[protocol] = append(out[protocol], t.portsOf(a, m)...)
-			}
-			out["tcp"] = append(out["tcp"], t.healthPorts(a, m)...)
-		}
+		out.add(t, a)
 	}
+	attached := t.groupsByBalancer()
 	for _, lb := range t.sortedNetworks() {
 		if t.backend != "" && !inBatch[awssdk.ToString(lb.LoadBalancerName)] && slices.Contains(lb.SecurityGroups, t.backend) {
-			t.addPorts(out, awssdk.ToString(lb.LoadBalancerArn))
+			t.addPorts(out, attached[awssdk.ToString(lb.LoadBalancerArn)])
+		}
+	}
+	coming := protocolPorts{}
+	for _, a := range t.coming {
+		if t.comesBehind(a) {
+			coming.add(t, a)
+		}
+	}
+	for r := range t.openToShared(groups) {
+		for _, port := range coming[r.protocol] {
+			if r.from <= port && port <= r.to {
+				out[r.protocol] = append(out[r.protocol], port)
+			}
 		}
 	}
 	return out
+}
+
+// openToShared are the rules with which nodes let the shared group in now.
+func (t *turn) openToShared(groups map[string]*nodeGroup) described {
+	out := described{}
+	for _, g := range groups {
+		for r, text := range g.have {
+			if t.letsShared(r) {
+				out[r] = text
+			}
+		}
+	}
+	return out
+}
+
+// letsShared reports whether the rule lets the shared group in.
+func (t *turn) letsShared(r rule) bool {
+	return t.backend != "" && r.kind == fromGroup && r.source == t.backend
 }
 
 // decides are the names of the load balancers that the Service's part of the
@@ -102,11 +151,8 @@ func (t *turn) decides(a *ask) []string {
 }
 
 // addPorts adds those of a load balancer outside the batch.
-func (t *turn) addPorts(out map[string][]int32, lb string) {
-	for _, g := range t.observed.TargetGroups {
-		if !slices.Contains(g.LoadBalancerArns, lb) {
-			continue
-		}
+func (t *turn) addPorts(out protocolPorts, groups []*TargetGroup) {
+	for _, g := range groups {
 		if g.namedPort() {
 			t.hiddenPorts = true
 			continue
@@ -154,10 +200,8 @@ func (t *turn) wantBackend(g *nodeGroup) {
 			asking = append(asking, a)
 		}
 	}
-	for r := range g.have {
-		if a := t.shares(r); a != nil && len(asking) == 0 {
-			asking = []*ask{a} // others need rules that may narrow
-		}
+	if len(asking) == 0 && slices.ContainsFunc(sortedRules(g.have), t.letsShared) {
+		asking = t.narrowing() // others need rules that may narrow
 	}
 	if len(asking) == 0 {
 		return
@@ -168,18 +212,27 @@ func (t *turn) wantBackend(g *nodeGroup) {
 	}
 }
 
-// shares is a Service of the batch that may answer for a rule that lets the
-// shared group in; nil when there is none.
-func (t *turn) shares(r rule) *ask {
-	if t.backend == "" || r.kind != fromGroup || r.source != t.backend {
+// narrowing are the Services of the batch that answer for rules that let the
+// shared group in and are wanted no more: those whose load balancers may leave
+// ports, or else any one.
+func (t *turn) narrowing() []*ask {
+	if t.hiddenPorts {
 		return nil
 	}
+	var all, out []*ask
 	for _, a := range t.asks {
-		if a.answers() && !a.blind() && !t.hiddenPorts {
-			return a
+		if !a.answers() || a.blind() {
+			continue
+		}
+		all = append(all, a)
+		if len(t.leaving(a)) > 0 {
+			out = append(out, a)
 		}
 	}
-	return nil
+	if len(out) == 0 {
+		return all[:min(len(all), 1)]
+	}
+	return out
 }
 
 // answers reports whether the Service's pass sets right what all share.
@@ -189,8 +242,11 @@ func (a *ask) answers() bool {
 
 // dropBackend deletes the shared group when no load balancer has it any more.
 func (t *turn) dropBackend() {
-	if t.backend == "" || !t.settings.NodeRules {
+	if t.backend == "" || slices.ContainsFunc(t.coming, t.comesBehind) {
 		return
+	}
+	if !t.settings.NodeRules && t.letIn(t.backend) {
+		return // the rules of the nodes are not ours to take away
 	}
 	var last *ask
 	gone := map[string]bool{}
@@ -213,4 +269,16 @@ func (t *turn) dropBackend() {
 	if last != nil {
 		t.deleteSecurityGroup(last, t.observed.Groups[t.backend])
 	}
+}
+
+// letIn reports whether any security group lets in the one with the id.
+func (t *turn) letIn(id string) bool {
+	for _, g := range t.observed.Groups {
+		for r := range rulesOf(g.IpPermissions) {
+			if r.kind == fromGroup && r.source == id {
+				return true
+			}
+		}
+	}
+	return false
 }

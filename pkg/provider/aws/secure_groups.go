@@ -31,6 +31,18 @@ func (t *turn) networkGroupName(a *ask) string {
 	return names.NetworkGroup(cluster, a.key.Namespace, a.key.Name, a.item.Service.UID)
 }
 
+// networkGroupNames are the names that such a group may have. What a Service is
+// served by may have been made when it was of the other form.
+func (t *turn) networkGroupNames(a *ask) []string {
+	out := []string{t.networkGroupName(a)}
+	if t.settings.Claims == AlsoLoadBalancerController {
+		for _, cluster := range []string{t.settings.Cluster, t.settings.External.Cluster} {
+			out = union(out, []string{names.NetworkGroup(cluster, a.key.Namespace, a.key.Name, a.item.Service.UID)})
+		}
+	}
+	return out
+}
+
 // groupNamed is the VPC's security group with the name; nil when there is none.
 func (t *turn) groupNamed(name string) *ec2types.SecurityGroup { return t.groupsByName[name] }
 
@@ -39,7 +51,7 @@ func (t *turn) groupsForNew(a *ask) error {
 	if !t.hasGroups(a) {
 		return nil
 	}
-	return t.wantGroups(a, true)
+	return t.wantGroups(a, t.settings.NodeRules)
 }
 
 // hasGroups reports whether a new load balancer of the Service gets security
@@ -63,7 +75,7 @@ func (t *turn) wantGroups(a *ask, backend bool) error { //nolint:revive // what 
 			}
 			a.groups = append(a.groups, Ref{ID: id})
 		}
-		if a.external && backend && a.on(intent.KeyAWSManageBackendRules) {
+		if backend && a.sharesGroup() {
 			a.groups = append(a.groups, t.ensureBackend(a))
 		}
 		return nil
@@ -76,8 +88,7 @@ func (t *turn) wantGroups(a *ask, backend bool) error { //nolint:revive // what 
 	if backend {
 		a.groups = append(a.groups, t.ensureBackend(a))
 	}
-	t.putGroupRules(a, t.networkGroupName(a), ref, a.listenerRules())
-	return nil
+	return t.putGroupRules(a, t.networkGroupName(a), ref, a.listenerRules())
 }
 
 // givenGroup is the id of a group that the annotation names: by its id, or for
@@ -175,7 +186,7 @@ func (d described) let(prefixes []netip.Prefix, r rule, text string) {
 // putGroupRules brings the rules of a load balancer's own group to what they
 // shall be. Rules for IPv6 and prefix lists that somebody added stay, as with
 // the peer, until the user edits the Service.
-func (t *turn) putGroupRules(a *ask, name string, group Ref, want described) {
+func (t *turn) putGroupRules(a *ask, name string, group Ref, want described) error {
 	have := described{}
 	if g, ok := t.observed.Groups[group.ID]; ok {
 		have = rulesOf(g.IpPermissions)
@@ -185,13 +196,26 @@ func (t *turn) putGroupRules(a *ask, name string, group Ref, want described) {
 		return r.kind == fromPrefixList || (r.kind == fromIPv6 && !a.strict())
 	})
 	if len(missing)+len(surplus) == 0 {
-		return
+		return nil
+	}
+	limit := t.settings.RuleLimit
+	then := have.minus(surplus)
+	maps.Copy(then, missing)
+	if n := then.count(); limit > 0 && n > limit && have.count() <= limit {
+		return &plan.Error{Kind: plan.Exhausted, Reason: ReasonLimitReached, Err: fmt.Errorf(
+			"security group %s of Service %s needs %d rules of at most %d: one for each port and range of clients, and one for each range; name fewer source ranges or ports, or raise the limit at AWS and in securityGroupRuleLimit of the cloud config",
+			name, a.key, n, limit)}
 	}
 	st := plan.Step{Action: plan.Update, Target: plan.ID{Kind: kindGroupRules, Name: name}, Why: ruleDiffs(missing, surplus)}
 	if group.ID == "" {
 		st.Needs = []plan.ID{group.Made}
 	}
-	t.add(a, st, ruleCalls(group, missing, surplus)...)
+	calls := ruleCalls(group, missing, surplus)
+	if room := limit - have.count(); limit > 0 && missing.count() > room {
+		slices.Reverse(calls) // all of them at once have no room
+	}
+	t.add(a, st, calls...)
+	return nil
 }
 
 // ruleCalls let in what is missing and then take away what is too much.
@@ -230,7 +254,7 @@ func (t *turn) putNetworkGroups(a *ask, b *balancer) error {
 		}
 		return nil
 	}
-	if err := t.wantGroups(a, a.strict() || slices.Contains(have, t.backend)); err != nil {
+	if err := t.wantGroups(a, (a.strict() && t.settings.NodeRules) || slices.Contains(have, t.backend)); err != nil {
 		return err
 	}
 	a.groups = append(a.groups, t.controllerGroups(a, have)...)
@@ -277,9 +301,11 @@ func (t *turn) dropNetworkGroups() {
 		if a.elsewhere || a.want == provider.Keep {
 			continue
 		}
-		g := t.groupNamed(t.networkGroupName(a))
-		if g != nil && t.ownsGroup(a, ec2Tags(g.Tags)) && !a.uses(awssdk.ToString(g.GroupId)) {
-			t.deleteSecurityGroup(a, g)
+		for _, name := range t.networkGroupNames(a) {
+			g := t.groupNamed(name)
+			if g != nil && t.ownsGroup(a, ec2Tags(g.Tags)) && !a.uses(awssdk.ToString(g.GroupId)) {
+				t.deleteSecurityGroup(a, g)
+			}
 		}
 	}
 }

@@ -13,41 +13,69 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
 
-// heldRules are those that load balancers outside the batch need, each with its
-// description: what their target groups tell, and their clients.
-func (t *turn) heldRules() described {
+// held are the rules that load balancers outside the batch need, each with its
+// description.
+type held struct {
+	ours described
+	// theirs are those of load balancers that are not known to be this cluster's,
+	// by name: they count in the groups that bear the name.
+	theirs map[rule][]string
+}
+
+// heldRules are what target groups tell, and clients.
+func (t *turn) heldRules() held {
 	inBatch := map[string]bool{}
 	for _, a := range t.asks {
 		if a.want != provider.Keep && !a.elsewhere {
 			inBatch[a.name] = true
 		}
 	}
-	out := described{}
+	out := held{ours: described{}, theirs: map[rule][]string{}}
+	attached := t.groupsByBalancer()
 	for _, lb := range t.sortedNetworks() {
 		name := awssdk.ToString(lb.LoadBalancerName)
 		if inBatch[name] {
 			continue
 		}
-		var subnets []string
-		for i := range lb.AvailabilityZones {
-			subnets = append(subnets, awssdk.ToString(lb.AvailabilityZones[i].SubnetId))
+		for _, id := range lb.SecurityGroups {
+			out.ours[rule{kind: fromGroup, source: id}] = name
 		}
-		prefixes := t.subnetPrefixes(subnets)
-		for _, g := range t.observed.TargetGroups {
-			if slices.Contains(g.LoadBalancerArns, awssdk.ToString(lb.LoadBalancerArn)) {
-				out.holdGroup(name, prefixes, g)
+		if len(lb.SecurityGroups) > 0 && !t.descriptions[names.ClientRule(name)] {
+			continue // the nodes let its group in
+		}
+		ours := t.isOurs(name)
+		for _, r := range t.healthRulesOf(lb, attached[awssdk.ToString(lb.LoadBalancerArn)]) {
+			if ours {
+				out.ours[r] = names.HealthRule(name)
+			} else {
+				out.theirs[r] = append(out.theirs[r], name)
 			}
 		}
-		for _, id := range lb.SecurityGroups {
-			out[rule{kind: fromGroup, source: id}] = name
+	}
+	t.holdClassics(out.ours, inBatch)
+	t.holdComing(out.ours)
+	for _, svc := range t.observed.Services {
+		kind, elsewhere := kindOf(svc, t.settings.Claims)
+		if kind == NetworkKind && !elsewhere && lives(svc) && !inBatch[names.LoadBalancer(svc.UID)] && intent.AWSFormOf(svc) != intent.AWSExternal {
+			out.ours.let(sourceRanges(svc), rule{protocol: protocolICMP, from: icmpType, to: icmpCode}, names.MTURule)
 		}
 	}
-	t.holdClassics(out, inBatch)
-	for _, svc := range t.observed.Services {
-		name := names.LoadBalancer(svc.UID)
-		kind, elsewhere := kindOf(svc, t.settings.Claims)
-		if kind == NetworkKind && !elsewhere && !inBatch[name] && intent.AWSFormOf(svc) != intent.AWSExternal {
-			out.let(sourceRanges(svc), rule{protocol: protocolICMP, from: icmpType, to: icmpCode}, names.MTURule)
+	return out
+}
+
+// healthRulesOf are the rules that let the health checks of a load balancer in.
+func (t *turn) healthRulesOf(lb *Network, groups []*TargetGroup) []rule {
+	if len(groups) == 0 {
+		return nil
+	}
+	var subnets []string
+	for i := range lb.AvailabilityZones {
+		subnets = append(subnets, awssdk.ToString(lb.AvailabilityZones[i].SubnetId))
+	}
+	var out []rule
+	for _, cidr := range t.subnetPrefixes(subnets) {
+		for _, g := range groups {
+			out = append(out, rule{protocol: "tcp", from: g.healthPort(), to: g.healthPort(), kind: fromIPv4, source: cidr})
 		}
 	}
 	return out
@@ -61,19 +89,11 @@ func (g *TargetGroup) healthPort() int32 {
 	return awssdk.ToInt32(g.Port)
 }
 
-// holdGroup adds the health checks of a target group.
-func (d described) holdGroup(lb string, prefixes []string, g *TargetGroup) {
-	port := g.healthPort()
-	for _, p := range prefixes {
-		d[rule{protocol: "tcp", from: port, to: port, kind: fromIPv4, source: p}] = names.HealthRule(lb)
-	}
-}
-
 // surplus are the rules of the batch's Services that nobody wants, those that
 // get another load balancer's name, and the Services that they were for. What
 // is for path MTU discovery belongs to no one: as the peer leaves it behind, it
 // is looked at when the group is written anyway.
-func (t *turn) surplus(g *nodeGroup, held described) (surplus, renamed described, owners []*ask) {
+func (t *turn) surplus(g *nodeGroup, held held) (surplus, renamed described, owners []*ask) {
 	surplus, renamed = described{}, described{}
 	for _, r := range sortedRules(g.have) {
 		text, wanted := g.want[r]
@@ -84,9 +104,9 @@ func (t *turn) surplus(g *nodeGroup, held described) (surplus, renamed described
 		if a == nil {
 			a = t.shutOut(g, r)
 		}
-		if a == nil && !wanted {
-			if a = t.shares(r); a != nil {
-				surplus[r], owners = g.have[r], append(owners, a)
+		if a == nil && !wanted && t.letsShared(r) {
+			if list := t.narrowing(); len(list) > 0 {
+				surplus[r], owners = g.have[r], append(owners, list...)
 			}
 			continue
 		}
@@ -108,7 +128,7 @@ func (t *turn) surplus(g *nodeGroup, held described) (surplus, renamed described
 		owners = append(owners, strict...)
 	}
 	for r, text := range g.have {
-		if _, ok := needed(g, held, r); text == names.MTURule && !ok {
+		if _, ok := needed(g, held, r); text == names.MTURule && !ok && t.provesOurs(g, r.source) {
 			surplus[r] = text
 		}
 	}
@@ -148,35 +168,116 @@ func (t *turn) removing() []*ask {
 }
 
 // needed is the description of a rule that somebody needs.
-func needed(g *nodeGroup, held described, r rule) (string, bool) {
+func needed(g *nodeGroup, held held, r rule) (string, bool) {
 	if text, ok := g.want[r]; ok {
 		return text, true
 	}
-	if text, ok := held[r]; ok {
+	if text, ok := held.ours[r]; ok {
 		return text, true
 	}
-	_, ok := held[rule{kind: fromGroup, source: r.source}]
+	for _, name := range held.theirs[r] {
+		if g.bears(name) {
+			return names.HealthRule(name), true
+		}
+	}
+	_, ok := held.ours[rule{kind: fromGroup, source: r.source}]
 	return "", ok && r.kind == fromGroup
+}
+
+// bears reports whether a rule of the group bears the load balancer's name.
+func (g *nodeGroup) bears(name string) bool {
+	for _, text := range g.have {
+		if names.RuleOf(text) == name {
+			return true
+		}
+	}
+	return false
+}
+
+// provesOurs reports whether a rule for path MTU discovery in the group can be
+// nobody else's. It says not whose it is; but a cluster that has one in a group
+// has there a rule for the clients, or for its load balancers' groups, too. And
+// the group must guard our nodes.
+func (t *turn) provesOurs(g *nodeGroup, clients string) bool {
+	for r, text := range g.have {
+		name := names.RuleOf(text)
+		switch {
+		case name == "" || t.isOurs(name) || t.letsShared(r):
+		case r.kind == fromGroup || r.source == clients:
+			return false
+		}
+	}
+	return t.isGuard(g.id)
+}
+
+// isOurs reports whether the load balancer with the name is, or was, that of a
+// Service of the cluster.
+func (t *turn) isOurs(name string) bool {
+	if t.ours == nil {
+		t.ours = map[string]bool{}
+		for _, svc := range t.observed.Services {
+			t.ours[names.LoadBalancer(svc.UID)] = true
+		}
+		for _, a := range slices.Concat(t.asks, t.coming) {
+			for _, name := range append(t.formerNames(a), a.name) {
+				t.ours[name] = true
+			}
+		}
+	}
+	if t.ours[name] {
+		return true
+	}
+	lb := t.networksByName[name]
+	return lb != nil && (t.settings.Tags.Owns(lb.Tags) || t.settings.External.Owns(lb.Tags) || slices.Contains(lb.SecurityGroups, t.backend))
 }
 
 // ownerOf is the Service of the batch that a rule is for: by its description,
 // or by the group that it lets in.
 func (t *turn) ownerOf(r rule, text string) *ask {
+	if lb := names.RuleOf(text); lb != "" {
+		return t.owners()[lb]
+	}
 	for _, a := range t.asks {
-		if a.elsewhere || a.want == provider.Keep || a.blind() {
-			continue
-		}
-		if lb := names.RuleOf(text); lb != "" {
-			if lb == a.name {
-				return a
-			}
-			continue
-		}
-		if r.kind == fromGroup && a.letsGo(t, r) {
+		if a.decided() && r.kind == fromGroup && a.letsGo(t, r) {
 			return a
 		}
 	}
 	return nil
+}
+
+// decided reports whether the pass decides which rules the Service's are.
+func (a *ask) decided() bool {
+	return !a.elsewhere && a.want != provider.Keep && !a.blind()
+}
+
+// owners are the Services of the batch by the names of load balancers whose
+// rules are theirs: of those that they have, and those that they had.
+func (t *turn) owners() map[string]*ask {
+	if t.ownersByName != nil {
+		return t.ownersByName
+	}
+	out := map[string]*ask{}
+	for _, a := range t.asks {
+		if out[a.name] == nil && a.decided() {
+			out[a.name] = a
+		}
+	}
+	others := map[string]bool{}
+	for _, a := range t.coming {
+		others[a.name] = true
+	}
+	for _, a := range t.asks {
+		if !a.decided() {
+			continue
+		}
+		for _, name := range t.formerNames(a) {
+			if out[name] == nil && !others[name] {
+				out[name] = a
+			}
+		}
+	}
+	t.ownersByName = out
+	return out
 }
 
 // blind reports whether it is not known which security groups guard the nodes
@@ -186,7 +287,7 @@ func (a *ask) blind() bool { return a.serve() && a.unseen }
 // letsGo reports whether the rule lets in a security group that we made for the
 // Service, and which is to be deleted.
 func (a *ask) letsGo(t *turn, r rule) bool {
-	for _, name := range []string{t.networkGroupName(a), names.ClassicGroup(a.name)} {
+	for _, name := range append(t.networkGroupNames(a), names.ClassicGroup(a.name)) {
 		g := t.groupNamed(name)
 		if g != nil && awssdk.ToString(g.GroupId) == r.source && t.settings.Tags.Owns(ec2Tags(g.Tags)) {
 			return !a.uses(r.source) && !slices.Contains(a.nodeSources, Ref{ID: r.source})

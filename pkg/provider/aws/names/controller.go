@@ -101,6 +101,12 @@ func (c Controller) OwnsFor(tags map[string]string, namespace, service string) b
 	return c.Cluster != "" && tags[tagControllerCluster] == c.Cluster && tags[tagStack] == namespace+"/"+service
 }
 
+// Owns reports whether the tags say that it was made for a Service of this
+// cluster.
+func (c Controller) Owns(tags map[string]string) bool {
+	return c.Cluster != "" && tags[tagControllerCluster] == c.Cluster
+}
+
 // Foreign reports whether the tags name another Service or cluster.
 func (c Controller) Foreign(tags map[string]string, namespace, service string) bool {
 	_, ok := tags[tagStack]

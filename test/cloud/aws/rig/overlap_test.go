@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rig_test
+
+import (
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	v1 "k8s.io/api/core/v1"
+
+	awssim "github.com/fairlead/fairlead/test/cloud/aws"
+)
+
+// beside plays a step that stops at the first such call, plays another one to
+// its end meanwhile, and then lets the first go on.
+func (w *world) beside(t *testing.T, action string, slow, quick step) {
+	t.Helper()
+	reached, free := make(chan struct{}), make(chan struct{})
+	var stopped atomic.Bool
+	w.sim.SetHook(func(m awssim.Moment, call awssim.Call) awssim.Verdict {
+		if m == awssim.BeforeCommit && call.Action == action && stopped.CompareAndSwap(false, true) {
+			close(reached)
+			<-free
+		}
+		return awssim.Proceed
+	})
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer close(free)
+	over := make(chan struct{})
+	wg.Go(func() {
+		defer close(over)
+		if err := w.play(quiet(t), []step{slow}); err != nil {
+			t.Error(err)
+		}
+	})
+	select {
+	case <-reached:
+		w.do(t, quick)
+	case <-over:
+		t.Errorf("%s made no call %s", slow.name, action)
+	}
+}
+
+// look looks at all Services again.
+func look(w *world) step {
+	return step{name: "look at all", change: func(*world) ([]string, error) { return w.names(), nil }}
+}
+
+// overlap is what Services have that come and go in passes that overlap, and the
+// calls that their private steps make.
+type overlap struct {
+	kind
+	port string
+	made []string
+}
+
+func overlaps() []overlap {
+	network := []string{"CreateLoadBalancer", "CreateTargetGroup", "CreateListener"}
+	bare, groups, old := kinds()[0], kinds()[1], kinds()[2]
+	claimed := kind{name: "external", config: []string{"loadBalancerController: {claim: true, clusterName: rig}"}, of: func(svc *v1.Service) *v1.Service {
+		return with(svc, "type", "external", "nlb-target-type", "instance", "scheme", "internet-facing")
+	}}
+	open := claimed
+	open.name, open.of = "external without groups", func(svc *v1.Service) *v1.Service { return with(claimed.of(svc), "disable-nlb-sg", "true") }
+	return []overlap{
+		{bare, "TCP:80", network},
+		{bare, "UDP:53", network},
+		{groups, "TCP:80", network},
+		{groups, "UDP:53", network},
+		{claimed, "TCP:80", network},
+		{open, "UDP:53", network},
+		{old, "TCP:80", []string{"CreateLoadBalancer", "RegisterInstancesWithLoadBalancer"}},
+	}
+}
+
+// pair are two Services with ports far apart.
+func (o *overlap) pair() (slow, quick *v1.Service) {
+	slow, quick = o.of(newService("slow", 1, o.port)), o.of(newService("quick", 2, o.port))
+	slow.Spec.Ports[0].NodePort, quick.Spec.Ports[0].NodePort = 31000, 32000
+	return slow, quick
+}
+
+// A pass begins while the load balancer of another Service is being made: at the
+// end all is as if one had come after the other, and a new controller finds
+// nothing to do.
+func TestPassBesideALoadBalancerInTheMaking(t *testing.T) {
+	for _, o := range overlaps() {
+		t.Run(o.name+" "+o.port[:3], func(t *testing.T) {
+			t.Parallel()
+			slow, quick := o.pair()
+			calm := begun(t, awssim.Options{}, o.config...)
+			before := pictureOf(t, calm)
+			calm.do(t, create(slow), create(quick))
+			want := pictureOf(t, calm)
+			for _, action := range o.made {
+				w := begun(t, awssim.Options{}, o.config...)
+				w.beside(t, action, create(slow), create(quick))
+				if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(pictureOf(t, w), "\n")); diff != "" {
+					t.Errorf("beside %s (-one after the other +got):\n%s", action, diff)
+				}
+				w.restart(t)
+				w.sim.ResetCalls()
+				w.do(t, look(w))
+				if _, writes := w.calls(); writes > 0 {
+					t.Errorf("beside %s: a new controller makes %d writes:%s", action, writes, sorted(w.sim.Counts().Writes))
+				}
+				w.do(t, remove("slow", "quick"))
+				if diff := cmp.Diff(strings.Split(before, "\n"), strings.Split(pictureOf(t, w), "\n")); diff != "" {
+					t.Errorf("beside %s, something is left (-before +after):\n%s", action, diff)
+				}
+			}
+		})
+	}
+}
+
+// Two Services are deleted at once, and one pass begins before the other has
+// ended.
+func TestDeletionsThatOverlapLeaveNothing(t *testing.T) {
+	for _, o := range overlaps() {
+		action := "DeleteTargetGroup"
+		if o.made[len(o.made)-1] != "CreateListener" {
+			action = "DeleteSecurityGroup"
+		}
+		t.Run(o.name+" "+o.port[:3], func(t *testing.T) {
+			t.Parallel()
+			slow, quick := o.pair()
+			w := begun(t, awssim.Options{}, o.config...)
+			before := pictureOf(t, w)
+			w.do(t, create(slow, quick))
+			both, one := remove("slow", "quick"), remove("quick")
+			w.beside(t, action, step{name: both.name, change: func(w *world) ([]string, error) {
+				_, err := both.change(w)
+				return []string{"slow"}, err
+			}}, one)
+			if diff := cmp.Diff(strings.Split(before, "\n"), strings.Split(pictureOf(t, w), "\n")); diff != "" {
+				t.Errorf("something is left (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
