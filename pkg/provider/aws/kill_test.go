@@ -15,6 +15,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws"
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // picture is what there is, without ids.
@@ -76,22 +77,22 @@ func (c *tale) change(l *live, svc *v1.Service) {
 
 // cut lets the process end at the nth write of a pass, before or after the
 // write is done, and starts another one. It is false when there are fewer.
-func (l *live) cut(t *testing.T, n int, at awssim.Moment, want provider.Want, svc *v1.Service) bool {
+func (l *live) cut(t *testing.T, n int, at sim.Moment, want provider.Want, svc *v1.Service) bool {
 	t.Helper()
 	ctx, kill := context.WithCancel(t.Context())
 	defer kill()
 	l.cloud.ResetCalls()
 	struck := false
-	l.cloud.SetHook(func(m awssim.Moment, call awssim.Call) awssim.Verdict {
+	l.cloud.SetHook(func(m sim.Moment, call awssim.Call) sim.Verdict {
 		switch {
 		case call.Write == n && m == at:
 			struck = true
 			kill()
-			return awssim.HangUp
+			return sim.HangUp
 		case struck:
-			return awssim.HangUp
+			return sim.HangUp
 		}
-		return awssim.Proceed
+		return sim.Proceed
 	})
 	l.ctx = ctx
 	_, _, _ = l.pass(t, want, provider.Edit, svc)
@@ -118,7 +119,7 @@ func TestKilledAtEveryWrite(t *testing.T) {
 				want []string
 			}{{"created", created}, {"changed", changed}, {"removed", alone}} {
 				for n, more := 1, true; more; n++ {
-					for _, at := range []awssim.Moment{awssim.BeforeCommit, awssim.AfterCommit} {
+					for _, at := range []sim.Moment{sim.BeforeCommit, sim.AfterCommit} {
 						more = c.killed(t, stage.name, n, at, stage.want)
 					}
 				}
@@ -127,7 +128,7 @@ func TestKilledAtEveryWrite(t *testing.T) {
 	}
 }
 
-func (c *tale) killed(t *testing.T, stage string, n int, at awssim.Moment, want []string) bool {
+func (c *tale) killed(t *testing.T, stage string, n int, at sim.Moment, want []string) bool {
 	t.Helper()
 	l, list := c.begin(t)
 	l.must(t, -1, provider.Serve, provider.Edit, list[1])

@@ -3,29 +3,29 @@
 package rig_test
 
 import (
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	v1 "k8s.io/api/core/v1"
 
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
+	"github.com/fairlead/fairlead/test/cloud/harness"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // beside plays a step that stops at the first such call, plays another one to
 // its end meanwhile, and then lets the first go on.
-func (w *world) beside(t *testing.T, action string, slow, quick step) {
+func (w *world) beside(t *testing.T, action string, slow, quick harness.Step) {
 	t.Helper()
 	reached, free := make(chan struct{}), make(chan struct{})
 	var stopped atomic.Bool
-	w.sim.SetHook(func(m awssim.Moment, call awssim.Call) awssim.Verdict {
-		if m == awssim.BeforeCommit && call.Action == action && stopped.CompareAndSwap(false, true) {
+	w.sim.SetHook(func(m sim.Moment, call awssim.Call) sim.Verdict {
+		if m == sim.BeforeCommit && call.Action == action && stopped.CompareAndSwap(false, true) {
 			close(reached)
 			<-free
 		}
-		return awssim.Proceed
+		return sim.Proceed
 	})
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -33,21 +33,21 @@ func (w *world) beside(t *testing.T, action string, slow, quick step) {
 	over := make(chan struct{})
 	wg.Go(func() {
 		defer close(over)
-		if err := w.play(quiet(t), []step{slow}); err != nil {
+		if err := w.Play(harness.Quiet(t), []harness.Step{slow}); err != nil {
 			t.Error(err)
 		}
 	})
 	select {
 	case <-reached:
-		w.do(t, quick)
+		w.Do(t, quick)
 	case <-over:
-		t.Errorf("%s made no call %s", slow.name, action)
+		t.Errorf("%s made no call %s", slow.Name, action)
 	}
 }
 
 // look looks at all Services again.
-func look(w *world) step {
-	return step{name: "look at all", change: func(*world) ([]string, error) { return w.names(), nil }}
+func look() harness.Step {
+	return harness.Step{Name: "look at all", Why: harness.OfServices, Change: func(c *harness.Cluster) ([]string, error) { return c.Names(), nil }}
 }
 
 // overlap is what Services have that come and go in passes that overlap, and the
@@ -94,22 +94,22 @@ func TestPassBesideALoadBalancerInTheMaking(t *testing.T) {
 			slow, quick := o.pair()
 			calm := begun(t, awssim.Options{}, o.config...)
 			before := pictureOf(t, calm)
-			calm.do(t, create(slow), create(quick))
+			calm.Do(t, harness.Create(slow), harness.Create(quick))
 			want := pictureOf(t, calm)
 			for _, action := range o.made {
 				w := begun(t, awssim.Options{}, o.config...)
-				w.beside(t, action, create(slow), create(quick))
-				if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(pictureOf(t, w), "\n")); diff != "" {
+				w.beside(t, action, harness.Create(slow), harness.Create(quick))
+				if diff := harness.Diff(want, pictureOf(t, w)); diff != "" {
 					t.Errorf("beside %s (-one after the other +got):\n%s", action, diff)
 				}
-				w.restart(t)
+				w.Restart(t)
 				w.sim.ResetCalls()
-				w.do(t, look(w))
+				w.Do(t, look())
 				if _, writes := w.calls(); writes > 0 {
-					t.Errorf("beside %s: a new controller makes %d writes:%s", action, writes, sorted(w.sim.Counts().Writes))
+					t.Errorf("beside %s: a new controller makes %d writes:%s", action, writes, harness.Counted(w.sim.Counts().Writes))
 				}
-				w.do(t, remove("slow", "quick"))
-				if diff := cmp.Diff(strings.Split(before, "\n"), strings.Split(pictureOf(t, w), "\n")); diff != "" {
+				w.Do(t, harness.Remove("slow", "quick"))
+				if diff := harness.Diff(before, pictureOf(t, w)); diff != "" {
 					t.Errorf("beside %s, something is left (-before +after):\n%s", action, diff)
 				}
 			}
@@ -130,13 +130,13 @@ func TestDeletionsThatOverlapLeaveNothing(t *testing.T) {
 			slow, quick := o.pair()
 			w := begun(t, awssim.Options{}, o.config...)
 			before := pictureOf(t, w)
-			w.do(t, create(slow, quick))
-			both, one := remove("slow", "quick"), remove("quick")
-			w.beside(t, action, step{name: both.name, change: func(w *world) ([]string, error) {
-				_, err := both.change(w)
+			w.Do(t, harness.Create(slow, quick))
+			both, one := harness.Remove("slow", "quick"), harness.Remove("quick")
+			w.beside(t, action, harness.Step{Name: both.Name, Why: both.Why, Change: func(c *harness.Cluster) ([]string, error) {
+				_, err := both.Change(c)
 				return []string{"slow"}, err
 			}}, one)
-			if diff := cmp.Diff(strings.Split(before, "\n"), strings.Split(pictureOf(t, w), "\n")); diff != "" {
+			if diff := harness.Diff(before, pictureOf(t, w)); diff != "" {
 				t.Errorf("something is left (-before +after):\n%s", diff)
 			}
 		})
