@@ -12,9 +12,19 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider/aws"
 )
 
-// BenchmarkCompute is a resync of 200 Services on 500 nodes.
+// BenchmarkCompute is a resync of 200 Services on 500 nodes, without security
+// groups of the load balancers and with them.
 func BenchmarkCompute(b *testing.B) {
-	s := newSite(b)
+	b.Run("no groups", func(b *testing.B) { benchmarkCompute(b, newSite(b)) })
+	b.Run("managed groups", func(b *testing.B) {
+		s := newSite(b)
+		s.settings.NetworkGroups = aws.ManagedGroups
+		benchmarkCompute(b, s)
+	})
+}
+
+func benchmarkCompute(b *testing.B, s *site) {
+	b.Helper()
 	s.settings.RuleLimit = 1000
 	for i := range 497 {
 		n := s.nodes[0].DeepCopy()

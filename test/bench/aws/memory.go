@@ -117,8 +117,7 @@ func (c *cluster) measure(ctx context.Context, m *table.Meter, rest time.Duratio
 // rest counts the calls of a manager that has nothing to do.
 func (c *cluster) rest(ctx context.Context, m *table.Meter, p *manager.Process, d time.Duration) error {
 	c.sim.ResetCalls()
-	until := time.Now().Add(d)
-	if err := p.Await(ctx, func(context.Context) (bool, error) { return time.Now().After(until), nil }); err != nil {
+	if err := p.Last(ctx, d); err != nil {
 		return err
 	}
 	counts := c.sim.Counts()

@@ -48,7 +48,21 @@ func (p *Process) Stop() {
 	<-p.exited
 }
 
-// patience bounds every wait.
+// Last waits for a while. It is an error when the process ends before.
+func (p *Process) Last(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-p.exited:
+		return errors.New("the controller manager ended")
+	}
+}
+
+// patience bounds every wait for an answer.
 const patience = 10 * time.Minute
 
 // Await asks until the answer is yes.

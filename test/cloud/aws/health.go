@@ -138,20 +138,27 @@ func (c *Cloud) passes(check HealthCheck, from prober, m *instance) bool {
 // reaches reports whether the rules of the machine's groups let TCP in from
 // each of the load balancer's interfaces.
 func (c *Cloud) reaches(port int, from prober, m *instance) bool {
-	var rules []rule
+	var ranges []string
 	for _, n := range m.NetworkInterfaces {
 		for _, name := range n.Groups {
-			if g := c.groups.get(name.GroupID); g != nil {
-				rules = append(rules, g.Rules...)
+			g := c.groups.get(name.GroupID)
+			if g == nil {
+				continue
+			}
+			for i := range g.Rules {
+				r := &g.Rules[i]
+				switch {
+				case r.Egress || !lets(r, port):
+				case slices.Contains(from.groups, r.GroupID):
+					return true
+				case r.CidrIPv4 != "":
+					ranges = append(ranges, r.CidrIPv4)
+				}
 			}
 		}
 	}
-	rules = slices.DeleteFunc(rules, func(r rule) bool { return r.Egress || !r.lets(port) })
-	if slices.ContainsFunc(rules, func(r rule) bool { return slices.Contains(from.groups, r.GroupID) }) {
-		return true
-	}
 	for _, a := range from.from {
-		if !slices.ContainsFunc(rules, func(r rule) bool { return r.CidrIPv4 != "" && parseRange(r.CidrIPv4).Contains(a) }) {
+		if !slices.ContainsFunc(ranges, func(cidr string) bool { return parseRange(cidr).Contains(a) }) {
 			return false
 		}
 	}
@@ -159,7 +166,7 @@ func (c *Cloud) reaches(port int, from prober, m *instance) bool {
 }
 
 // lets reports whether a rule is about a TCP port.
-func (r rule) lets(port int) bool {
+func lets(r *rule, port int) bool {
 	if r.Protocol == anyProtocol {
 		return true
 	}
