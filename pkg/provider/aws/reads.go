@@ -37,11 +37,12 @@ func (r *Reads) lists() []*[]string {
 }
 
 // minus are the reads that were not made yet. done may be nil.
-func (r Reads) minus(done *Reads) Reads {
+func (r *Reads) minus(done *Reads) Reads {
+	out := *r
 	if done == nil {
-		return r
+		return out
 	}
-	for i, list := range r.lists() {
+	for i, list := range out.lists() {
 		had := *done.lists()[i]
 		*list = slices.DeleteFunc(slices.Clone(*list), func(object string) bool {
 			_, found := slices.BinarySearch(had, object)
@@ -49,9 +50,9 @@ func (r Reads) minus(done *Reads) Reads {
 		})
 	}
 	// Certificates and the attributes of listeners are read with the listeners.
-	r.Networks = slices.Compact(slices.Sorted(slices.Values(slices.Concat(r.Networks, r.Certificates, r.Listeners))))
-	r.Discovery = r.Discovery && !done.Discovery
-	return r
+	out.Networks = slices.Compact(slices.Sorted(slices.Values(slices.Concat(out.Networks, out.Certificates, out.Listeners))))
+	out.Discovery = out.Discovery && !done.Discovery
+	return out
 }
 
 // beyond reports whether load balancers are to be read, or more of them.
@@ -64,19 +65,7 @@ var peerName = regexp.MustCompile(`^a[0-9a-f]{31}$`)
 
 // ReadsOf are the reads for the items. What o knows is what the lists told.
 func ReadsOf(s *Settings, o *Observed, items []provider.Item) Reads {
-	w := &wishes{observed: o, byName: map[string]*Network{}, groups: map[string][]*TargetGroup{}}
-	for _, lb := range o.Networks {
-		w.byName[awssdk.ToString(lb.LoadBalancerName)] = lb
-	}
-	for _, arn := range slices.Sorted(maps.Keys(o.TargetGroups)) {
-		g := o.TargetGroups[arn]
-		for _, lb := range g.LoadBalancerArns {
-			w.groups[lb] = append(w.groups[lb], g)
-		}
-		if len(g.LoadBalancerArns) == 0 {
-			w.loose = append(w.loose, g)
-		}
-	}
+	w := newWishes(o)
 	orphans := false
 	for i := range items {
 		it := &items[i]
@@ -116,6 +105,24 @@ type wishes struct {
 	byName   map[string]*Network
 	groups   map[string][]*TargetGroup // by the load balancer's ARN
 	loose    []*TargetGroup            // without a load balancer
+}
+
+// newWishes wishes for nothing yet.
+func newWishes(o *Observed) *wishes {
+	w := &wishes{observed: o, byName: map[string]*Network{}, groups: map[string][]*TargetGroup{}}
+	for _, lb := range o.Networks {
+		w.byName[awssdk.ToString(lb.LoadBalancerName)] = lb
+	}
+	for _, arn := range slices.Sorted(maps.Keys(o.TargetGroups)) {
+		g := o.TargetGroups[arn]
+		for _, lb := range g.LoadBalancerArns {
+			w.groups[lb] = append(w.groups[lb], g)
+		}
+		if len(g.LoadBalancerArns) == 0 {
+			w.loose = append(w.loose, g)
+		}
+	}
+	return w
 }
 
 // network adds what is to be known of a Service's network load balancer and
