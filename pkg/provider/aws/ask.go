@@ -66,6 +66,9 @@ func newAsk(it *provider.Item, t *turn, nodes []node) *ask {
 	a.kind, a.elsewhere = kindOf(svc, t.settings.Claims)
 	a.elsewhere = a.elsewhere && !t.lostToController(a)
 	a.tags = t.settings.Tags.ServiceTags(t.moreTags(a), svc.Namespace, svc.Name)
+	if t.settings.Tags.ID == "" {
+		a.tags[names.TagBase] = a.base
+	}
 	a.warnReserved()
 	a.mine = t.madeByUs(a.name)
 	a.scheme = schemeOf(it.Intent)

@@ -103,7 +103,7 @@ func groupTexts(groups []Ref) string {
 // for the Service's classic load balancer.
 func (t *turn) ownsClassicGroup(a *ask, id string) bool {
 	g := t.groupNamed(names.ClassicGroup(a.name))
-	return g != nil && awssdk.ToString(g.GroupId) == id && t.settings.Tags.Owns(ec2Tags(g.Tags))
+	return g != nil && awssdk.ToString(g.GroupId) == id && t.ownsGroup(a, ec2Tags(g.Tags))
 }
 
 // dropClassicGroups deletes the security groups that were made for classic load
@@ -114,7 +114,7 @@ func (t *turn) dropClassicGroups() {
 			continue
 		}
 		g := t.groupNamed(names.ClassicGroup(a.name))
-		if g != nil && t.settings.Tags.Owns(ec2Tags(g.Tags)) && !a.uses(awssdk.ToString(g.GroupId)) {
+		if g != nil && t.ownsGroup(a, ec2Tags(g.Tags)) && !a.uses(awssdk.ToString(g.GroupId)) {
 			t.deleteSecurityGroup(a, g)
 		}
 	}

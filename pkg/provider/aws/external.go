@@ -119,7 +119,8 @@ func (t *turn) externalScheme(a *ask, lb *Network) elbv2types.LoadBalancerScheme
 // ownsFor reports whether the tags say that it was made for the Service, by us,
 // or by a controller that we stand in for.
 func (t *turn) ownsFor(a *ask, tags map[string]string) bool {
-	if t.settings.Tags.OwnsFor(tags, a.key.Namespace, a.key.Name) {
+	byBase := t.settings.Tags.Unclaimed(tags) && a.base != "" && tags[names.TagBase] == a.base
+	if byBase || t.settings.Tags.OwnsFor(tags, a.key.Namespace, a.key.Name) {
 		return true
 	}
 	return t.settings.Claims == AlsoLoadBalancerController && t.settings.External.OwnsFor(tags, a.key.Namespace, a.key.Name)

@@ -46,6 +46,8 @@ func tales() []tale {
 		{name: "given groups", config: func(c *cloudconfig.AWS) { c.ManagedNLBSecurityGroups = true }, after: []func(*v1.Service){with("security-groups", "NODES")}},
 		{name: "tls and attributes", after: []func(*v1.Service){with("ssl-cert", theCertificate, "cross-zone-load-balancing-enabled", "true", "target-group-attributes", "proxy_protocol_v2.enabled=true")}},
 		{name: "tags", before: []func(*v1.Service){with("additional-resource-tags", "team=web")}, after: []func(*v1.Service){with("additional-resource-tags", "cost=1")}},
+		{name: "a cluster without an id", config: untagged, before: []func(*v1.Service){sourceRanges("192.0.2.0/24")}, after: []func(*v1.Service){ports(tcp("a", 80, 30999)), local}},
+		{name: "classic, a cluster without an id", config: untagged, before: []func(*v1.Service){classic}, after: []func(*v1.Service){ports(tcp("a", 80, 30999)), sourceRanges("192.0.2.0/24")}},
 		{name: "external, certificates", config: claims, before: []func(*v1.Service){external}, after: []func(*v1.Service){with("ssl-cert", theCertificate+","+theCertificate+"0", "scheme", "internet-facing")}},
 	}
 }

@@ -4,6 +4,7 @@ package aws
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -20,11 +21,15 @@ import (
 
 // Leftovers observes all that carries the cluster's tags and names, and belongs
 // to no Service. The pass deletes it when its steps are executed; nothing else
-// has a part in it. Without a cluster id nothing is known to be the cluster's.
+// has a part in it. Without a cluster id it is refused: nothing tells what is the
+// cluster's.
 func (p *Provider) Leftovers(ctx context.Context) (provider.Pass, error) {
 	s, err := p.settings(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if s.Tags.ID == "" {
+		return nil, &plan.Error{Kind: plan.Invalid, Reason: reasonNoID, Err: errors.New("the cluster has no id, so nothing tells what is left over from what is another cluster's; set kubernetesClusterID in the cloud-config")}
 	}
 	o, err := p.lists(ctx, s)
 	if err != nil {

@@ -3,6 +3,7 @@
 package aws
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -140,7 +141,7 @@ func (t *turn) freeGroupName(a *ask, m *mapping) string {
 		taken[awssdk.ToString(g.TargetGroupName)] = true
 	}
 	n := names.TargetGroup{
-		ClusterID: t.settings.Tags.ID, Namespace: a.key.Namespace, Name: a.key.Name, Port: m.port, NodePort: m.nodePort,
+		ClusterID: cmp.Or(t.settings.Tags.ID, string(a.item.Service.UID)), Namespace: a.key.Namespace, Name: a.key.Name, Port: m.port, NodePort: m.nodePort,
 		Protocol: string(m.target), TargetType: string(m.kind),
 		HealthProtocol: string(m.health.protocol), HealthInterval: m.health.interval,
 	}

@@ -119,8 +119,19 @@ func atStart(c *cloudconfig.AWS) []any {
 // the controller's own instance, once.
 func (p *Provider) settings(ctx context.Context) (*Settings, error) {
 	c := p.config.Load()
-	if c.VPC != "" && c.ClusterID != "" {
-		return NewSettings(c, p.cluster, p.client.Region, Self{}), nil
+	self, err := p.whoAmI(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	s := NewSettings(c, p.cluster, p.client.Region, *self)
+	return s, s.needsID()
+}
+
+// whoAmI is what the controller's own instance says; nobody is asked when the
+// configuration says enough.
+func (p *Provider) whoAmI(ctx context.Context, c *cloudconfig.AWS) (*Self, error) {
+	if c.VPC != "" && (c.ClusterID != "" || c.AllowUntagged) {
+		return &Self{}, nil
 	}
 	p.mu.Lock()
 	self := p.self
@@ -134,7 +145,7 @@ func (p *Provider) settings(ctx context.Context) (*Settings, error) {
 		p.self = self
 		p.mu.Unlock()
 	}
-	return NewSettings(c, p.cluster, p.client.Region, *self), nil
+	return self, nil
 }
 
 // readSelf finds out what the controller's own instance says of the cluster.
@@ -156,8 +167,8 @@ func (p *Provider) readSelf(ctx context.Context, c *cloudconfig.AWS) (*Self, err
 			self.ClusterID, self.LegacyTag = names.ClusterOf(ec2Tags(r.Instances[j].Tags))
 		}
 	}
-	if self.ClusterID == "" {
-		return nil, &plan.Error{Kind: plan.Invalid, Reason: "NoClusterID", Err: fmt.Errorf("instance %s of this controller has no tag kubernetes.io/cluster/ID, which tells what belongs to the cluster; set kubernetesClusterID in the cloud-config, or tag the instance", i.ID)}
+	if self.ClusterID == "" && !c.AllowUntagged {
+		return nil, &plan.Error{Kind: plan.Invalid, Reason: reasonNoID, Err: fmt.Errorf("instance %s of this controller has no tag kubernetes.io/cluster/ID, which tells what belongs to the cluster; set kubernetesClusterID in the cloud-config, or tag the instance; or set allowUntagged to go on without an id", i.ID)}
 	}
 	return self, nil
 }

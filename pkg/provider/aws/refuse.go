@@ -24,6 +24,7 @@ const (
 	ReasonAdoptedAsIs       = "AdoptedAsIs"
 	ReasonNoTargets         = "NoTargets"
 	ReasonGroupNotFound     = "SecurityGroupNotFound"
+	reasonNoID              = "NoClusterID"
 	ReasonTargetsRefused    = "TargetsRefused"
 	ReasonLimitReached      = "LimitReached"
 	ReasonNodeGroups        = "NodeSecurityGroups"

@@ -310,10 +310,10 @@ func (t *turn) dropNetworkGroups() {
 	}
 }
 
-// ownsGroup reports whether the tags of a group with the Service's name say
-// that it was made for it.
+// ownsGroup reports whether the tags of a group with the Service's name, in
+// which its UID is, say that it was made for it.
 func (t *turn) ownsGroup(a *ask, tags map[string]string) bool {
-	return t.settings.Tags.Owns(tags) || t.ownsFor(a, tags)
+	return t.settings.Tags.Owns(tags) || t.settings.Tags.Unclaimed(tags) || t.ownsFor(a, tags)
 }
 
 // uses reports whether the Service's load balancer is to have the group.

@@ -289,7 +289,7 @@ func (a *ask) blind() bool { return a.serve() && a.unseen }
 func (a *ask) letsGo(t *turn, r rule) bool {
 	for _, name := range append(t.networkGroupNames(a), names.ClassicGroup(a.name)) {
 		g := t.groupNamed(name)
-		if g != nil && awssdk.ToString(g.GroupId) == r.source && t.settings.Tags.Owns(ec2Tags(g.Tags)) {
+		if g != nil && awssdk.ToString(g.GroupId) == r.source && t.ownsGroup(a, ec2Tags(g.Tags)) {
 			return !a.uses(r.source) && !slices.Contains(a.nodeSources, Ref{ID: r.source})
 		}
 	}

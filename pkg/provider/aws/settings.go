@@ -10,8 +10,10 @@ package aws
 
 import (
 	"cmp"
+	"errors"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
 
@@ -97,6 +99,14 @@ func NewSettings(c *cloudconfig.AWS, cluster, region string, self Self) *Setting
 		s.External = newExternal(&c.Controller, cmp.Or(s.Tags.ID, cluster))
 	}
 	return s
+}
+
+// needsID refuses what cannot be told from another cluster's without an id.
+func (s *Settings) needsID() error {
+	if s.Tags.ID != "" || (s.NetworkGroups == NoGroups && s.Claims == PeerOnly) {
+		return nil
+	}
+	return &plan.Error{Kind: plan.Invalid, Reason: reasonNoID, Err: errors.New("the cluster has no id, and nothing else tells whose the security group is that load balancers share; set kubernetesClusterID in the cloud-config, or leave out nlbSecurityGroupMode Managed and loadBalancerController.claim")}
 }
 
 // Self is what the controller's own instance says of the cluster.

@@ -22,6 +22,9 @@ const (
 	// certificates than one: lists do not tell, and asking costs a call for each
 	// listener.
 	TagCertificates = "fairlead.dev/certificates"
+	// TagBase is the name of the load balancer that an object was made for, in
+	// which its Service's UID is. It is set where the cluster has no id.
+	TagBase = "fairlead.dev/load-balancer"
 	// TagRolePublic and TagRoleInternal mark subnets for load balancers,
 	// whatever the value.
 	TagRolePublic   = "kubernetes.io/role/elb"
@@ -96,6 +99,10 @@ func claimed(tags map[string]string) bool {
 	return legacy || ClusterTagged(tags)
 }
 
+// Unclaimed reports whether this cluster has no id, and the tags name no cluster:
+// then a name with a Service's UID in it says whose it is.
+func (c Cluster) Unclaimed(tags map[string]string) bool { return c.ID == "" && !claimed(tags) }
+
 // Tags are those of the cluster.
 func (c Cluster) Tags() map[string]string {
 	if c.ID == "" {
@@ -140,7 +147,7 @@ func (c Cluster) BackendTags() map[string]string {
 
 // OwnsBackend reports whether the tags are those of BackendTags.
 func (c Cluster) OwnsBackend(tags map[string]string) bool {
-	return tags[tagResource] == backendResource && (c.ID == "" || c.Owns(tags))
+	return tags[tagResource] == backendResource && c.Owns(tags)
 }
 
 // IsReserved reports whether the tag with the key tells whose an object is, so
