@@ -21,6 +21,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/ccm"
 	"github.com/fairlead/fairlead/pkg/plan"
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // leftOnAWS decodes a file of a state that cloud-provider-aws left.
@@ -111,7 +112,7 @@ func TestPlanOnAWS(t *testing.T) {
 					t.Errorf("the plan has no line %q:\n%s", line, out)
 				}
 			}
-			if n := awssim.Total(cloud.Counts().Writes); n > 0 {
+			if n := sim.Total(cloud.Counts().Writes); n > 0 {
 				t.Errorf("the plan made %d writes", n)
 			}
 		})
@@ -126,7 +127,7 @@ func TestExplainOnAWS(t *testing.T) {
 	if _, err := planned(t, client, func(p *planner) { p.from.file, p.cluster = file, "rig" }); err != nil {
 		t.Fatal(err)
 	}
-	reads := awssim.Total(cloud.Counts().Reads)
+	reads := sim.Total(cloud.Counts().Reads)
 	cloud.ResetCalls()
 	var out bytes.Buffer
 	p := planner{
@@ -150,7 +151,7 @@ func TestExplainOnAWS(t *testing.T) {
 		}
 	}
 	c := cloud.Counts()
-	if got := awssim.Total(c.Reads); got != reads+1 || awssim.Total(c.Writes) > 0 {
-		t.Errorf("%d reads and %d writes, and a plan makes %d: %v", got, awssim.Total(c.Writes), reads, c)
+	if got := sim.Total(c.Reads); got != reads+1 || sim.Total(c.Writes) > 0 {
+		t.Errorf("%d reads and %d writes, and a plan makes %d: %v", got, sim.Total(c.Writes), reads, c)
 	}
 }

@@ -40,6 +40,7 @@ func NewRootCommand(streams genericiooptions.IOStreams, clouds []ccm.Cloud) *cob
 		newBGPCommand(streams, flags),
 		newExplainCommand(streams, flags, clouds),
 		newPlanCommand(streams, flags, clouds),
+		newHandoverCommand(streams, flags, clouds),
 		newVersionCommand(),
 	)
 	return root
