@@ -283,7 +283,7 @@ func spread(n, ways, writes int) []point {
 	all := ways * writes
 	out := make([]point, n)
 	for i := range out {
-		p := i * all / n
+		p := (2*i + 1) * all / (2 * n)
 		out[i] = point{way: p % ways, write: 1 + p/ways}
 		switch {
 		case n < ways:

@@ -3,7 +3,6 @@
 package rig_test
 
 import (
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,7 +11,6 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 
-	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
 	"github.com/fairlead/fairlead/test/cloud/harness"
 	"github.com/fairlead/fairlead/test/cloud/sim"
@@ -72,59 +70,6 @@ func TestSecurityGroupInUseHoldsUpItsServiceAlone(t *testing.T) {
 			}
 		})
 	}
-}
-
-// A target that somebody takes away by hand comes back with the next look for
-// drift, and so does an instance of a classic load balancer.
-func TestTargetTakenByHandComesBack(t *testing.T) {
-	w := begun(t, awssim.Options{})
-	w.Do(t, harness.Create(newService("web", 1, "TCP:80"), classic(newService("old", 2, "TCP:80"))))
-	want := pictureOf(t, w)
-	g := targetGroupOf(t, w, "web")
-	for api, form := range map[string]url.Values{
-		"elbv2.DeregisterTargets": {"TargetGroupArn": {g}, "Targets.member.1.Id": {w.machines[0]}, "Targets.member.1.Port": {"30010"}},
-		"elb.DeregisterInstancesFromLoadBalancer": {
-			"LoadBalancerName": {"a0000000200004000800000000000000"}, "Instances.member.1.InstanceId": {w.machines[1]},
-		},
-	} {
-		if err := w.sim.Apply(api, form); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if pictureOf(t, w) == want {
-		t.Fatal("nothing was taken")
-	}
-	repaired := make(chan struct{}, 8)
-	w.sim.SetHook(func(m sim.Moment, _ awssim.Call) sim.Verdict {
-		if m == sim.AfterCommit {
-			repaired <- struct{}{}
-		}
-		return sim.Proceed
-	})
-	w.Controller(t).SetDrift(cloudconfig.Drift{Mode: cloudconfig.DriftRepair, Interval: 50 * time.Millisecond})
-	for range 2 {
-		select {
-		case <-repaired:
-		case <-time.After(harness.LongestSettle):
-			t.Fatal("it did not come back")
-		}
-	}
-	if got := pictureOf(t, w); got != want {
-		t.Errorf("want\n%s\ngot\n%s", want, got)
-	}
-}
-
-// targetGroupOf is the ARN of the first target group of a Service.
-func targetGroupOf(t *testing.T, w *world, name string) string {
-	t.Helper()
-	for line := range strings.Lines(string(w.sim.State())) {
-		if _, rest, ok := strings.Cut(line, `"TargetGroupArn": "`); ok && strings.Contains(rest, "k8s-shop-"+name) {
-			arn, _, _ := strings.Cut(rest, `"`)
-			return arn
-		}
-	}
-	t.Fatalf("no target group of %s", name)
-	return ""
 }
 
 // Two load balancers whose health checks use the same port do not take the rule

@@ -69,6 +69,31 @@ func claimedScenario(w *world) []harness.Step {
 	}
 }
 
+// dualStackScenario is the life of Services that speak both families.
+func dualStackScenario(w *world) []harness.Step {
+	both := func(svc *v1.Service) *v1.Service {
+		svc.Spec.IPFamilies = []v1.IPFamily{v1.IPv4Protocol, v1.IPv6Protocol}
+		return with(svc, "ip-address-type", "dualstack")
+	}
+	ranges := func(list ...string) func(*v1.Service) {
+		return func(svc *v1.Service) { svc.Spec.LoadBalancerSourceRanges = list }
+	}
+	return []harness.Step{
+		harness.Create(both(external(newService("both", 1, "TCP:80", "TCP:443"), "instance"))),
+		harness.Create(with(both(external(newService("public", 2, "TCP:80"), "instance")), "scheme", "internet-facing")),
+		harness.Create(external(newService("four", 3, "UDP:53"), "instance"), newService("ours", 4, "TCP:80")),
+		harness.Edit("limit the clients of both", "both", ranges("198.51.100.0/24", "2001:db8::/32")),
+		annotate("four", "ip-address-type", "dualstack"),
+		harness.Churn("a machine becomes a node", func() error { return w.Nodes.Add(w.node(2)) }),
+		harness.Edit("limit the clients of public", "public", ranges("2001:db8:1::/48")),
+		harness.Edit("add a port to both", "both", func(svc *v1.Service) { harness.AddPort(svc, "TCP:8443", 31000) }),
+		annotate("both", "ip-address-type", "ipv4"),
+		harness.Edit("limit no clients of both", "both", ranges()),
+		annotate("public", "scheme", "internal"),
+		harness.Remove("four"),
+	}
+}
+
 // A pod that becomes ready is a target soon, for one call and no read.
 func TestPodsBecomeTargets(t *testing.T) {
 	w := begun(t, awssim.Options{}, variants()[2].config...)

@@ -14,27 +14,37 @@ import (
 type variant struct {
 	name   string
 	config []string // more keys of the cloud-config
-	timing awssim.Timing
+	cloud  awssim.Options
+	site   awssim.SiteOptions
 	steps  func(*world) []harness.Step
 }
 
 // variants are those that write in other ways.
 func variants() []variant {
+	// late is how old answers of reads are: longer than a pass, and than a restart.
+	const late = 300 * time.Millisecond
+	managed := "nlbSecurityGroupMode: Managed"
+	claim := "loadBalancerController: {claim: true, clusterName: rig}"
 	return []variant{
 		{name: "bare", steps: scenario},
 		{
-			name: "groups", config: []string{"nlbSecurityGroupMode: Managed"},
-			timing: awssim.Timing{Linger: 100 * time.Millisecond, Release: 50 * time.Millisecond}, steps: scenario,
+			name: "groups", config: []string{managed}, steps: scenario,
+			cloud: awssim.Options{Timing: awssim.Timing{Linger: 100 * time.Millisecond, Release: 50 * time.Millisecond}},
 		},
-		{name: "claimed", config: []string{"loadBalancerController: {claim: true, clusterName: rig}"}, steps: claimedScenario},
+		{name: "claimed", config: []string{claim}, steps: claimedScenario},
+		{name: "dual-stack", config: []string{claim}, steps: dualStackScenario, site: awssim.SiteOptions{Families: "dualstack"}},
+		{
+			name: "late", config: []string{managed, claim}, steps: lateScenario,
+			cloud: awssim.Options{Lag: awssim.Lag{EC2: late, ELB: late}},
+		},
 	}
 }
 
 // trials play a variant.
 func (v variant) trials() harness.Trials[*world] {
 	return harness.Trials[*world]{
-		New:   func() (*world, error) { return newWorld(awssim.Options{Timing: v.timing}, 3, v.config...) },
-		Steps: v.steps, Ways: append(harness.Kills[*world](), faults()...), Short: 16, Writes: 50,
+		New:   func() (*world, error) { return newWorldAt(v.site, v.cloud, 3, v.config...) },
+		Steps: v.steps, Ways: append(harness.Kills[*world](), faults()...), Short: 16, Writes: 40,
 	}
 }
 

@@ -42,7 +42,11 @@ func TestServicesThatGoWhileTheControllerIsDown(t *testing.T) {
 			}
 		},
 	}
-	for _, k := range kinds() {
+	outsiders := kind{
+		name: "external", config: []string{"loadBalancerController: {claim: true, clusterName: rig}"},
+		of: func(svc *v1.Service) *v1.Service { return external(svc, "instance") },
+	}
+	for _, k := range append(kinds(), outsiders) {
 		for way, change := range ways {
 			t.Run(k.name+" "+way, func(t *testing.T) {
 				w := begun(t, awssim.Options{}, k.config...)
@@ -68,6 +72,37 @@ func TestSchemeThatChangesWhileTheControllerIsDown(t *testing.T) {
 			state := string(w.sim.State())
 			if !strings.Contains(state, w.site.Public[0]) || strings.Count(state, `"Scheme": "internet-facing"`) != 2 { // one is theirs
 				t.Errorf("it is not public:\n%s", pictureOf(t, w))
+			}
+		})
+	}
+}
+
+// A namespace that goes with all its Services, of all kinds, while no controller
+// is there, goes without a trace, whatever their annotations say by then.
+func TestNamespaceThatGoesWhileTheControllerIsDown(t *testing.T) {
+	for name, clean := range map[string]func(map[string]string){
+		"as they are": func(map[string]string) {}, "without annotations": func(all map[string]string) { clear(all) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := begun(t, awssim.Options{}, "nlbSecurityGroupMode: Managed", "loadBalancerController: {claim: true, clusterName: rig}")
+			before := pictureOf(t, w)
+			w.Do(t, harness.Create(
+				newService("web", 1, "TCP:80"), classic(newService("old", 2, "TCP:80")), newService("dns", 3, "UDP:53"),
+				external(newService("hosts", 4, "TCP:80"), "instance"),
+			))
+			w.Away(t, harness.Step{Name: "the namespace goes", Why: harness.OfServices, Change: func(c *harness.Cluster) ([]string, error) {
+				for _, name := range c.Names() {
+					svc := c.Service(name)
+					harness.Delete(svc)
+					clean(svc.Annotations)
+					if err := c.Services.Update(svc); err != nil {
+						return nil, err
+					}
+				}
+				return c.Names(), nil
+			}})
+			if diff := harness.Diff(before, pictureOf(t, w)); diff != "" {
+				t.Errorf("something is left (-before +after):\n%s", diff)
 			}
 		})
 	}

@@ -4,6 +4,7 @@ package rig_test
 
 import (
 	"strings"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
 
@@ -76,5 +77,26 @@ func scenario(w *world) []harness.Step {
 		harness.Remove("burst-a", "burst-c", "safe"),
 		harness.Churn("a node goes", func() error { return w.Nodes.Delete(w.node(2)) }),
 		inward("old"),
+	}
+}
+
+// lateScenario is a life in which each step begins while the answers of reads
+// tell of the time before the last.
+func lateScenario(w *world) []harness.Step {
+	return []harness.Step{
+		harness.Create(newService("web", 1, "TCP:80", "TCP:443"), classic(newService("old", 2, "TCP:80"))),
+		harness.Create(external(newService("hosts", 3, "TCP:80"), "instance")),
+		harness.Edit("add a port to web", "web", func(svc *v1.Service) { harness.AddPort(svc, "TCP:8443", 31000) }),
+		harness.Edit("move a node port of old", "old", func(svc *v1.Service) { svc.Spec.Ports[0].NodePort = 31001 }),
+		harness.Churn("a machine becomes a node", func() error { return w.Nodes.Add(w.node(2)) }),
+		annotate("hosts", "scheme", "internet-facing"),
+		annotate("old", "internal", "true"),
+		harness.Edit("limit the clients of web", "web", func(svc *v1.Service) { svc.Spec.LoadBalancerSourceRanges = []string{"198.51.100.0/24"} }),
+		harness.Edit("take a port from web", "web", func(svc *v1.Service) { svc.Spec.Ports = svc.Spec.Ports[1:] }),
+		harness.Remove("hosts"),
+		inward("old"),
+		harness.Create(newService("next", 4, "TCP:80")),
+		harness.Outside("time passes", func() error { w.sim.Advance(time.Minute); return nil }),
+		harness.Remove("web"),
 	}
 }

@@ -46,8 +46,13 @@ type world struct {
 // nodes, and with what others made in it. More keys of the cloud-config may be
 // given.
 func newWorld(o awssim.Options, machines int, config ...string) (*world, error) {
+	return newWorldAt(awssim.SiteOptions{}, o, machines, config...)
+}
+
+// newWorldAt is newWorld for a site of its own kind.
+func newWorldAt(site awssim.SiteOptions, o awssim.Options, machines int, config ...string) (*world, error) {
 	w := &world{sim: awssim.New(o)}
-	w.site = w.sim.NewSite(awssim.SiteOptions{})
+	w.site = w.sim.NewSite(site)
 	w.World = &harness.World{
 		Cluster: harness.NewCluster(), Starter: rig.Starter,
 		Config: func() string { return rig.ConfigText(w.site, w.server.URL, config...) },
@@ -61,6 +66,7 @@ func newWorld(o awssim.Options, machines int, config ...string) (*world, error) 
 	if err := w.addForeign(); err != nil {
 		return nil, err
 	}
+	w.sim.Advance(time.Hour) // all of it is old
 	w.server = w.sim.Start()
 	return w, nil
 }
