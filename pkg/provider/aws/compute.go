@@ -122,6 +122,7 @@ type turn struct {
 	refused        map[plan.Key]error
 	steps          []plan.Step
 	writes         map[plan.ID]Write
+	networks       []*Network // by ARN; nil: not sorted yet
 	networksByName map[string]*Network
 	// descriptions are those of all rules of security groups.
 	descriptions map[string]bool

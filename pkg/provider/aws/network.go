@@ -90,11 +90,13 @@ func (t *turn) ownNetwork(a *ask) (*Network, error) {
 }
 
 func (t *turn) sortedNetworks() []*Network {
-	out := make([]*Network, 0, len(t.observed.Networks))
-	for _, arn := range slices.Sorted(maps.Keys(t.observed.Networks)) {
-		out = append(out, t.observed.Networks[arn])
+	if t.networks == nil {
+		t.networks = make([]*Network, 0, len(t.observed.Networks))
+		for _, arn := range slices.Sorted(maps.Keys(t.observed.Networks)) {
+			t.networks = append(t.networks, t.observed.Networks[arn])
+		}
 	}
-	return out
+	return t.networks
 }
 
 // keepsType refuses another type of load balancer than that whose address
