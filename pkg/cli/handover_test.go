@@ -136,7 +136,7 @@ func TestHandoverPlans(t *testing.T) {
 
 func TestHandoverWithoutTheKindOfBindings(t *testing.T) {
 	h, out := newTaker(t, claimingConfig, nil, nil)
-	h.dynamic.(*dynamicfake.FakeDynamicClient).PrependReactor("list", "*", func(clienttesting.Action) (bool, runtime.Object, error) { //nolint:errcheck // what newTaker makes
+	h.dynamic.(*dynamicfake.FakeDynamicClient).PrependReactor("list", "*", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return true, nil, apierrors.NewNotFound(bindings().GroupResource(), "")
 	})
 	if err := h.run(t.Context()); err != nil || !strings.Contains(out.String(), "Nothing to do.") {
