@@ -8,6 +8,8 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+
+	"github.com/fairlead/fairlead/test/controlplane"
 )
 
 const aws = "manifests/overlays/aws"
@@ -49,5 +51,39 @@ func TestAWSOverlayTakesThePeersPlace(t *testing.T) {
 	}
 	if found["ServiceAccount"] != 1 || found["Deployment"] != 1 || found["Namespace"]+found["ConfigMap"] > 0 {
 		t.Errorf("the overlay has %v", found)
+	}
+}
+
+// An API server takes the overlay, and its rights are what AWS needs beyond the
+// base: Nodes get labels, a provider id and taints, and lose them when they are
+// deleted; endpoints are targets.
+func TestAPIServerAcceptsTheAWSOverlay(t *testing.T) {
+	cp := controlplane.ForTest(t, controlplane.Options{})
+	c := &cluster{ControlPlane: cp, admin: clientFor(t, cp.Config())}
+	applyDir(t, cp.Config(), aws)
+	for _, q := range []question{
+		{verb: "patch", resource: "nodes"},
+		{verb: "update", resource: "nodes"},
+		{verb: "patch", resource: "nodes", subresource: "status"},
+		{verb: "delete", resource: "nodes"},
+		{verb: "list", group: "discovery.k8s.io", resource: "endpointslices"},
+		{verb: "watch", group: "discovery.k8s.io", resource: "endpointslices"},
+		{verb: "update", group: "coordination.k8s.io", resource: "leases", namespace: "kube-system", name: "cloud-controller-manager"},
+		{verb: "patch", resource: "services", subresource: "status"},
+	} {
+		if !c.mayIn(t, "kube-system", peerServer, q) {
+			t.Errorf("it may not %+v", q)
+		}
+	}
+	for _, q := range []question{
+		{verb: "get", resource: "secrets", namespace: "kube-system"},
+		{verb: "list", resource: "namespaces"},
+		{verb: "update", resource: "services"},
+		{verb: "create", resource: "nodes"},
+		{verb: "create", group: "discovery.k8s.io", resource: "endpointslices"},
+	} {
+		if c.mayIn(t, "kube-system", peerServer, q) {
+			t.Errorf("it may %+v", q)
+		}
 	}
 }

@@ -103,6 +103,8 @@ func TestClassicCallsKeepToTheBudget(t *testing.T) {
 	l.restart(t)
 	l.must(t, 0, provider.Serve, provider.Resync, list...)
 	check("restart", 1.5*n, 0)
+	l.must(t, 0, provider.Serve, provider.Drift, list...)
+	check("drift", 1.5*n, 0)
 	l.nodes = l.nodes[:2]
 	l.must(t, n, provider.Serve, provider.Nodes, list...)
 	check("node gone", 5, n)

@@ -211,6 +211,8 @@ func TestCallsKeepToTheBudget(t *testing.T) {
 	l.restart(t)
 	l.must(t, 0, provider.Serve, provider.Resync, list...)
 	check("restart", 3.3*n, 0)
+	l.must(t, 0, provider.Serve, provider.Drift, list...)
+	check("drift", 3.3*n, 0)
 	l.nodes = l.nodes[:2]
 	l.must(t, n, provider.Serve, provider.Nodes, list...)
 	check("node gone", 5, n)
