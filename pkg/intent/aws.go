@@ -70,6 +70,16 @@ func AWSFormOf(svc *v1.Service) AWSForm {
 	return AWSClassic
 }
 
+// AWSNameOf is the name that the Service of the external form gives its load
+// balancer, as it stands; empty when it gives none.
+func AWSNameOf(svc *v1.Service) string {
+	if AWSFormOf(svc) != AWSExternal {
+		return ""
+	}
+	name, _ := AWSWritten(svc, KeyAWSName)
+	return strings.TrimSpace(name)
+}
+
 // String is the form as the reference page names it.
 func (f AWSForm) String() string {
 	switch f {

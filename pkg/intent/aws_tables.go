@@ -92,7 +92,7 @@ func awsKinds() []Annotation {
 		awsTheirs(KeyAWSTargetType, Enum{Values: []string{"instance", "ip"}, Exact: true},
 			"Whether traffic goes to the node ports of instances, or straight to the addresses of pods."),
 		awsTheirs(KeyAWSName, Text{Max: awsNameMax, Example: "web"},
-			"The name of the load balancer: letters, digits and dashes; of Services with one name the younger are refused."),
+			"The name of the load balancer: letters, digits and dashes; Services with one name share one."),
 		awsTheirs(KeyAWSIPAddressType, Enum{Values: []string{"ipv4", "dualstack"}, Exact: true},
 			"The families of the addresses that clients connect to."),
 		inParts(awsAll(KeyAWSTags, awsPairs(), "Tags for what is made for the Service.")),

@@ -44,7 +44,14 @@ type ask struct {
 	// mine: we made its load balancer, or there is none yet.
 	mine     bool
 	mappings []*mapping
-	network  *Network // that is there already; of Serve alone
+	// share is what the Service names for its load balancer; nil: none, or it has
+	// another one.
+	share *share
+	// leaves are the load balancers of others on which it has a part that goes;
+	// leaving are the steps that take its listeners off them.
+	leaves  []*Network
+	leaving []plan.ID
+	network *Network // that is there already; of Serve alone
 	// groups are the security groups of its load balancer. The nodes let in the
 	// one that all share, or else the first.
 	groups []Ref

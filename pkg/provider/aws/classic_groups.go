@@ -192,7 +192,7 @@ func (t *turn) shutOut(g *nodeGroup, r rule) *ask {
 }
 
 // leaving are the steps after which nothing of the Service needs what the nodes
-// let in any more.
+// let in any more, but for those that wait for the nodes.
 func (t *turn) leaving(a *ask) []plan.ID {
 	if a.serve() && a.kind == NetworkKind && a.network == nil {
 		return nil // there is nothing yet
@@ -201,7 +201,7 @@ func (t *turn) leaving(a *ask) []plan.ID {
 	if len(a.lettingGo) == 0 {
 		kinds = append(kinds, kindClassic)
 	}
-	return t.targetsOfKind(a, kinds...)
+	return slices.DeleteFunc(t.targetsOfKind(a, kinds...), func(id plan.ID) bool { return slices.Contains(a.leaving, id) })
 }
 
 // putClassicSubnets moves the load balancer to the subnets that it shall have:

@@ -264,7 +264,7 @@ func (s *site) answerEC2(call aws.Call) (any, error) {
 			}
 		}
 		return done{}, nil
-	case *ec2.AuthorizeSecurityGroupIngressInput, *ec2.RevokeSecurityGroupIngressInput, *ec2.UpdateSecurityGroupRuleDescriptionsIngressInput:
+	case *ec2.CreateTagsInput, *ec2.AuthorizeSecurityGroupIngressInput, *ec2.RevokeSecurityGroupIngressInput, *ec2.UpdateSecurityGroupRuleDescriptionsIngressInput:
 		return done{}, nil
 	}
 	return s.answerClassic(call)

@@ -9,6 +9,7 @@ import (
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	v1 "k8s.io/api/core/v1"
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
@@ -22,7 +23,8 @@ const (
 	kindSubnets          = "aws/loadBalancerSubnets"        // by the load balancer's name
 	kindAddressType      = "aws/loadBalancerAddressType"    // by the load balancer's name
 	kindGroups           = "aws/loadBalancerGroups"         // by the load balancer's name
-	kindTags             = "aws/tags"                       // by the load balancer's name
+	kindTags             = "aws/tags"                       // by the load balancer's name, or that of a target group of a shared one
+	kindOwner            = "aws/loadBalancerHead"           // by the load balancer's name
 	kindClassic          = "aws/classicLoadBalancer"        // by name
 	kindTargetGroup      = "aws/targetGroup"                // by name
 	kindHealthCheck      = "aws/healthCheck"                // by the target group's name
@@ -38,7 +40,7 @@ const (
 	kindPrivateLink      = "aws/privateLinkRules"           // by the load balancer's name
 	kindCertificates     = "aws/listenerCertificates"       // by the load balancer's name and the port
 	kindGroup            = "aws/securityGroup"              // by name
-	kindGroupRules       = "aws/securityGroupRules"         // by the group's name
+	kindGroupRules       = "aws/securityGroupRules"         // by the group's name, and the Service that has not made it
 	kindNodeGroup        = "aws/nodeSecurityGroup"          // by the group's id; what it lets in
 	kindNodeLeftovers    = "aws/nodeSecurityGroupLeftovers" // by the group's id; what it does not let in any more
 )
@@ -118,8 +120,10 @@ type turn struct {
 	settings       *Settings
 	observed       *Observed
 	asks           []*ask // oldest Service first
+	inBatch        map[plan.Key]*ask
 	without        map[plan.Key]bool
 	refused        map[plan.Key]error
+	refusedBefore  map[plan.Key]error // by earlier computations of the batch
 	steps          []plan.Step
 	writes         map[plan.ID]Write
 	networks       []*Network // by ARN; nil: not sorted yet
@@ -144,6 +148,14 @@ type turn struct {
 	// guards are the security groups of instances that were looked at, by the
 	// instances' ids.
 	guards map[string]guard
+	// living are the Services of the external form that want a load balancer, and
+	// sharing what those have that name it.
+	living  map[plan.Key]*v1.Service
+	sharing map[string]*share
+	// attached are the target groups by the ARNs of their load balancers, and
+	// tagged by the Services of the external form that their tags name.
+	attached map[string][]*TargetGroup
+	tagged   map[plan.Key][]*TargetGroup
 }
 
 // guard is the security group of an instance that gets rules, and what is
@@ -153,7 +165,7 @@ type guard struct{ group, doubt string }
 func newTurn(in *Input, refused map[plan.Key]error) *turn {
 	t := &turn{
 		settings: in.Settings, observed: in.Observed, without: in.Without,
-		refused: map[plan.Key]error{}, writes: map[plan.ID]Write{}, guards: map[string]guard{},
+		refused: map[plan.Key]error{}, refusedBefore: refused, writes: map[plan.ID]Write{}, inBatch: map[plan.Key]*ask{}, guards: map[string]guard{},
 		networksByName: map[string]*Network{}, descriptions: map[string]bool{}, groupsByName: map[string]*ec2types.SecurityGroup{},
 	}
 	for _, g := range in.Observed.Groups {
@@ -169,6 +181,7 @@ func newTurn(in *Input, refused map[plan.Key]error) *turn {
 	for _, lb := range in.Observed.Networks {
 		t.networksByName[awssdk.ToString(lb.LoadBalancerName)] = lb
 	}
+	t.findLiving(in)
 	nodes := t.nodesOf(in.Batch.Nodes)
 	for i := range in.Batch.Items {
 		it := &in.Batch.Items[i]
@@ -180,7 +193,9 @@ func newTurn(in *Input, refused map[plan.Key]error) *turn {
 			a.want = provider.Keep
 		}
 		t.asks = append(t.asks, a)
+		t.inBatch[a.key] = a
 	}
+	t.findShares()
 	return t
 }
 
@@ -193,10 +208,19 @@ func (t *turn) refuse(a *ask, err error) {
 // run computes the steps. It may stop early when a Service is refused: then all
 // is computed again with what that one has kept as it is.
 func (t *turn) run() {
-	for _, a := range t.asks {
-		if err := t.one(a); err != nil {
-			t.refuse(a, err)
+	t.handOver()
+	for _, follows := range []bool{false, true} {
+		for _, a := range t.asks {
+			if a.follows() != follows {
+				continue
+			}
+			if err := t.one(a); err != nil {
+				t.refuse(a, err)
+			}
 		}
+	}
+	for _, a := range t.asks {
+		t.leave(a)
 	}
 	if len(t.refused) == 0 {
 		t.coming = t.findComing()
@@ -220,6 +244,8 @@ func (t *turn) one(a *ask) error {
 		t.keepNetwork(a)
 		t.keepClassic(a)
 		return nil
+	case a.follows():
+		return t.followNetwork(a)
 	case a.kind == NetworkKind:
 		return t.serveNetwork(a)
 	default:

@@ -51,7 +51,11 @@ func newExternal(c *cloudconfig.AWSController, cluster string) External {
 func (t *turn) beExternal(a *ask) {
 	svc := a.item.Service
 	lb := t.externalNetwork(a)
-	a.scheme = t.externalScheme(a, lb)
+	there := lb
+	if name := intent.AWSNameOf(svc); lb == nil && name != "" {
+		there = t.networksByName[name]
+	}
+	a.scheme = t.externalScheme(a, there)
 	if lb != nil {
 		a.name, a.place = awssdk.ToString(lb.LoadBalancerName), awssdk.ToString(lb.LoadBalancerName)
 	} else {
@@ -73,10 +77,11 @@ func (t *turn) rename(a *ask) {
 }
 
 // externalNetwork is the load balancer of a Service that follows the AWS Load
-// Balancer Controller; nil when there is none.
+// Balancer Controller; nil when there is none. One that it names no more is left
+// to others that it serves.
 func (t *turn) externalNetwork(a *ask) *Network {
 	for _, lb := range t.sortedNetworks() {
-		if t.settings.External.OwnsFor(lb.Tags, a.key.Namespace, a.key.Name) {
+		if t.settings.External.OwnsFor(lb.Tags, a.key.Namespace, a.key.Name) && (a.want != provider.Serve || t.leftTo(a.item.Service, lb) == nil) {
 			return lb
 		}
 	}

@@ -28,6 +28,7 @@ func (o *Observed) Learn(in Call, out any) (made string) {
 	default:
 		o.learnSecurity(in)
 		o.learnNetworkChange(in, out)
+		o.learnTags(in)
 		o.learnGroupChange(in, out)
 		o.learnCertificates(in)
 		o.learnListenerAttributes(in)
@@ -160,25 +161,6 @@ func (o *Observed) learnNetworkChange(in Call, out any) {
 				n.Attributes[awssdk.ToString(x.Key)] = awssdk.ToString(x.Value)
 			}
 		})
-	case *elbv2.AddTagsInput:
-		for _, arn := range in.ResourceArns {
-			o.changeNetwork(arn, func(n *Network) {
-				if n.Tags == nil {
-					return
-				}
-				n.Tags = maps.Clone(n.Tags)
-				maps.Copy(n.Tags, tagMap(in.Tags))
-			})
-		}
-	case *elbv2.RemoveTagsInput:
-		for _, arn := range in.ResourceArns {
-			o.changeNetwork(arn, func(n *Network) {
-				n.Tags = maps.Clone(n.Tags)
-				for _, key := range in.TagKeys {
-					delete(n.Tags, key)
-				}
-			})
-		}
 	case *elbv2.SetSubnetsInput:
 		if answer, ok := out.(*elbv2.SetSubnetsOutput); ok {
 			o.changeNetwork(awssdk.ToString(in.LoadBalancerArn), func(n *Network) { n.AvailabilityZones = answer.AvailabilityZones })
@@ -196,6 +178,35 @@ func (o *Observed) learnNetworkChange(in Call, out any) {
 		o.learnListenerChange(awssdk.ToString(in.ListenerArn), out)
 	case *elbv2.DeleteListenerInput:
 		o.learnListenerChange(awssdk.ToString(in.ListenerArn), nil)
+	}
+}
+
+// learnTags notes tags of load balancers and target groups whose tags are known.
+func (o *Observed) learnTags(in Call) {
+	switch in := in.(type) {
+	case *elbv2.AddTagsInput:
+		o.changeTags(in.ResourceArns, func(tags map[string]string) { maps.Copy(tags, tagMap(in.Tags)) })
+	case *elbv2.RemoveTagsInput:
+		o.changeTags(in.ResourceArns, func(tags map[string]string) {
+			for _, key := range in.TagKeys {
+				delete(tags, key)
+			}
+		})
+	}
+}
+
+func (o *Observed) changeTags(arns []string, change func(map[string]string)) {
+	changed := func(tags map[string]string) map[string]string {
+		if tags == nil {
+			return nil
+		}
+		out := maps.Clone(tags)
+		change(out)
+		return out
+	}
+	for _, arn := range arns {
+		o.changeNetwork(arn, func(n *Network) { n.Tags = changed(n.Tags) })
+		o.changeGroup(arn, func(g *TargetGroup) { g.Tags = changed(g.Tags) })
 	}
 }
 

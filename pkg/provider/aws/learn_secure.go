@@ -4,7 +4,6 @@ package aws
 
 import (
 	"maps"
-	"slices"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -49,7 +48,9 @@ func (o *Observed) learnSecurity(in Call) {
 		for _, id := range in.Resources {
 			if had, ok := o.Groups[id]; ok {
 				g := *had
-				g.Tags = append(slices.Clone(g.Tags), in.Tags...)
+				tags := ec2Tags(g.Tags)
+				maps.Copy(tags, ec2Tags(in.Tags))
+				g.Tags = sortedEC2Tags(tags)
 				o.Groups[id] = &g
 			}
 		}

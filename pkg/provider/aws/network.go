@@ -47,8 +47,14 @@ func (t *turn) serveNetwork(a *ask) error {
 		return err
 	}
 	a.network = lb
+	if err := t.portsFree(a, lb); err != nil {
+		return err
+	}
 	b := &balancer{name: a.name, have: lb}
 	if lb != nil && t.replaced(a, lb.Scheme) {
+		if others := t.others(lb, a.key); len(others) > 0 {
+			return refuse(ReasonConflicting, "load balancer %s is %s, and the annotations ask for %s, which would make it anew; Service %s is served by it too: take that one off first", a.name, lb.Scheme, a.scheme, keyOf(others[0]))
+		}
 		t.rename(a)
 		b = &balancer{name: a.name}
 	}
@@ -61,7 +67,14 @@ func (t *turn) serveNetwork(a *ask) error {
 	if err != nil {
 		return err
 	}
-	groups := t.groupsOf(a, lb)
+	t.putParts(a, b)
+	return nil
+}
+
+// putParts brings the Service's listeners and target groups to what they shall
+// be.
+func (t *turn) putParts(a *ask, b *balancer) {
+	groups := t.groupsOf(a, a.network)
 	chosen := t.chooseGroups(a, b.have, groups)
 	for _, m := range a.mappings {
 		t.putGroup(a, m, chosen[m])
@@ -73,14 +86,13 @@ func (t *turn) serveNetwork(a *ask) error {
 		t.dropListeners(a, b.have)
 	}
 	t.dropGroups(a, groups, chosen)
-	return nil
 }
 
 // ownNetwork is the load balancer with the Service's name; nil when there is
 // none.
 func (t *turn) ownNetwork(a *ask) (*Network, error) {
 	lb := t.networksByName[a.name]
-	if lb != nil && a.external && a.name != a.base && !t.ownsFor(a, lb.Tags) {
+	if lb != nil && a.external && a.name != a.base && !t.ownsFor(a, lb.Tags) && (a.share == nil || a.share.head == nil) {
 		return nil, refuse(ReasonNotOurs, "load balancer %s has no tags of this Service, or those of another; it is left alone: choose another name in annotation %s", a.name, intent.KeyAWSName)
 	}
 	if lb != nil && t.settings.Tags.Foreign(lb.Tags) {
@@ -222,7 +234,7 @@ func (t *turn) putTags(a *ask, lb *Network) {
 	if !a.strict() || lb.Tags == nil {
 		return
 	}
-	tags, surplus, diffs := a.tagChanges(lb.Tags)
+	tags, surplus, diffs := a.tagChanges(t.tagsOf(a, lb))
 	if len(diffs) == 0 {
 		return
 	}
@@ -239,7 +251,9 @@ func (t *turn) tagCalls(a *ask, lb *Network, tags map[string]string, surplus []s
 		arns = append(arns, awssdk.ToString(g.TargetGroupArn))
 	}
 	for i := range lb.Listeners {
-		arns = append(arns, awssdk.ToString(lb.Listeners[i].ListenerArn))
+		if l := &lb.Listeners[i]; t.ownsListener(a, l) {
+			arns = append(arns, awssdk.ToString(l.ListenerArn))
+		}
 	}
 	others := maps.Clone(tags)
 	delete(others, names.TagMade)
@@ -278,9 +292,21 @@ func (t *turn) dropGroups(a *ask, groups []*TargetGroup, chosen map[*mapping]*Ta
 		used[g] = true
 	}
 	after := t.targetsOfKind(a, kindListener, kindNetwork)
+	drop := func(g *TargetGroup) {
+		needs := after
+		if a.network != nil {
+			needs = union(after, forwarding(a.network, g))
+		}
+		t.deleteGroup(a, g, needs)
+	}
 	for _, g := range groups {
 		if !used[g] {
-			t.deleteGroup(a, g, after)
+			drop(g)
+		}
+	}
+	if a.network != nil {
+		for _, g := range t.inherited(a, a.network) {
+			drop(g)
 		}
 	}
 }
@@ -299,8 +325,13 @@ func (t *turn) targetsOfKind(a *ask, kinds ...string) []plan.ID {
 // keepNetwork lets the Service's load balancer follow the nodes, and nothing
 // else.
 func (t *turn) keepNetwork(a *ask) {
-	for _, lb := range t.networksOf(a) {
-		for _, g := range t.groupsOf(a, lb) {
+	own := t.networksOf(a)
+	for _, lb := range t.sortedNetworks() {
+		groups := t.partsOf(a, lb)
+		if slices.Contains(own, lb) {
+			groups = t.groupsOf(a, lb)
+		}
+		for _, g := range groups {
 			if want, known := t.keptTargets(a, lb, g); known && g.TargetsRead && len(g.LoadBalancerArns) > 0 {
 				ref := groupRef{name: awssdk.ToString(g.TargetGroupName), ref: Ref{ID: awssdk.ToString(g.TargetGroupArn)}}
 				t.putTargets(a, ref, want, g.Targets)
@@ -318,7 +349,7 @@ func (t *turn) networksOf(a *ask) []*Network {
 			continue
 		}
 		named := awssdk.ToString(lb.LoadBalancerName) == a.base && !t.settings.Tags.Foreign(lb.Tags)
-		if named || t.ownsFor(a, lb.Tags) {
+		if (named || t.ownsNetwork(a, lb)) && !slices.Contains(a.leaves, lb) {
 			out = append(out, lb)
 		}
 	}
@@ -346,7 +377,7 @@ func (t *turn) removeNetworks(a *ask) {
 func (t *turn) deleteNetwork(a *ask, lb *Network) []plan.ID {
 	id := plan.ID{Kind: kindNetwork, Name: awssdk.ToString(lb.LoadBalancerName)}
 	t.add(a, plan.Step{
-		Action: plan.Delete, Target: id, Why: []plan.Diff{{Field: "address", Have: awssdk.ToString(lb.DNSName)}},
+		Action: plan.Delete, Target: id, Needs: t.left(lb), Why: []plan.Diff{{Field: "address", Have: awssdk.ToString(lb.DNSName)}},
 	}, &elbv2.DeleteLoadBalancerInput{LoadBalancerArn: lb.LoadBalancerArn})
 	return []plan.ID{id}
 }

@@ -41,7 +41,7 @@ func (t *turn) groupsOf(a *ask, lb *Network) []*TargetGroup {
 	for _, arn := range slices.Sorted(maps.Keys(t.observed.TargetGroups)) {
 		g := t.observed.TargetGroups[arn]
 		if lb != nil && slices.Contains(g.LoadBalancerArns, awssdk.ToString(lb.LoadBalancerArn)) {
-			if t.namedFor(a, g) || t.ownsFor(a, g.Tags) {
+			if (t.namedFor(a, g) || t.ownsFor(a, g.Tags)) && t.belongs(a, g) {
 				out = append(out, g)
 			}
 			continue

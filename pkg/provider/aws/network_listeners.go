@@ -140,12 +140,13 @@ func (t *turn) groupName(arn string) string {
 	return arn
 }
 
-// dropListeners deletes those on ports that the Service does not have.
+// dropListeners deletes those on ports that the Service does not have, and that
+// are not another one's.
 func (t *turn) dropListeners(a *ask, lb *Network) {
 	for i := range lb.Listeners {
 		l := &lb.Listeners[i]
 		port := awssdk.ToInt32(l.Port)
-		if at(a.mappings, uint16(port)) != nil { //nolint:gosec // AWS has ports up to 65535
+		if at(a.mappings, uint16(port)) != nil || !t.ownsListener(a, l) || t.movesOn(a, lb, port) { //nolint:gosec // AWS has ports up to 65535
 			continue
 		}
 		t.add(a, plan.Step{

@@ -85,6 +85,9 @@ func (p *pass) Execute(ctx context.Context, st plan.Step, without map[plan.Key]b
 			return err
 		}
 	}
+	if st.Target.Kind == kindOwner {
+		p.provider.lookAgain() // the next head may be no part of this pass
+	}
 	if owed != nil {
 		return &plan.LeftOutError{Owed: owed}
 	}

@@ -12,6 +12,7 @@ import (
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
 	"github.com/fairlead/fairlead/pkg/intent"
+	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
@@ -65,7 +66,7 @@ var peerName = regexp.MustCompile(`^a[0-9a-f]{31}$`)
 
 // ReadsOf are the reads for the items. What o knows is what the lists told.
 func ReadsOf(s *Settings, o *Observed, items []provider.Item) Reads {
-	w := newWishes(o)
+	w := newWishes(s, o)
 	orphans := false
 	for i := range items {
 		it := &items[i]
@@ -99,16 +100,8 @@ func ReadsOf(s *Settings, o *Observed, items []provider.Item) Reads {
 	return w.sorted()
 }
 
-type wishes struct {
-	Reads
-	observed *Observed
-	byName   map[string]*Network
-	groups   map[string][]*TargetGroup // by the load balancer's ARN
-	loose    []*TargetGroup            // without a load balancer
-}
-
 // newWishes wishes for nothing yet.
-func newWishes(o *Observed) *wishes {
+func newWishes(s *Settings, o *Observed) *wishes {
 	w := &wishes{observed: o, byName: map[string]*Network{}, groups: map[string][]*TargetGroup{}}
 	for _, lb := range o.Networks {
 		w.byName[awssdk.ToString(lb.LoadBalancerName)] = lb
@@ -122,7 +115,21 @@ func newWishes(o *Observed) *wishes {
 			w.loose = append(w.loose, g)
 		}
 	}
+	if s.Claims == AlsoLoadBalancerController {
+		w.findNames()
+	}
 	return w
+}
+
+type wishes struct {
+	Reads
+	observed *Observed
+	byName   map[string]*Network
+	groups   map[string][]*TargetGroup // by the load balancer's ARN
+	loose    []*TargetGroup            // without a load balancer
+	// named are the Services by the names that they give to load balancers, and
+	// alike those by what their target groups' names begin with.
+	named, alike map[string][]plan.Key
 }
 
 // network adds what is to be known of a Service's network load balancer and
@@ -137,7 +144,7 @@ func (w *wishes) network(it *provider.Item, lb *Network) {
 	if lb != nil {
 		arn := awssdk.ToString(lb.LoadBalancerArn)
 		w.Tags = append(w.Tags, arn)
-		groups = append(groups, w.groups[arn]...)
+		groups = append(groups, w.groupsFor(it, lb)...)
 		pods := slices.ContainsFunc(w.groups[arn], func(g *TargetGroup) bool { return g.TargetType == elbv2types.TargetTypeEnumIp })
 		if it.Want == provider.Keep && pods {
 			w.Networks = append(w.Networks, arn)
@@ -167,6 +174,18 @@ func (w *wishes) network(it *provider.Item, lb *Network) {
 	}
 }
 
+// groupsFor are the load balancer's target groups, without those of others where
+// Services share it.
+func (w *wishes) groupsFor(it *provider.Item, lb *Network) []*TargetGroup {
+	groups := w.groups[awssdk.ToString(lb.LoadBalancerArn)]
+	if len(w.named[awssdk.ToString(lb.LoadBalancerName)]) == 0 {
+		return groups
+	}
+	return slices.DeleteFunc(slices.Clone(groups), func(g *TargetGroup) bool {
+		return !names.MayBeTargetGroup(awssdk.ToString(g.TargetGroupName), it.Key.Namespace, it.Key.Name)
+	})
+}
+
 // wantsGroupAttributes reports whether attributes of target groups matter: where
 // annotations ask for some, or may have done so before an edit.
 func wantsGroupAttributes(it *provider.Item) bool {
@@ -183,15 +202,67 @@ func wantsGroupAttributes(it *provider.Item) bool {
 // by tags, since the user may give another name later. It reports whether there
 // are any.
 func (w *wishes) external(it *provider.Item, by *External) (found bool) {
-	wanted, _ := intent.AWSWritten(it.Service, intent.KeyAWSName)
+	wanted, base, prefix := intent.AWSNameOf(it.Service), names.LoadBalancer(it.Service.UID), names.Prefix(it.Key.Namespace, it.Key.Name)
 	for name, lb := range w.byName {
-		named := name == wanted || names.MayBeTargetGroup(name, it.Key.Namespace, it.Key.Name)
+		named := name == wanted || strings.HasPrefix(name, prefix)
 		if named || shows(it.Service, lb.DNSName) || by.OwnsFor(lb.Tags, it.Key.Namespace, it.Key.Name) {
 			w.network(it, lb)
 			found = true
 		}
+		if name == wanted {
+			w.part(it, lb)
+		} else if mine, _ := w.groupsAt(lb, prefix); mine && (len(w.named[name]) > 0 || (it.Want == provider.Remove && !named && name != base)) {
+			w.allOf(lb)
+		}
 	}
 	return found
+}
+
+// findNames finds what several Services may share.
+func (w *wishes) findNames() {
+	w.named, w.alike = map[string][]plan.Key{}, map[string][]plan.Key{}
+	for _, svc := range w.observed.Services {
+		prefix := names.Prefix(svc.Namespace, svc.Name)
+		w.alike[prefix] = append(w.alike[prefix], keyOf(svc))
+		if name := intent.AWSNameOf(svc); name != "" {
+			w.named[name] = append(w.named[name], keyOf(svc))
+		}
+	}
+}
+
+// hasOther reports whether the keys have one but that of the item.
+func hasOther(keys []plan.Key, it *provider.Item) bool {
+	return slices.ContainsFunc(keys, func(key plan.Key) bool { return key != it.Key })
+}
+
+// part adds what tells the Service's part of the load balancer that it names,
+// where others may have a part too.
+func (w *wishes) part(it *provider.Item, lb *Network) {
+	prefix := names.Prefix(it.Key.Namespace, it.Key.Name)
+	_, theirs := w.groupsAt(lb, prefix)
+	if theirs || hasOther(w.named[awssdk.ToString(lb.LoadBalancerName)], it) || hasOther(w.alike[prefix], it) {
+		w.allOf(lb)
+	}
+}
+
+// groupsAt reports whether the load balancer has target groups with the prefix,
+// and others.
+func (w *wishes) groupsAt(lb *Network, prefix string) (mine, theirs bool) {
+	for _, g := range w.groups[awssdk.ToString(lb.LoadBalancerArn)] {
+		may := strings.HasPrefix(awssdk.ToString(g.TargetGroupName), prefix)
+		mine, theirs = mine || may, theirs || !may
+	}
+	return mine, theirs
+}
+
+// allOf adds the listeners of a load balancer, and the tags that tell whose its
+// target groups are.
+func (w *wishes) allOf(lb *Network) {
+	arn := awssdk.ToString(lb.LoadBalancerArn)
+	w.Tags, w.Networks = append(w.Tags, arn), append(w.Networks, arn)
+	for _, g := range w.groups[arn] {
+		w.Tags = append(w.Tags, awssdk.ToString(g.TargetGroupArn))
+	}
 }
 
 // classic adds what is to be known of a Service's classic load balancer.

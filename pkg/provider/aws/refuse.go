@@ -29,6 +29,9 @@ const (
 	ReasonLimitReached      = "LimitReached"
 	ReasonNodeGroups        = "NodeSecurityGroups"
 	ReasonNoPlan            = "NoPlan"
+	ReasonPortTaken         = "PortTaken"
+	ReasonWaitsForHead      = "WaitsForLoadBalancer"
+	ReasonNotHead           = "SharedLoadBalancer"
 )
 
 // refuse is the refusal of a Service, with the sentence that says why.

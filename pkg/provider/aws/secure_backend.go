@@ -98,10 +98,9 @@ func (t *turn) backendPorts(groups map[string]*nodeGroup) protocolPorts {
 		}
 		out.add(t, a)
 	}
-	attached := t.groupsByBalancer()
 	for _, lb := range t.sortedNetworks() {
-		if t.backend != "" && !inBatch[awssdk.ToString(lb.LoadBalancerName)] && slices.Contains(lb.SecurityGroups, t.backend) {
-			t.addPorts(out, attached[awssdk.ToString(lb.LoadBalancerArn)])
+		if t.backend != "" && slices.Contains(lb.SecurityGroups, t.backend) {
+			t.addPorts(out, t.outside(lb, inBatch))
 		}
 	}
 	coming := protocolPorts{}
@@ -141,7 +140,10 @@ func (t *turn) letsShared(r rule) bool {
 // decides are the names of the load balancers that the Service's part of the
 // pass is about. One that goes may have any name.
 func (t *turn) decides(a *ask) []string {
-	out := []string{a.name}
+	var out []string
+	if !slices.ContainsFunc(a.leaves, func(lb *Network) bool { return awssdk.ToString(lb.LoadBalancerName) == a.name }) {
+		out = append(out, a.name)
+	}
 	if a.want == provider.Remove {
 		for _, lb := range t.networksOf(a) {
 			out = append(out, awssdk.ToString(lb.LoadBalancerName))
@@ -254,7 +256,7 @@ func (t *turn) dropBackend() {
 		if a.serve() && t.behind(a) {
 			return
 		}
-		if a.answers() {
+		if a.answers() && !a.follows() {
 			for _, name := range t.decides(a) {
 				gone[name] = true
 			}

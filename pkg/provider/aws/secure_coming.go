@@ -3,6 +3,7 @@
 package aws
 
 import (
+	"maps"
 	"slices"
 	"sync"
 
@@ -54,12 +55,17 @@ func (t *turn) findComing() []*ask {
 
 // groupsByBalancer are the target groups by the ARNs of their load balancers.
 func (t *turn) groupsByBalancer() map[string][]*TargetGroup {
+	if t.attached != nil {
+		return t.attached
+	}
 	out := map[string][]*TargetGroup{}
-	for _, g := range t.observed.TargetGroups {
+	for _, arn := range slices.Sorted(maps.Keys(t.observed.TargetGroups)) {
+		g := t.observed.TargetGroups[arn]
 		for _, arn := range g.LoadBalancerArns {
 			out[arn] = append(out[arn], g)
 		}
 	}
+	t.attached = out
 	return out
 }
 

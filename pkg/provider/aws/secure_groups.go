@@ -28,7 +28,7 @@ func (t *turn) networkGroupName(a *ask) string {
 	if a.external {
 		cluster = t.settings.External.Cluster
 	}
-	return names.NetworkGroup(cluster, a.key.Namespace, a.key.Name, a.item.Service.UID)
+	return t.clientsName(a, cluster)
 }
 
 // networkGroupNames are the names that such a group may have. What a Service is
@@ -88,7 +88,11 @@ func (t *turn) wantGroups(a *ask, backend bool) error { //nolint:revive // what 
 	if backend {
 		a.groups = append(a.groups, t.ensureBackend(a))
 	}
-	return t.putGroupRules(a, t.networkGroupName(a), ref, a.listenerRules())
+	name := t.networkGroupName(a)
+	if a.share != nil {
+		a.share.clients = &clientGroup{name: name, ref: ref}
+	}
+	return t.putRules(a, groupRules{name: name, target: plan.ID{Kind: kindGroupRules, Name: name}, group: ref, want: a.listenerRules(), realm: t.realmOf(a, a.network)})
 }
 
 // givenGroup is the id of a group that the annotation names: by its id, or for
@@ -187,13 +191,27 @@ func (d described) let(prefixes []netip.Prefix, r rule, text string) {
 // shall be. Rules for IPv6 and prefix lists that somebody added stay, as with
 // the peer, until the user edits the Service.
 func (t *turn) putGroupRules(a *ask, name string, group Ref, want described) error {
+	return t.putRules(a, groupRules{name: name, target: plan.ID{Kind: kindGroupRules, Name: name}, group: group, want: want, realm: t.realmOf(a, nil)})
+}
+
+// groupRules are the rules that a Service wants of a group, and which of the
+// others it may take away.
+type groupRules struct {
+	name   string
+	target plan.ID
+	group  Ref
+	want   described
+	realm  realm
+}
+
+func (t *turn) putRules(a *ask, x groupRules) error {
 	have := described{}
-	if g, ok := t.observed.Groups[group.ID]; ok {
+	if g, ok := t.observed.Groups[x.group.ID]; ok {
 		have = rulesOf(g.IpPermissions)
 	}
-	missing, surplus := want.minus(have), have.minus(want)
+	missing, surplus := x.want.minus(have), have.minus(x.want)
 	maps.DeleteFunc(surplus, func(r rule, _ string) bool {
-		return r.kind == fromPrefixList || (r.kind == fromIPv6 && !a.strict())
+		return r.kind == fromPrefixList || (r.kind == fromIPv6 && !a.strict()) || !x.realm.has(r)
 	})
 	if len(missing)+len(surplus) == 0 {
 		return nil
@@ -204,13 +222,13 @@ func (t *turn) putGroupRules(a *ask, name string, group Ref, want described) err
 	if n := then.count(); limit > 0 && n > limit && have.count() <= limit {
 		return &plan.Error{Kind: plan.Exhausted, Reason: ReasonLimitReached, Err: fmt.Errorf(
 			"security group %s of Service %s needs %d rules of at most %d: one for each port and range of clients, and one for each range; name fewer source ranges or ports, or raise the limit at AWS and in securityGroupRuleLimit of the cloud config",
-			name, a.key, n, limit)}
+			x.name, a.key, n, limit)}
 	}
-	st := plan.Step{Action: plan.Update, Target: plan.ID{Kind: kindGroupRules, Name: name}, Why: ruleDiffs(missing, surplus)}
-	if group.ID == "" {
-		st.Needs = []plan.ID{group.Made}
+	st := plan.Step{Action: plan.Update, Target: x.target, Why: ruleDiffs(missing, surplus)}
+	if x.group.ID == "" {
+		st.Needs = []plan.ID{x.group.Made}
 	}
-	calls := ruleCalls(group, missing, surplus)
+	calls := ruleCalls(x.group, missing, surplus)
 	if room := limit - have.count(); limit > 0 && missing.count() > room {
 		slices.Reverse(calls) // all of them at once have no room
 	}
@@ -301,9 +319,8 @@ func (t *turn) dropNetworkGroups() {
 		if a.elsewhere || a.want == provider.Keep {
 			continue
 		}
-		for _, name := range t.networkGroupNames(a) {
-			g := t.groupNamed(name)
-			if g != nil && t.ownsGroup(a, ec2Tags(g.Tags)) && !a.uses(awssdk.ToString(g.GroupId)) {
+		for _, g := range t.clientsMadeFor(a) {
+			if t.ownsGroup(a, ec2Tags(g.Tags)) && !a.uses(awssdk.ToString(g.GroupId)) {
 				t.deleteSecurityGroup(a, g)
 			}
 		}

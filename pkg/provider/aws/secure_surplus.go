@@ -31,20 +31,18 @@ func (t *turn) heldRules() held {
 		}
 	}
 	out := held{ours: described{}, theirs: map[rule][]string{}}
-	attached := t.groupsByBalancer()
 	for _, lb := range t.sortedNetworks() {
 		name := awssdk.ToString(lb.LoadBalancerName)
-		if inBatch[name] {
+		groups := t.outside(lb, inBatch)
+		if inBatch[name] && len(groups) == 0 {
 			continue
 		}
-		for _, id := range lb.SecurityGroups {
-			out.ours[rule{kind: fromGroup, source: id}] = name
-		}
+		t.holdSources(out.ours, lb, groups, inBatch)
 		if len(lb.SecurityGroups) > 0 && !t.descriptions[names.ClientRule(name)] {
 			continue // the nodes let its group in
 		}
 		ours := t.isOurs(name)
-		for _, r := range t.healthRulesOf(lb, attached[awssdk.ToString(lb.LoadBalancerArn)]) {
+		for _, r := range t.healthRulesOf(lb, groups) {
 			if ours {
 				out.ours[r] = names.HealthRule(name)
 			} else {
@@ -54,6 +52,7 @@ func (t *turn) heldRules() held {
 	}
 	t.holdClassics(out.ours, inBatch)
 	t.holdComing(out.ours)
+	t.holdComingParts(out.ours)
 	for _, svc := range t.observed.Services {
 		kind, elsewhere := kindOf(svc, t.settings.Claims)
 		if kind == NetworkKind && !elsewhere && lives(svc) && !inBatch[names.LoadBalancer(svc.UID)] && intent.AWSFormOf(svc) != intent.AWSExternal {
@@ -115,9 +114,9 @@ func (t *turn) surplus(g *nodeGroup, held held) (surplus, renamed described, own
 		}
 		switch text, ok := needed(g, held, r); {
 		case !ok:
-			surplus[r], owners = g.have[r], append(owners, a)
-		case g.changesHands(r, text, a):
-			renamed[r], owners = text, append(owners, a)
+			surplus[r], owners = g.have[r], append(owners, t.alsoAt(a, g.have[r])...)
+		case g.changesHands(r, text):
+			renamed[r], owners = text, append(owners, t.alsoAt(a, g.have[r])...)
 		}
 	}
 	if len(surplus)+len(g.want.minus(g.have)) == 0 {
@@ -137,9 +136,10 @@ func (t *turn) surplus(g *nodeGroup, held held) (surplus, renamed described, own
 
 // changesHands reports whether a rule bears the name of a Service's load
 // balancer, which needs it no more, and another one does.
-func (g *nodeGroup) changesHands(r rule, text string, a *ask) bool {
+func (g *nodeGroup) changesHands(r rule, text string) bool {
 	have := g.have[r]
-	return text != have && names.RuleOf(have) != "" && names.RuleOf(text) != "" && !slices.Contains(g.asked[r], a)
+	return text != have && names.RuleOf(have) != "" && names.RuleOf(text) != "" &&
+		!slices.ContainsFunc(g.asked[r], func(a *ask) bool { return a.name == names.RuleOf(have) })
 }
 
 // strict are the Services that want rules here, and whose leftovers are not the
@@ -260,6 +260,13 @@ func (t *turn) owners() map[string]*ask {
 	for _, a := range t.asks {
 		if out[a.name] == nil && a.decided() {
 			out[a.name] = a
+		}
+	}
+	for _, a := range t.asks {
+		for _, lb := range a.leaves {
+			if name := awssdk.ToString(lb.LoadBalancerName); out[name] == nil && a.decided() {
+				out[name] = a
+			}
 		}
 	}
 	others := map[string]bool{}

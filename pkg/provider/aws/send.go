@@ -35,6 +35,9 @@ func send(ctx context.Context, c *api.Client, call Call) (any, error) {
 	case *ec2.RevokeSecurityGroupIngressInput:
 		_, err := api.Call(ctx, c.EC2.RevokeSecurityGroupIngress, in)
 		return nil, err
+	case *ec2.CreateTagsInput:
+		_, err := api.Call(ctx, c.EC2.CreateTags, in)
+		return nil, err
 	case *ec2.UpdateSecurityGroupRuleDescriptionsIngressInput:
 		_, err := api.Call(ctx, c.EC2.UpdateSecurityGroupRuleDescriptionsIngress, in)
 		return nil, err

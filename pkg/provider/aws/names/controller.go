@@ -107,6 +107,27 @@ func (c Controller) Owns(tags map[string]string) bool {
 	return c.Cluster != "" && tags[tagControllerCluster] == c.Cluster
 }
 
+// ServiceOf is the Service that the tags name as the one that it was made for in
+// this cluster; false when they name none.
+func (c Controller) ServiceOf(tags map[string]string) (namespace, service string, ok bool) {
+	if c.Cluster == "" || tags[tagControllerCluster] != c.Cluster {
+		return "", "", false
+	}
+	return strings.Cut(tags[tagStack], "/")
+}
+
+// StackTag is the tag that names the Service.
+func (Controller) StackTag(namespace, service string) map[string]string {
+	return map[string]string{tagStack: namespace + "/" + service}
+}
+
+// IsClients reports whether the tags are those of a security group that lets the
+// clients of a load balancer of this cluster in.
+func (c Controller) IsClients(tags map[string]string) bool {
+	_, _, ok := c.ServiceOf(tags)
+	return ok && tags[tagStackResource] == ResourceSecurityGroup
+}
+
 // Foreign reports whether the tags name another Service or cluster.
 func (c Controller) Foreign(tags map[string]string, namespace, service string) bool {
 	_, ok := tags[tagStack]

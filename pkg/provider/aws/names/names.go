@@ -56,6 +56,10 @@ func MayBeTargetGroup(name, namespace, service string) bool {
 	return strings.HasPrefix(name, prefix(namespace, service))
 }
 
+// Prefix begins the names of what a Service has, but for its load balancer.
+// Several Services may have one.
+func Prefix(namespace, service string) string { return prefix(namespace, service) }
+
 // prefix begins the names of what a Service has, but for its load balancer.
 func prefix(namespace, service string) string {
 	return fmt.Sprintf("k8s-%.8s-%.8s-", alphanumeric(namespace), alphanumeric(service))
