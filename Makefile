@@ -114,12 +114,14 @@ bench: controlplane build ## Measure what docs/benchmarks.md holds. Needs root a
 	$(GO) run ./test/bench $(BENCHFLAGS)
 
 .PHONY: soak-azure
-soak-azure: ## Kill the controller at every write to a simulated Azure, and spoil every write (15 min).
-	FAIRLEAD_SOAK=1 $(GO) test -count=1 -v -timeout 1h $(TESTFLAGS) ./test/cloud/azure/rig -run '^TestDisturbedAtEveryWrite$$'
+soak-azure: controlplane ## Kill the controller at every write to a simulated Azure, and spoil every write (15 min).
+	FAIRLEAD_SOAK=1 $(GO) test -count=1 -v -timeout 2h $(TESTFLAGS) ./test/cloud/azure/rig -run '^TestDisturbedAtEveryWrite$$'
+	FAIRLEAD_SOAK=1 $(GO) test -count=1 -v -timeout 2h $(TESTFLAGS) ./test/e2e -run '^TestKilledManager$$/^Azure$$'
 
 .PHONY: soak-aws
-soak-aws: ## The same on a simulated AWS (15 min).
-	FAIRLEAD_SOAK=1 $(GO) test -count=1 -v -timeout 1h $(TESTFLAGS) ./test/cloud/aws/rig -run '^TestDisturbedAtEveryWrite$$'
+soak-aws: controlplane ## The same on a simulated AWS (30 min).
+	FAIRLEAD_SOAK=1 $(GO) test -count=1 -v -timeout 2h $(TESTFLAGS) ./test/cloud/aws/rig -run '^TestDisturbedAtEveryWrite$$'
+	FAIRLEAD_SOAK=1 $(GO) test -count=1 -v -timeout 2h $(TESTFLAGS) ./test/e2e -run '^TestKilledManager$$/^AWS$$'
 
 .PHONY: soak
 soak: controlplane build soak-azure soak-aws ## Run under churn and restarts for SOAKTIME (10m). Needs root and FRR.
