@@ -32,6 +32,7 @@ func variants() []variant {
 			cloud: awssim.Options{Timing: awssim.Timing{Linger: 100 * time.Millisecond, Release: 50 * time.Millisecond}},
 		},
 		{name: "claimed", config: []string{claim}, steps: claimedScenario},
+		{name: "shared", config: []string{claim}, steps: sharedScenario},
 		{name: "dual-stack", config: []string{claim}, steps: dualStackScenario, site: awssim.SiteOptions{Families: "dualstack"}},
 		{
 			name: "late", config: []string{managed, claim}, steps: lateScenario,
