@@ -22,6 +22,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/provider"
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // onAWS is a provider as the controller makes it, before a simulated account
@@ -109,7 +110,7 @@ func TestAWSTagsNodesWhereItMayWrite(t *testing.T) {
 	held := make(chan func(), 1)
 	dry := &onAWS{writing: func(work func()) { held <- work }}
 	dry.start(t, tags)
-	if n := awssim.Total(dry.cloud.Counts().Writes); n != 0 {
+	if n := sim.Total(dry.cloud.Counts().Writes); n != 0 {
 		t.Errorf("%d writes where there are to be none", n)
 	}
 	go (<-held)() // what was held back is the tagging

@@ -25,6 +25,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider/azure/arm"
 	"github.com/fairlead/fairlead/pkg/provider/azure/machines"
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 type token string
@@ -175,14 +176,14 @@ func TestMachinesOfEveryKindJoinAndLeave(t *testing.T) {
 	r.cloud.ResetCalls()
 	join := machines.Wish{Join: []machines.Pool{pool}, Nodes: r.nodes}
 	m := r.decide(t, join)
-	if n := azuresim.Total(r.cloud.Counts().Reads); n != 4 {
+	if n := sim.Total(r.cloud.Counts().Reads); n != 4 {
 		t.Errorf("%d reads for a cluster of every kind", n)
 	}
 	r.write(t, m)
 	if n := r.inPool(t, pool); n != 7 {
 		t.Errorf("%d members", n)
 	}
-	if n := azuresim.Total(r.cloud.Counts().Writes); n != len(m.Steps) || n != 9 {
+	if n := sim.Total(r.cloud.Counts().Writes); n != len(m.Steps) || n != 9 {
 		t.Errorf("%d writes for %d steps", n, len(m.Steps))
 	}
 	if again := r.decide(t, join); len(again.Steps) != 0 {
@@ -224,7 +225,7 @@ func TestAnInstanceThatComesWithItsScaleSetCostsNoWrite(t *testing.T) {
 	if m := r.decide(t, join); len(m.Steps) != 0 {
 		t.Errorf("with its node:\n%s", targets(m))
 	}
-	if n := azuresim.Total(r.cloud.Counts().Reads); n != 2 {
+	if n := sim.Total(r.cloud.Counts().Reads); n != 2 {
 		t.Errorf("%d reads", n)
 	}
 	if n := r.inPool(t, pool); n != 4 {
@@ -306,7 +307,7 @@ func TestInstancesOverTheWire(t *testing.T) {
 			t.Errorf("%s is shut down: %v, %v", n.Name, down, err)
 		}
 	}
-	if n := azuresim.Total(r.cloud.Counts().Reads); n > 8 {
+	if n := sim.Total(r.cloud.Counts().Reads); n > 8 {
 		t.Errorf("%d reads for %d nodes: %v", n, len(r.nodes), r.cloud.Counts().Reads)
 	}
 }

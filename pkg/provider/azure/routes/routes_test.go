@@ -28,6 +28,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider/azure/arm"
 	"github.com/fairlead/fairlead/pkg/provider/azure/machines"
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 type token string
@@ -167,7 +168,7 @@ func TestABatchOfNodesCostsTwoWrites(t *testing.T) {
 	}
 	noErrors(t, r.create(t, list...))
 	counts := r.cloud.Counts()
-	if reads, writes := azuresim.Total(counts.Reads), azuresim.Total(counts.Writes); reads != 1 || writes > 3 {
+	if reads, writes := sim.Total(counts.Reads), sim.Total(counts.Writes); reads != 1 || writes > 3 {
 		t.Errorf("%d reads and %d writes", reads, writes)
 	}
 	if got := r.listed(t); len(got) != 100 || got[0] != "n1 10.244.1.0/24" {
@@ -216,7 +217,7 @@ func TestTagsAreCorrectedAndARestartWritesNothing(t *testing.T) {
 	r := newRig(t, func(o *Options) { o.Tags = map[string]string{"owner": "me"} })
 	r.listed(t)
 	r.listed(t)
-	if n := azuresim.Total(r.cloud.Counts().Writes); n != 1 {
+	if n := sim.Total(r.cloud.Counts().Writes); n != 1 {
 		t.Errorf("%d writes", n)
 	}
 }
@@ -300,7 +301,7 @@ func TestALostAnswerIsNoDoubleWork(t *testing.T) {
 	if got := r.routes(t); len(got) != 1 {
 		t.Errorf("in the table: %q", got)
 	}
-	if n := azuresim.Total(r.cloud.Counts().Writes); n != 1 {
+	if n := sim.Total(r.cloud.Counts().Writes); n != 1 {
 		t.Errorf("%d writes", n)
 	}
 }
@@ -315,7 +316,7 @@ func TestNodesThatAzureDoesNotRunKeepTheirPrefixesWithoutARoute(t *testing.T) {
 	if diff := cmp.Diff([]string{"n1 10.244.1.0/24"}, r.listed(t)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if n := azuresim.Total(r.cloud.Counts().Writes); n != 0 {
+	if n := sim.Total(r.cloud.Counts().Writes); n != 0 {
 		t.Errorf("%d writes", n)
 	}
 }
@@ -357,15 +358,15 @@ func TestATableThatIsMadeMeanwhileIsKept(t *testing.T) {
 	r := newRig(t, func(o *Options) { o.TableID = strings.ReplaceAll(o.TableID, "rig-routes", "new") })
 	r.addNode(t, 1)
 	var once sync.Once
-	r.cloud.SetHook(func(m azuresim.Moment, call azuresim.Call) azuresim.Verdict {
-		if m == azuresim.BeforeCommit && call.Method == http.MethodPut {
+	r.cloud.SetHook(func(m sim.Moment, call azuresim.Call) sim.Verdict {
+		if m == sim.BeforeCommit && call.Method == http.MethodPut {
 			once.Do(func() {
 				if _, err := r.cloud.Make(r.options.TableID, map[string]any{"location": "eastus", "tags": map[string]any{"owner": "somebody"}}); err != nil {
 					t.Error(err)
 				}
 			})
 		}
-		return azuresim.Proceed
+		return sim.Proceed
 	})
 	noErrors(t, r.create(t, to(1, cidr(1))))
 	doc, _ := r.cloud.Get(r.options.TableID)
