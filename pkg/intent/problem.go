@@ -4,7 +4,6 @@ package intent
 
 import (
 	"cmp"
-	"errors"
 	"slices"
 	"strings"
 
@@ -100,11 +99,6 @@ func (j joined) Error() string {
 
 // Unwrap returns the single errors.
 func (j joined) Unwrap() []error { return j }
-
-// ProblemOf is the first Problem in err's chain.
-func ProblemOf(err error) (Problem, bool) {
-	return errors.AsType[Problem](err)
-}
 
 // sortProblems puts what refuses first, then orders by field and sentence.
 func sortProblems(problems []Problem) {

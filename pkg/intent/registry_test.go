@@ -209,7 +209,7 @@ func TestRefusalJoinsWhatRefusesOnOneLine(t *testing.T) {
 	if !ok || refusal.Kind != plan.Invalid || refusal.Reason != intent.ReasonUnknownAnnotation {
 		t.Errorf("refusal: %+v", refusal)
 	}
-	if p, ok := intent.ProblemOf(err); !ok || p.Field != "metadata.annotations[fairlead.dev/adress-pool]" {
+	if p, ok := errors.AsType[intent.Problem](err); !ok || p.Field != "metadata.annotations[fairlead.dev/adress-pool]" {
 		t.Errorf("problem: %+v", p)
 	}
 	if err := intent.Refusal(nil); err != nil {

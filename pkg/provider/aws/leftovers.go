@@ -35,7 +35,7 @@ func (p *Provider) Leftovers(ctx context.Context) (provider.Pass, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Services, err = p.wanting(); err != nil {
+	if o.Services, err = provider.LoadBalancers(p.services); err != nil {
 		return nil, err
 	}
 	if err := p.details(ctx, s, o, ReadsOfLeftovers(o)); err != nil {

@@ -32,7 +32,7 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 	if err != nil {
 		return nil, err
 	}
-	services, err := p.wanting()
+	services, err := provider.LoadBalancers(p.services)
 	if err != nil {
 		return nil, err
 	}
@@ -51,21 +51,6 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 	batch.Before = nil // it is done with
 	in := Input{Settings: s, Observed: observed, Batch: batch}
 	return newPass(p, in, Compute(in)), nil
-}
-
-// wanting are all Services that want a load balancer, or have one.
-func (p *Provider) wanting() ([]*v1.Service, error) {
-	all, err := p.services.List(labels.Everything())
-	if err != nil {
-		return nil, fmt.Errorf("list Services: %w", err)
-	}
-	var out []*v1.Service
-	for _, svc := range all {
-		if svc.Spec.Type == v1.ServiceTypeLoadBalancer || len(svc.Status.LoadBalancer.Ingress) > 0 {
-			out = append(out, svc)
-		}
-	}
-	return out, nil
 }
 
 // endpoints are the EndpointSlices of all Services; none when nobody needs them.

@@ -61,7 +61,7 @@ func (p *Provider) observe(ctx context.Context, s *Settings, items []provider.It
 		Unread: map[Read]error{},
 	}
 	var err error
-	if o.Services, err = p.wanting(); err != nil {
+	if o.Services, err = provider.LoadBalancers(p.services); err != nil {
 		return nil, err
 	}
 	if o.Nodes, err = p.nodes.List(labels.Everything()); err != nil {
@@ -183,21 +183,6 @@ func (l *lookup) publicIPs(ctx context.Context, rg string) error {
 	}
 	l.learn(readOf(ReadPublicIPs, rg), err, func() { l.observed.PublicIPs[names.Key(rg)] = docs })
 	return nil
-}
-
-// wanting are all Services that want a load balancer, or have one.
-func (p *Provider) wanting() ([]*v1.Service, error) {
-	all, err := p.services.List(labels.Everything())
-	if err != nil {
-		return nil, fmt.Errorf("list Services: %w", err)
-	}
-	var out []*v1.Service
-	for _, svc := range all {
-		if svc.Spec.Type == v1.ServiceTypeLoadBalancer || len(svc.Status.LoadBalancer.Ingress) > 0 {
-			out = append(out, svc)
-		}
-	}
-	return out, nil
 }
 
 // list is a collection; empty when its resource group is not there.

@@ -112,9 +112,6 @@ func HealthRule(loadBalancer string) string { return healthRule + loadBalancer }
 // the nodes. It is ours: the peer lets clients in by their addresses.
 func GroupRule(loadBalancer string) string { return groupRule + loadBalancer }
 
-// IsGroupRule reports whether the description is one of GroupRule.
-func IsGroupRule(description string) bool { return strings.HasPrefix(description, groupRule) }
-
 // RuleOf is the load balancer that a rule with the description is for; empty
 // for any other rule.
 func RuleOf(description string) string {
