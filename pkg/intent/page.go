@@ -102,10 +102,11 @@ func (a *Annotation) allowedCell() string {
 	if a.Empty == EmptyValue {
 		text += "; an empty value counts"
 	}
+	others := []string{text}
 	for _, provider := range slices.Sorted(maps.Keys(a.KindFor)) {
-		text += fmt.Sprintf("; with %s %s", provider, a.KindFor[provider].allowed())
+		others = append(others, fmt.Sprintf("with %s %s", provider, a.KindFor[provider].allowed()))
 	}
-	return text
+	return strings.Join(others, "; ")
 }
 
 func (a *Annotation) honouredCell() string {

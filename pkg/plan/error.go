@@ -63,9 +63,9 @@ type LeftOutError struct {
 // Error names the Services, and what is owed.
 func (e *LeftOutError) Error() string {
 	keys := slices.SortedFunc(maps.Keys(e.Failed), CompareKeys)
-	texts := make([]string, len(keys))
-	for i, k := range keys {
-		texts[i] = fmt.Sprintf("%s: %v", k, e.Failed[k])
+	var texts []string
+	for _, k := range keys {
+		texts = append(texts, fmt.Sprintf("%s: %v", k, e.Failed[k]))
 	}
 	if e.Owed != nil {
 		texts = append(texts, e.Owed.Error())
