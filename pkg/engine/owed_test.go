@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -140,19 +141,20 @@ func TestDecisionThatMakesNoSenseFailsThePass(t *testing.T) {
 func TestWhatAStepLeavesOutIsToldAndTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCloud()
-		left := 4
+		var left atomic.Int32
+		left.Store(4)
 		refused := &plan.Error{Kind: plan.Invalid, Reason: "TargetsRefused", Err: errors.New("i-1 is stopped")}
 		c.fault = func(st plan.Step, _ map[plan.Key]bool) error {
 			if st.Target.Kind != "members" {
 				return nil
 			}
-			if left--; left > 0 {
+			if left.Add(-1) > 0 {
 				return &plan.LeftOutError{Owed: refused}
 			}
 			return nil
 		}
 		p := &altering{cloud: c, alter: func(d *provider.Decision) {
-			if left > 0 {
+			if left.Load() > 0 {
 				d.Plan.Steps = append(d.Plan.Steps, plan.Step{Action: plan.Update, Target: plan.ID{Kind: "members", Name: "web"}, Serves: []plan.Key{keyOf("web")}})
 			}
 		}}
@@ -162,13 +164,13 @@ func TestWhatAStepLeavesOutIsToldAndTriedAgain(t *testing.T) {
 		}
 		time.Sleep(14 * time.Second) //nolint:forbidigo // the bubble's clock
 		synctest.Wait()
-		if left != 3 {
-			t.Errorf("tried again too soon: %d left", left)
+		if n := left.Load(); n != 3 {
+			t.Errorf("tried again too soon: %d left", n)
 		}
 		time.Sleep(time.Hour) //nolint:forbidigo // the bubble's clock
 		synctest.Wait()
-		if left != 0 || c.count("observe") != 4 {
-			t.Errorf("%d left, %d passes", left, c.count("observe"))
+		if n := left.Load(); n != 0 || c.count("observe") != 4 {
+			t.Errorf("%d left, %d passes", n, c.count("observe"))
 		}
 		if got := r.said(); len(got) != 1 || !strings.Contains(got[0], "Warning TargetsRefused i-1 is stopped") {
 			t.Errorf("told: %q", got)
