@@ -33,6 +33,7 @@ type cloud struct {
 	addresses map[plan.Key]string
 	parts     map[plan.Key]string // the balancer: a part for each Service
 	calls     map[string]int      // observe, and action and kind of steps
+	again     int                 // observations that know of the one before
 	passes    []provider.Batch
 	inFlight  map[plan.Key]int
 	overlaps  int
@@ -82,7 +83,7 @@ func (c *cloud) Observe(ctx context.Context, b provider.Batch) (provider.Pass, e
 	defer c.mu.Unlock()
 	c.calls["observe"]++
 	if b.Before != nil {
-		c.calls["observe again"]++
+		c.again++
 	}
 	c.passes = append(c.passes, b)
 	return &look{cloud: c, batch: b, addresses: maps.Clone(c.addresses), parts: maps.Clone(c.parts)}, nil

@@ -232,7 +232,10 @@ func TestFirstOfABurstTakesTheOthersAlong(t *testing.T) {
 		if n := c.count("update balancer"); n != 1 {
 			t.Errorf("%d writes of the balancer, want 1", n)
 		}
-		if n := c.count("observe again"); n != 1 {
+		c.mu.Lock()
+		n := c.again
+		c.mu.Unlock()
+		if n != 1 {
 			t.Errorf("%d observations know of the one before, want 1", n)
 		}
 		// Two observations, the addresses, the balancer.
