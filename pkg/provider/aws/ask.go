@@ -27,7 +27,8 @@ type ask struct {
 	// elsewhere: it is another controller's, and nothing of it is touched while
 	// it lives and nothing says that what we made for it is to go.
 	elsewhere bool
-	// leftOver: it stands for a Service that is gone.
+	// leftOver: it stands for a Service that is gone, and what has its tags may
+	// be that of a Service with its name that lives.
 	leftOver bool
 	// external: it follows the rules of the AWS Load Balancer Controller.
 	external bool
@@ -70,6 +71,7 @@ func newAsk(it *provider.Item, t *turn, nodes []node) *ask {
 	svc := it.Service
 	a := &ask{item: it, key: it.Key, want: it.Want, base: names.LoadBalancer(svc.UID)}
 	a.name, a.place = a.base, a.base
+	a.leftOver = t.livesAnew(a)
 	a.kind, a.elsewhere = kindOf(svc, t.settings.Claims)
 	a.elsewhere = a.elsewhere && !t.lostToController(a)
 	a.tags = t.settings.Tags.ServiceTags(t.moreTags(a), svc.Namespace, svc.Name)
@@ -86,6 +88,14 @@ func newAsk(it *provider.Item, t *turn, nodes []node) *ask {
 	a.targets = targetsOf(nodes, a.nodeLabels())
 	a.unseen = len(a.targets) == 0 || slices.ContainsFunc(a.targets, func(id string) bool { return t.observed.Instances[id] == nil })
 	return a
+}
+
+// livesAnew reports whether the Service goes while another one with its name
+// lives already, to which belongs what the tags say.
+func (t *turn) livesAnew(a *ask) bool {
+	return a.want == provider.Remove && slices.ContainsFunc(t.observed.Services, func(svc *v1.Service) bool {
+		return svc.Name == a.key.Name && svc.Namespace == a.key.Namespace && svc.UID != a.item.Service.UID
+	})
 }
 
 // schemeOf is the scheme by the rules of the peer.

@@ -97,6 +97,36 @@ func TestLeftoversOfAServiceThatIsMadeAnew(t *testing.T) {
 	}
 }
 
+// The removal of a Service that is made anew leaves its successor alone: names
+// and tags are alike but for the UID.
+func TestRemovalSparesTheServiceThatIsMadeAnew(t *testing.T) {
+	for name, change := range map[string]func(*v1.Service){
+		"network": with("type", "nlb"), "external": external, "external by name": func(svc *v1.Service) { external(svc); with("name", "front")(svc) }, "classic": with("type", ""),
+	} {
+		s := newSite(t)
+		managed(&s.settings)
+		claimed(&s.settings)
+		old := s.service("web", change)
+		s.service("web", change)
+		s.services = s.services[1:]
+		s.observed.Services = s.services
+		s.settle(t, s.all(provider.Serve, provider.Edit))
+		removal := provider.Batch{Nodes: s.nodes, Items: []provider.Item{item(old, provider.Remove, provider.Edit)}}
+		if got := text(t, s.compute(removal)); got != nothing {
+			t.Errorf("%s:\n%s", name, got)
+		}
+		for arn, g := range s.observed.TargetGroups { // another, whose listener is made just now
+			loose := *g
+			loose.TargetGroupArn, loose.TargetGroupName, loose.LoadBalancerArns = awssdk.String(arn+"0"), awssdk.String(*g.TargetGroupName+"0"), nil
+			s.observed.TargetGroups[arn+"0"] = &loose
+			break
+		}
+		if got := text(t, s.compute(removal)); got != nothing {
+			t.Errorf("%s, a target group without a listener:\n%s", name, got)
+		}
+	}
+}
+
 // A fault in what steps need refuses Services, and the controller lives.
 func TestPlanWithoutAnOrderRefuses(t *testing.T) {
 	a, b := plan.ID{Kind: "a", Name: "x"}, plan.ID{Kind: "b", Name: "x"}

@@ -193,7 +193,9 @@ func newTurn(in *Input, refused map[plan.Key]error) *turn {
 			a.want = provider.Keep
 		}
 		t.asks = append(t.asks, a)
-		t.inBatch[a.key] = a
+		if !a.leftOver {
+			t.inBatch[a.key] = a
+		}
 	}
 	t.findShares()
 	return t

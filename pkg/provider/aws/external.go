@@ -81,7 +81,7 @@ func (t *turn) rename(a *ask) {
 // to others that it serves.
 func (t *turn) externalNetwork(a *ask) *Network {
 	for _, lb := range t.sortedNetworks() {
-		if t.settings.External.OwnsFor(lb.Tags, a.key.Namespace, a.key.Name) && (a.want != provider.Serve || t.leftTo(a.item.Service, lb) == nil) {
+		if !a.leftOver && t.settings.External.OwnsFor(lb.Tags, a.key.Namespace, a.key.Name) && (a.want != provider.Serve || t.leftTo(a.item.Service, lb) == nil) {
 			return lb
 		}
 	}

@@ -29,7 +29,7 @@ func lives(svc *v1.Service) bool {
 func (t *turn) findComing() []*ask {
 	inBatch := map[plan.Key]bool{}
 	for _, a := range t.asks {
-		inBatch[a.key] = true
+		inBatch[a.key] = inBatch[a.key] || !a.leftOver
 	}
 	attached := t.groupsByBalancer()
 	registry := sync.OnceValue(intent.Annotations)

@@ -56,7 +56,7 @@ func (t *turn) partsOf(a *ask, lb *Network) []*TargetGroup {
 // leavesOf are the load balancers on which the Service has, or had, a part, and
 // where it wants none, while the load balancer stays for others.
 func (t *turn) leavesOf(a *ask) []*Network {
-	if a.want == provider.Keep || len(t.settings.External.Cluster) == 0 {
+	if a.want == provider.Keep || a.leftOver || len(t.settings.External.Cluster) == 0 {
 		return nil
 	}
 	var out []*Network

@@ -193,7 +193,7 @@ func (t *turn) clientsMadeFor(a *ask) []*ec2types.SecurityGroup {
 		g := t.observed.Groups[id]
 		tags := ec2Tags(g.Tags)
 		key, _ := t.serviceOf(tags)
-		made := slices.ContainsFunc(named, func(name string) bool { return t.groupNamed(name) == g }) || (key == a.key && t.settings.External.IsClients(tags))
+		made := slices.ContainsFunc(named, func(name string) bool { return t.groupNamed(name) == g }) || (key == a.key && !a.leftOver && t.settings.External.IsClients(tags))
 		if made && !t.stays(a, g) {
 			out = append(out, g)
 		}
