@@ -3,7 +3,10 @@
 package aws
 
 import (
+	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -80,6 +83,11 @@ func (p protocolPorts) add(t *turn, a *ask) {
 	}
 }
 
+// within reports whether a rule is for one of the ports.
+func (p protocolPorts) within(r rule) bool {
+	return slices.ContainsFunc(p[r.protocol], func(port int32) bool { return r.from <= port && port <= r.to })
+}
+
 // backendPorts are the node ports of load balancers with the shared group: of
 // the batch; of others by their target groups; and of those that are being made
 // as far as the nodes let the group in there already.
@@ -123,10 +131,18 @@ func (t *turn) backendPorts(groups map[string]*nodeGroup) protocolPorts {
 func (t *turn) openToShared(groups map[string]*nodeGroup) described {
 	out := described{}
 	for _, g := range groups {
-		for r, text := range g.have {
-			if t.letsShared(r) {
-				out[r] = text
-			}
+		maps.Copy(out, t.sharedRules(g))
+	}
+	return out
+}
+
+// sharedRules are those of the group that let the shared group in and are ours.
+// A user's own has another description.
+func (t *turn) sharedRules(g *nodeGroup) described {
+	out := described{}
+	for r, text := range g.have {
+		if t.letsShared(r) && text == names.BackendRule {
+			out[r] = text
 		}
 	}
 	return out
@@ -194,7 +210,8 @@ func spans(ports []int32) [][2]int32 {
 }
 
 // wantBackend adds the rules for the shared group to those that the batch wants
-// of a security group of the nodes.
+// of a security group of the nodes. In one that is not known to guard nodes now
+// only what is there may stay.
 func (t *turn) wantBackend(g *nodeGroup) {
 	var asking []*ask
 	for _, a := range t.asks {
@@ -202,13 +219,22 @@ func (t *turn) wantBackend(g *nodeGroup) {
 			asking = append(asking, a)
 		}
 	}
-	if len(asking) == 0 && slices.ContainsFunc(sortedRules(g.have), t.letsShared) {
+	rules := t.backendRules()
+	if len(asking) == 0 {
+		have := t.sharedRules(g)
+		if len(have) == 0 {
+			return
+		}
 		asking = t.narrowing() // others need rules that may narrow
+		if !t.isGuard(g.id) {
+			maps.DeleteFunc(have, func(r rule, _ string) bool { return !t.sharedPorts.within(r) })
+			rules = have
+		}
 	}
 	if len(asking) == 0 {
 		return
 	}
-	for r, text := range t.backendRules() {
+	for r, text := range rules {
 		g.want[r] = text
 		g.asked[r] = append(g.asked[r], asking...)
 	}
@@ -242,12 +268,14 @@ func (a *ask) answers() bool {
 	return !a.elsewhere && (a.want == provider.Remove || (a.serve() && a.kind == NetworkKind && a.strict()))
 }
 
-// dropBackend deletes the shared group when no load balancer has it any more.
+// dropBackend deletes the shared group when no load balancer has it any more. It
+// stays as long as somebody else's rule lets it in.
 func (t *turn) dropBackend() {
 	if t.backend == "" || slices.ContainsFunc(t.coming, t.comesBehind) {
 		return
 	}
-	if !t.settings.NodeRules && t.letIn(t.backend) {
+	others := t.othersThatLetIn(t.backend)
+	if !t.settings.NodeRules && len(others) > 0 {
 		return // the rules of the nodes are not ours to take away
 	}
 	var last *ask
@@ -268,19 +296,27 @@ func (t *turn) dropBackend() {
 			return
 		}
 	}
-	if last != nil {
+	switch {
+	case last == nil:
+	case len(others) > 0 && last.serve():
+	case len(others) > 0:
+		last.warn(ReasonUnsupported, fmt.Sprintf("security group %s stays though no load balancer has it any more: rules that are not ours let it in at %s; delete those rules and then the group", t.backend, strings.Join(others, ", ")))
+	default:
 		t.deleteSecurityGroup(last, t.observed.Groups[t.backend])
 	}
 }
 
-// letIn reports whether any security group lets in the one with the id.
-func (t *turn) letIn(id string) bool {
-	for _, g := range t.observed.Groups {
-		for r := range rulesOf(g.IpPermissions) {
-			if r.kind == fromGroup && r.source == id {
-				return true
+// othersThatLetIn are the ids of the security groups that let in the shared one
+// by a rule that is not ours to take away.
+func (t *turn) othersThatLetIn(shared string) []string {
+	var out []string
+	for _, id := range slices.Sorted(maps.Keys(t.observed.Groups)) {
+		for r, text := range rulesOf(t.observed.Groups[id].IpPermissions) {
+			ours := text == names.BackendRule && t.settings.NodeRules
+			if r.kind == fromGroup && r.source == shared && id != shared && !ours && !slices.Contains(out, id) {
+				out = append(out, id)
 			}
 		}
 	}
-	return false
+	return out
 }

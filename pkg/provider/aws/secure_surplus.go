@@ -99,11 +99,11 @@ func (t *turn) surplus(g *nodeGroup, held held) (surplus, renamed described, own
 		if wanted && g.have[r] == text {
 			continue
 		}
-		a := t.ownerOf(r, g.have[r])
+		a := t.ownerOf(g, r)
 		if a == nil {
 			a = t.shutOut(g, r)
 		}
-		if a == nil && !wanted && t.letsShared(r) {
+		if a == nil && !wanted && t.letsShared(r) && g.have[r] == names.BackendRule {
 			if list := t.narrowing(); len(list) > 0 {
 				surplus[r], owners = g.have[r], append(owners, list...)
 			}
@@ -231,11 +231,15 @@ func (t *turn) isOurs(name string) bool {
 	return lb != nil && (t.settings.Tags.Owns(lb.Tags) || t.settings.External.Owns(lb.Tags) || slices.Contains(lb.SecurityGroups, t.backend))
 }
 
-// ownerOf is the Service of the batch that a rule is for: by its description,
-// or by the group that it lets in.
-func (t *turn) ownerOf(r rule, text string) *ask {
-	if lb := names.RuleOf(text); lb != "" {
+// ownerOf is the Service of the batch that a rule of the group is for: by its
+// description, or by the group that it lets in. One of the latter is ours as we
+// write it, and at the nodes whatever it says, as for the peer.
+func (t *turn) ownerOf(g *nodeGroup, r rule) *ask {
+	if lb := names.RuleOf(g.have[r]); lb != "" {
 		return t.owners()[lb]
+	}
+	if plain := r == allFrom(r.source) && g.have[r] == ""; !plain && !t.isGuard(g.id) {
+		return nil
 	}
 	for _, a := range t.asks {
 		if a.decided() && r.kind == fromGroup && a.letsGo(t, r) {
