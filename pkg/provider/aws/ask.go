@@ -182,15 +182,26 @@ func (a *ask) tell(reason, message string) {
 // hasHostname reports whether the status shows a load balancer.
 func (a *ask) hasHostname() bool { return len(a.item.Service.Status.LoadBalancer.Ingress) > 0 }
 
-// clients are the addresses that may connect.
+// clients are the addresses that may connect: any where nothing says which.
 func (a *ask) clients() []netip.Prefix {
 	if list := a.item.Intent.SourceRanges; len(list) > 0 {
 		return list
+	}
+	if len(a.prefixLists()) > 0 {
+		return nil
 	}
 	if a.addressType() == elbv2types.IpAddressTypeDualstack {
 		return append(everyone(), netip.PrefixFrom(netip.IPv6Unspecified(), 0))
 	}
 	return everyone()
+}
+
+// prefixLists are the ids of those whose addresses may connect, too.
+func (a *ask) prefixLists() []string {
+	if !a.external {
+		return nil
+	}
+	return a.list(intent.KeyAWSPrefixLists)
 }
 
 // serve reports whether a load balancer is to be as the Service says.

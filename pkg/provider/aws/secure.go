@@ -167,7 +167,7 @@ func (t *turn) nodeRules(a *ask) described {
 	for _, m := range a.mappings {
 		for _, protocol := range transports(m.target) {
 			for _, port := range t.portsOf(a, m) {
-				out.let(a.clients(), rule{protocol: protocol, from: port, to: port}, names.ClientRule(a.name))
+				a.letClients(out, rule{protocol: protocol, from: port, to: port}, names.ClientRule(a.name))
 			}
 		}
 	}

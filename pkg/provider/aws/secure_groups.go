@@ -145,20 +145,22 @@ func (a *ask) listenerRules() described {
 	out := described{}
 	for _, m := range a.mappings {
 		for _, protocol := range transports(m.listener) {
-			out.let(a.clients(), rule{protocol: protocol, from: int32(m.port), to: int32(m.port)}, "")
+			a.letClients(out, rule{protocol: protocol, from: int32(m.port), to: int32(m.port)}, "")
 		}
 	}
 	if !a.external || a.text(intent.KeyAWSPathMTURule) != "" {
 		out.let(a.clients(), rule{protocol: protocolICMP, from: icmpType, to: icmpCode}, "")
 	}
-	for _, list := range a.list(intent.KeyAWSPrefixLists) {
-		for _, m := range a.mappings {
-			for _, protocol := range transports(m.listener) {
-				out[rule{protocol: protocol, from: int32(m.port), to: int32(m.port), kind: fromPrefixList, source: list}] = ""
-			}
-		}
-	}
 	return out
+}
+
+// letClients adds the rules for those who may connect to the rule's ports.
+func (a *ask) letClients(d described, r rule, text string) {
+	d.let(a.clients(), r, text)
+	for _, list := range a.prefixLists() {
+		r.kind, r.source = fromPrefixList, list
+		d[r] = text
+	}
 }
 
 // transports are the protocols of a listener or target group as rules have
