@@ -83,3 +83,21 @@ func TestPrefixListsRestrictTheClientsAtTheNodes(t *testing.T) {
 	s.settle(t, s.all(provider.Remove, provider.Edit))
 	s.empty(t)
 }
+
+// A list that is taken out of the annotation is let in no more. What a peer left
+// stays until the Service is edited.
+func TestPrefixListsThatAreTakenAwayGo(t *testing.T) {
+	s := newSite(t)
+	claimed(&s.settings)
+	svc := s.service("web", external, with("security-group-prefix-lists", "pl-1,pl-2"))
+	s.settle(t, s.all(provider.Serve, provider.Edit))
+	with("security-group-prefix-lists", "pl-1")(svc)
+	s.adopted()
+	if got := text(t, s.compute(s.all(provider.Serve, provider.Resync))); !strings.HasPrefix(got, nothing) {
+		t.Errorf("adopted: %s", got)
+	}
+	s.settle(t, s.all(provider.Serve, provider.Edit))
+	if diff := cmp.Diff([]string{"pl-1"}, s.letIn("k8s-")); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}

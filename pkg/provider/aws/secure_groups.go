@@ -213,7 +213,7 @@ func (t *turn) putRules(a *ask, x groupRules) error {
 	}
 	missing, surplus := x.want.minus(have), have.minus(x.want)
 	maps.DeleteFunc(surplus, func(r rule, _ string) bool {
-		return r.kind == fromPrefixList || (r.kind == fromIPv6 && !a.strict()) || !x.realm.has(r)
+		return ((r.kind == fromPrefixList || r.kind == fromIPv6) && !a.strict()) || !x.realm.has(r)
 	})
 	if len(missing)+len(surplus) == 0 {
 		return nil
