@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"maps"
+	"slices"
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
@@ -31,7 +32,9 @@ type apply struct {
 	needs   map[plan.ID]int   // needs left of each step
 	users   map[plan.ID][]int // steps that need the target
 	shared  int               // shared steps left
-	changed bool              // a step other than a creation was done
+	// partly are the steps that were done, but not in full, and why.
+	partly  map[plan.ID][]error
+	changed bool // a step other than a creation was done
 	// owed is why a step that serves nobody was not done, or not in full.
 	owed error
 	// notices tell the Services of steps what was left out.
@@ -51,6 +54,7 @@ func newApply(p plan.Plan, execute func(plan.Step, map[plan.Key]bool) error) *ap
 		plan: p, execute: execute,
 		failed:  map[plan.Key]error{},
 		dead:    map[plan.ID]error{},
+		partly:  map[plan.ID][]error{},
 		serving: map[plan.Key]int{},
 		needs:   map[plan.ID]int{},
 		users:   map[plan.ID][]int{},
@@ -156,7 +160,11 @@ func (a *apply) done(r result) []int {
 	case st.Action != plan.Create && r.owed == nil:
 		a.changed = true
 	}
+	if r.err == nil {
+		a.partly[st.Target] = slices.Collect(maps.Values(r.failed))
+	}
 	if r.owed != nil {
+		a.partly[st.Target] = append(a.partly[st.Target], r.owed)
 		a.owed = r.owed
 		for _, k := range st.Serves {
 			a.notices[k] = append(a.notices[k], provider.Notice{Reason: reasonOf(r.owed), Message: r.owed.Error(), Warning: true})

@@ -22,13 +22,19 @@ const (
 	Delete
 )
 
-// Key names a Service as namespace/name.
+// Key names a Service as namespace/name. One without a namespace stands for a
+// Service that is gone and that nothing names any more.
 type Key struct {
 	Namespace, Name string
 }
 
-// String is namespace/name.
-func (k Key) String() string { return k.Namespace + "/" + k.Name }
+// String is namespace/name, or the name where there is no namespace.
+func (k Key) String() string {
+	if k.Namespace == "" {
+		return k.Name
+	}
+	return k.Namespace + "/" + k.Name
+}
 
 // CompareKeys orders keys by namespace, then name.
 func CompareKeys(a, b Key) int {

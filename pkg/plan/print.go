@@ -90,13 +90,18 @@ func (p Plan) String() string {
 		return "Nothing to do.\n"
 	}
 	var b strings.Builder
+	for _, s := range p.Steps {
+		b.WriteString(s.String())
+	}
+	fmt.Fprintf(&b, "Plan: %s.\n", p.Count())
+	return b.String()
+}
+
+// Count says how many steps there are of each action.
+func (p Plan) Count() string {
 	counts := map[Action]int{}
 	for _, s := range p.Steps {
 		counts[s.Action]++
-		fmt.Fprintf(&b, "%s %s%s\n", s.Action.sign(), s.Target, s.serves())
-		for _, d := range s.Why {
-			fmt.Fprintf(&b, "    %s\n", d)
-		}
 	}
 	var parts []string
 	for _, a := range []Action{Create, Update, Replace, Delete} {
@@ -104,7 +109,17 @@ func (p Plan) String() string {
 			parts = append(parts, fmt.Sprintf("%d to %s", n, a))
 		}
 	}
-	fmt.Fprintf(&b, "Plan: %s.\n", strings.Join(parts, ", "))
+	return strings.Join(parts, ", ")
+}
+
+// String is the step as a plan prints it: a line, and one below it for each
+// field.
+func (s Step) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s%s\n", s.Action.sign(), s.Target, s.serves())
+	for _, d := range s.Why {
+		fmt.Fprintf(&b, "    %s\n", d)
+	}
 	return b.String()
 }
 
