@@ -4,6 +4,7 @@ package azure
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	v1 "k8s.io/api/core/v1"
@@ -201,18 +202,32 @@ func (t *turn) fillLocalPool(key plan.Key, b *balancer) {
 // no more.
 func (t *turn) dropLocalPools() {
 	for _, a := range t.asks {
-		for _, f := range []intent.Family{intent.V4, intent.V6} {
-			name := names.LocalPool(a.key.Namespace, a.key.Name, f)
-			for _, b := range t.sortedBalancers() {
-				_, has := b.pools.get(name)
-				id := names.Child(b.ID, names.Pools, name)
-				if has && a.hadPools[names.Key(id)] && !strings.EqualFold(name, names.Pool(t.settings.Cluster, f)) && !b.usesPool(id) {
-					b.pools.remove(name)
-					b.change(a.key, diffOfPool(name))
+		for _, b := range t.sortedBalancers() {
+			for _, p := range b.pools.all() {
+				id := names.Child(b.ID, names.Pools, p.Name)
+				if t.isLocalPoolOf(a, p.Name) && a.hadPools[names.Key(id)] && !b.usesPool(id) {
+					b.pools.remove(p.Name)
+					b.change(a.key, diffOfPool(p.Name))
 				}
 			}
 		}
 	}
+}
+
+// isLocalPoolOf reports whether a pool, to which rules of the Service led, is the
+// Service's own. Of one that is gone the name may not be known.
+func (t *turn) isLocalPoolOf(a *ask, pool string) bool {
+	all := func(f intent.Family) bool { return strings.EqualFold(pool, names.Pool(t.settings.Cluster, f)) }
+	of := func(namespace, name string) bool {
+		return strings.EqualFold(pool, names.LocalPool(namespace, name, intent.V4)) || strings.EqualFold(pool, names.LocalPool(namespace, name, intent.V6))
+	}
+	if all(intent.V4) || all(intent.V6) {
+		return false
+	}
+	if !t.leftovers {
+		return of(a.key.Namespace, a.key.Name)
+	}
+	return t.settings.several() && !slices.ContainsFunc(t.observed.Services, func(svc *v1.Service) bool { return of(svc.Namespace, svc.Name) })
 }
 
 // usesPool reports whether a rule leads to the pool.

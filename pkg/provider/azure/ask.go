@@ -54,6 +54,9 @@ type front struct {
 
 func (f *front) id() string { return f.balancer.frontendID(f.name) }
 
+// service is the Service in tags.
+func (a *ask) service() string { return a.item.Service.Namespace + "/" + a.item.Service.Name }
+
 // isInternal reports whether the Service wants an internal load balancer.
 func isInternal(it *provider.Item) bool {
 	on, _ := it.Intent.Options.Bool(intent.KeyAzureInternal)

@@ -24,6 +24,9 @@ type Input struct {
 	Batch    provider.Batch
 	// Without are Services of the batch whose parts stay as they are observed.
 	Without map[plan.Key]bool
+	// Leftovers: the batch stands for Services that are gone. Only what is theirs
+	// is written, and what bears names of ours and leads nowhere.
+	Leftovers bool
 	// placed are the load balancer configurations that were chosen before.
 	placed map[plan.Key]string
 }
@@ -119,14 +122,16 @@ func Compute(in Input) (*Result, error) {
 // turn is one computation. It works on a world of its own.
 type turn struct {
 	*world
-	asks    []*ask // what is served and what is removed, oldest Service first
-	kept    []*provider.Item
-	others  []*v1.Service           // all Services that are not among the asks
-	bases   map[string]plan.Key     // of all Services that are to live
-	before  map[string][]netip.Addr // frontends' addresses as observed, by base
-	refused map[plan.Key]error
-	dropped map[string]*ask // by whom frontends are taken away, by id
-	placed  map[plan.Key]string
+	asks []*ask // what is served and what is removed, oldest Service first
+	kept []*provider.Item
+	// leftovers is as in Input.
+	leftovers bool
+	others    []*v1.Service           // all Services that are not among the asks
+	bases     map[string]plan.Key     // of all Services that are to live
+	before    map[string][]netip.Addr // frontends' addresses as observed, by base
+	refused   map[plan.Key]error
+	dropped   map[string]*ask // by whom frontends are taken away, by id
+	placed    map[plan.Key]string
 	// pending are the rules that Services placed before will have.
 	pending map[*balancer]int
 	// after are the load balancers that one waits for.
@@ -140,7 +145,7 @@ func newTurn(in *Input, refused map[plan.Key]error) (*turn, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &turn{world: w, placed: maps.Clone(in.placed), bases: map[string]plan.Key{}, refused: map[plan.Key]error{}, dropped: map[string]*ask{}, pending: map[*balancer]int{}, after: map[*balancer]map[*balancer]bool{}}
+	t := &turn{world: w, leftovers: in.Leftovers, placed: maps.Clone(in.placed), bases: map[string]plan.Key{}, refused: map[plan.Key]error{}, dropped: map[string]*ask{}, pending: map[*balancer]int{}, after: map[*balancer]map[*balancer]bool{}}
 	if t.placed == nil {
 		t.placed = map[plan.Key]string{}
 	}
@@ -203,7 +208,7 @@ func (t *turn) refuse(a *ask, err error) {
 // livesAgain reports whether another Service has the name by now.
 func (t *turn) livesAgain(it *provider.Item) bool {
 	return slices.ContainsFunc(t.observed.Services, func(svc *v1.Service) bool {
-		return svc.Namespace == it.Key.Namespace && svc.Name == it.Key.Name && svc.UID != it.Service.UID
+		return svc.Namespace == it.Service.Namespace && svc.Name == it.Service.Name && svc.UID != it.Service.UID
 	})
 }
 
@@ -256,8 +261,10 @@ func (t *turn) run() {
 	if len(t.refused) > 0 {
 		return
 	}
-	t.fillPools()
-	t.fillLocalPools()
+	if !t.leftovers {
+		t.fillPools()
+		t.fillLocalPools()
+	}
 	t.releasePublicIPs()
 	t.secure()
 }

@@ -59,7 +59,7 @@ func (t *turn) moved(a *ask) bool {
 // when the cloud was observed, and of the public IPs made for it alone.
 func (t *turn) addressesBefore(a *ask) []netip.Addr {
 	out := slices.Clone(t.before[a.base])
-	for _, p := range t.tagged[names.Key(a.key.String())] {
+	for _, p := range t.tagged[names.Key(a.service())] {
 		if !strings.Contains(p.serviceTag(), ",") && a.madeFor(p) {
 			out = append(out, p.address())
 		}

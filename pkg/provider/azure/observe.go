@@ -55,6 +55,39 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 	return newPass(p, in, result, membership), nil
 }
 
+// Leftovers observes all that bears the cluster's tags and the names of
+// Services, and then asks who lives. It is a pass over Services that were.
+func (p *Provider) Leftovers(ctx context.Context, living provider.Living) (provider.Pass, error) {
+	s := p.settings()
+	first := &Observed{}
+	var err error
+	collection := names.Collection(s.Subscription, s.loadBalancerGroup(), names.LoadBalancers)
+	if first.LoadBalancers, err = p.client.List(ctx, collection, nil); err != nil && !arm.NotFound(err) {
+		return nil, err
+	}
+	// Who lives is not known yet: all that may be gone says where to look.
+	candidates := Leftovers(s, first).Batch.Items
+	observed, err := p.observe(ctx, s, candidates)
+	if err != nil {
+		return nil, err
+	}
+	all, err := living(ctx)
+	if err != nil {
+		return nil, err
+	}
+	observed.Services = provider.Holders(all)
+	in := Leftovers(s, observed)
+	result, err := Compute(in)
+	if err != nil {
+		return nil, err
+	}
+	membership, err := p.membership(ctx, in, result)
+	if err != nil {
+		return nil, err
+	}
+	return newPass(p, in, result, membership), nil
+}
+
 func (p *Provider) observe(ctx context.Context, s *Settings, items []provider.Item) (*Observed, error) {
 	o := &Observed{
 		PublicIPs: map[string][]json.RawMessage{}, PrivateLinks: map[string][]json.RawMessage{}, Subnets: map[string]json.RawMessage{},
@@ -242,7 +275,7 @@ func wishOf(in Input, r *Result) (wish machines.Wish, pools []string) {
 	for i := range r.Pools {
 		pool := &r.Pools[i]
 		stale := pool.Members == ByAddress && namedByInterfaces(in.Observed, pool)
-		if pool.Preconfigured || (pool.Members == ByAddress && !stale) {
+		if pool.Preconfigured || (pool.Members == ByAddress && !stale) || (in.Leftovers && !pool.Gone) {
 			continue
 		}
 		pools = append(pools, pool.ID)

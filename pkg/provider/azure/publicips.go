@@ -286,8 +286,11 @@ func (t *turn) setIPTags(a *ask, p *publicIP) {
 // the batch and that it uses no more.
 func (t *turn) releasePublicIPs() {
 	for _, a := range t.asks {
-		for _, p := range t.tagged[names.Key(a.key.String())] {
-			if p.taggedFor(a.key.String(), t.settings.Cluster) && !a.uses(p) && a.madeFor(p) {
+		for _, p := range t.tagged[names.Key(a.service())] {
+			if t.leftovers && !t.proves(p) {
+				continue
+			}
+			if p.taggedFor(a.service(), t.settings.Cluster) && !a.uses(p) && a.madeFor(p) {
 				t.release(a, p)
 			}
 		}
@@ -308,8 +311,11 @@ func (a *ask) uses(p *publicIP) bool {
 }
 
 func (t *turn) release(a *ask, p *publicIP) {
-	rest := names.WithoutService(p.serviceTag(), a.key.String())
+	rest := names.WithoutService(p.serviceTag(), a.service())
 	if rest == "" {
+		if t.leftovers && t.claimant(p) != nil {
+			return
+		}
 		if why := t.attachedElsewhere(p); why != "" {
 			a.notices = append(a.notices, provider.Notice{
 				Reason: ReasonPublicIPKept, Message: fmt.Sprintf("public IP %s of resource group %s is not deleted, since %s uses it", p.Name, p.group, why), Warning: true,
@@ -327,7 +333,7 @@ func (t *turn) release(a *ask, p *publicIP) {
 	}
 	p.late = true
 	t.retag(a, p, rest)
-	if names.Same(p.labelTag(), a.key.String()) {
+	if names.Same(p.labelTag(), a.service()) {
 		for _, key := range []string{names.TagDNSService, names.TagDNSServiceLegacy} {
 			p.raw = unset(p.raw, "tags", key)
 		}

@@ -5,6 +5,7 @@ package azure
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -42,7 +43,9 @@ func (t *turn) secure() {
 		t.followNodes(it)
 	}
 	for _, a := range t.asks {
-		t.tagResource(&t.group.resource, a.key)
+		if !t.leftovers {
+			t.tagResource(&t.group.resource, a.key)
+		}
 	}
 	t.group.save()
 }
@@ -287,10 +290,17 @@ type cleaner struct {
 	// others are the ports of Services outside the batch, by destination and
 	// protocol.
 	others map[string]map[string]map[uint16]bool
+	// For a pass over leftovers: the destinations that it must not touch, and
+	// whether clients of any Service are let in at the addresses of the nodes.
+	spared  map[string]bool
+	byNodes bool
 }
 
 func newCleaner(t *turn) *cleaner {
 	c := &cleaner{turn: t, owners: map[string][]*ask{}, wanted: map[string]map[string]bool{}}
+	if t.leftovers {
+		c.spared, c.byNodes = t.strangers(), slices.ContainsFunc(t.observed.Services, noFloating)
+	}
 	for _, a := range t.asks {
 		for d := range t.cleaned(a) {
 			c.owners[d] = append(c.owners[d], a)
@@ -331,7 +341,7 @@ func (c *cleaner) clean(r *ownRule) {
 	for _, d := range slices.Clone(r.destinations) {
 		key := destinationKey(d)
 		owners := c.owners[key]
-		if len(owners) == 0 || c.wanted[names.Key(r.name)][key] {
+		if len(owners) == 0 || c.spared[key] || c.wanted[names.Key(r.name)][key] {
 			continue
 		}
 		rest, keep := c.retained(r, key)
@@ -392,9 +402,14 @@ func (r *ownRule) drop(destination string) {
 // collect drops addresses that lead to no Service and to no node any more.
 func (c *cleaner) collect() {
 	alive := c.turn.destinationsAlive()
+	dead := func(d string) bool { return !alive[destinationKey(d)] }
+	if c.turn.leftovers {
+		maps.Copy(alive, c.spared)
+		dead = func(d string) bool { return c.abandoned(d, alive) }
+	}
 	for _, r := range c.turn.group.sorted() {
 		for _, d := range slices.Clone(r.destinations) {
-			if parseAddr(d).IsValid() && !alive[destinationKey(d)] && !c.wanted[names.Key(r.name)][destinationKey(d)] {
+			if parseAddr(d).IsValid() && dead(d) && !c.wanted[names.Key(r.name)][destinationKey(d)] {
 				r.drop(d)
 			}
 		}
