@@ -52,6 +52,8 @@ type Input struct {
 	Batch    provider.Batch
 	// Without are Services of the batch whose parts stay as they are observed.
 	Without map[plan.Key]bool
+	// Leftovers: there is no batch; what belongs to no Service is deleted.
+	Leftovers bool
 }
 
 // Result is what a batch makes of what was observed.
@@ -111,7 +113,11 @@ func (r *Result) Rewrite(in Input, target plan.ID) (Write, bool) {
 	for key := range r.Refused {
 		in.Without[key] = true
 	}
-	w, ok := Compute(in).Writes[target]
+	compute := Compute
+	if in.Leftovers {
+		compute = Leftovers
+	}
+	w, ok := compute(in).Writes[target]
 	return w, ok
 }
 
@@ -260,7 +266,9 @@ func (t *turn) one(a *ask) error {
 // has it, and a younger one that wants the same object is refused, but both may
 // want it gone.
 func (t *turn) add(a *ask, st plan.Step, calls ...Call) {
-	st.Serves = []plan.Key{a.key}
+	if a.key != (plan.Key{}) {
+		st.Serves = []plan.Key{a.key}
+	}
 	if _, taken := t.writes[st.Target]; !taken {
 		t.addShared(st, calls...)
 		return

@@ -24,6 +24,9 @@ import (
 // Balancer Controller.
 type External struct {
 	names.Controller
+	// Told: the name of the cluster is told by the cloud config, or the cluster's
+	// tag. Otherwise it is that of the flag, which may be its default.
+	Told bool
 	// Scheme, TargetType and TLSPolicy are those of Services that do not say
 	// them.
 	Scheme     elbv2types.LoadBalancerSchemeEnum
@@ -31,10 +34,10 @@ type External struct {
 	TLSPolicy  string
 }
 
-func newExternal(c *cloudconfig.AWSController, cluster string) External {
+func newExternal(c *cloudconfig.AWSController, id, cluster string) External {
 	out := External{
-		Controller: names.Controller{Cluster: cmp.Or(c.ClusterName, cluster)},
-		Scheme:     elbv2types.LoadBalancerSchemeEnumInternal, TargetType: elbv2types.TargetTypeEnumInstance, TLSPolicy: c.TLSPolicy,
+		Controller: names.Controller{Cluster: cmp.Or(c.ClusterName, id, cluster)}, Told: c.ClusterName != "" || id != "",
+		Scheme: elbv2types.LoadBalancerSchemeEnumInternal, TargetType: elbv2types.TargetTypeEnumInstance, TLSPolicy: c.TLSPolicy,
 	}
 	if c.InternetFacing {
 		out.Scheme = elbv2types.LoadBalancerSchemeEnumInternetFacing

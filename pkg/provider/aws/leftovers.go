@@ -5,6 +5,7 @@ package aws
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -16,15 +17,16 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
-	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
 
-// Leftovers observes all that carries the cluster's tags and names, and belongs
-// to no Service. The pass deletes it when its steps are executed; nothing else
-// has a part in it. Without a cluster id it is refused: nothing tells what is the
-// cluster's.
-func (p *Provider) Leftovers(ctx context.Context) (provider.Pass, error) {
+// Leftovers observes all that carries the cluster's tags and names, and then
+// asks who lives. What is told by the tags of one Service, or the name of its
+// load balancer, and belongs to none that lives is deleted.
+func (p *Provider) Leftovers(ctx context.Context, living provider.Living) (provider.Pass, error) {
 	s, err := p.settings(ctx)
+	if err != nil && p.config.Load().ClusterID == "" {
+		return nil, &plan.Error{Kind: plan.Invalid, Reason: reasonNoID, Err: fmt.Errorf("without the cluster's id nothing is known to be its own, and so nothing is left over; set kubernetesClusterID in the cloud-config: %w", err)}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -35,21 +37,26 @@ func (p *Provider) Leftovers(ctx context.Context) (provider.Pass, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Services, err = provider.LoadBalancers(p.services); err != nil {
+	if err := p.details(ctx, s, o, ReadsOfLeftovers(s, o)); err != nil {
 		return nil, err
 	}
-	if err := p.details(ctx, s, o, ReadsOfLeftovers(o)); err != nil {
+	all, err := living(ctx)
+	if err != nil {
 		return nil, err
 	}
-	in := Input{Settings: s, Observed: o}
+	o.Services = provider.Holders(all)
+	in := Input{Settings: s, Observed: o, Leftovers: true}
 	return newPass(p, in, Leftovers(in)), nil
 }
 
 // ReadsOfLeftovers are the tags of all that may be the cluster's, by its name.
-func ReadsOfLeftovers(o *Observed) Reads {
+// Where Services of the AWS Load Balancer Controller are claimed, load balancers
+// may have any name.
+func ReadsOfLeftovers(s *Settings, o *Observed) Reads {
 	var r Reads
 	for arn, lb := range o.Networks {
-		if name := awssdk.ToString(lb.LoadBalancerName); peerName.MatchString(name) || strings.HasPrefix(name, "k8s-") {
+		name := awssdk.ToString(lb.LoadBalancerName)
+		if s.External.told() || peerName.MatchString(name) || strings.HasPrefix(name, "k8s-") {
 			r.Tags = append(r.Tags, arn)
 		}
 	}
@@ -75,115 +82,42 @@ func Leftovers(in Input) *Result {
 	t := newTurn(&in, nil)
 	t.coming = t.findComing()
 	l := newLeft(t)
-	t.asks = l.asks()
+	for _, a := range l.asks() {
+		if a.key == (plan.Key{}) || !in.Without[a.key] {
+			t.asks = append(t.asks, a)
+		}
+	}
+	t.ours = nil // it knows the asks from now on
 	for _, a := range t.asks {
 		l.remove(a)
 	}
 	t.secureNodes()
 	for _, g := range l.groups() {
-		t.deleteSecurityGroup(t.asks[0], g)
-		st := &t.steps[len(t.steps)-1]
-		for i := range t.steps {
-			if kind := t.steps[i].Target.Kind; kind == kindNetwork || kind == kindClassic {
-				st.Needs = append(st.Needs, t.steps[i].Target)
-			}
-		}
-		*st = tidy(*st)
+		l.removeGroup(g)
 	}
-	return t.result(map[plan.Key]error{})
+	refused := map[plan.Key]error{}
+	for object, err := range in.Observed.Unread {
+		refused[plan.Key{Name: in.Observed.nameOf(object)}] = err
+	}
+	return t.result(refused)
 }
 
-// left finds what belongs to no Service.
-type left struct {
-	*turn
-	keys map[plan.Key]bool // of Services
-	live map[string]bool   // names of load balancers and groups of Services
-	// owners are the Services that were, by the names of their load balancers;
-	// those of target groups alone have no load balancer.
-	owners map[string]plan.Key
-	judged map[string]bool // names of load balancers that are there and nobody's
-	loose  map[plan.Key]bool
-}
-
-func newLeft(t *turn) *left {
-	l := &left{turn: t, keys: map[plan.Key]bool{}, live: map[string]bool{}, owners: map[string]plan.Key{}, judged: map[string]bool{}, loose: map[plan.Key]bool{}}
-	for _, svc := range t.observed.Services {
-		base := names.LoadBalancer(svc.UID)
-		l.keys[plan.Key{Namespace: svc.Namespace, Name: svc.Name}] = true
-		for _, name := range []string{
-			base, names.ClassicGroup(base), names.NetworkGroup(t.settings.Cluster, svc.Namespace, svc.Name, svc.UID),
-			names.NetworkGroup(t.settings.External.Cluster, svc.Namespace, svc.Name, svc.UID),
-		} {
-			l.live[name] = true
-		}
+// nameOf is the name of an object that is known by its ARN.
+func (o *Observed) nameOf(object string) string {
+	if lb, ok := o.Networks[object]; ok {
+		return awssdk.ToString(lb.LoadBalancerName)
 	}
-	return l
-}
-
-// keyOf is the Service that tags name; false when they are not the cluster's.
-func (l *left) keyOf(tags map[string]string) (plan.Key, bool) {
-	namespace, name, ok := strings.Cut(tags[names.TagService], "/")
-	return plan.Key{Namespace: namespace, Name: name}, ok && l.settings.Tags.Owns(tags)
-}
-
-// asks remove what is left of Services that are gone.
-func (l *left) asks() []*ask {
-	for _, lb := range l.sortedNetworks() {
-		l.balancer(awssdk.ToString(lb.LoadBalancerName), lb.Tags)
+	if g, ok := o.TargetGroups[object]; ok {
+		return awssdk.ToString(g.TargetGroupName)
 	}
-	for name, c := range l.observed.Classics {
-		l.balancer(name, c.Tags)
-	}
-	for _, g := range l.observed.TargetGroups {
-		if key, ok := l.keyOf(g.Tags); ok && len(g.LoadBalancerArns) == 0 && !l.keys[key] {
-			l.loose[key] = true
-		}
-	}
-	for _, g := range l.observed.Groups {
-		if l.settings.Tags.ID == "" || !l.settings.Tags.Has(ec2Tags(g.Tags)) {
-			continue
-		}
-		for _, text := range rulesOf(g.IpPermissions) {
-			name := names.RuleOf(text)
-			_, network := l.networksByName[name]
-			if peerName.MatchString(name) && !network && !l.live[name] {
-				l.ownerless(name)
-			}
-		}
-		name, ok := strings.CutPrefix(awssdk.ToString(g.GroupName), names.ClassicGroup(""))
-		if _, classic := l.observed.Classics[name]; ok && !classic && !l.live[name] && l.settings.Tags.Owns(ec2Tags(g.Tags)) {
-			l.ownerless(name)
-		}
-	}
-	var out []*ask
-	for _, name := range slices.Sorted(maps.Keys(l.owners)) {
-		out = append(out, vanished(l.owners[name], name))
-		delete(l.loose, l.owners[name])
-	}
-	for _, key := range slices.SortedFunc(maps.Keys(l.loose), plan.CompareKeys) {
-		out = append(out, vanished(key, ""))
-	}
-	if len(out) == 0 && len(l.groups()) > 0 {
-		out = append(out, vanished(plan.Key{}, ""))
-	}
-	return out
-}
-
-func (l *left) balancer(name string, tags map[string]string) {
-	if key, ok := l.keyOf(tags); ok && peerName.MatchString(name) && !l.live[name] {
-		l.owners[name], l.judged[name] = key, true
-	}
-}
-
-// ownerless notes the name of a load balancer whose Service nothing tells.
-func (l *left) ownerless(name string) {
-	if _, known := l.owners[name]; !known {
-		l.owners[name] = plan.Key{}
-	}
+	return object
 }
 
 // vanished is a Service that is not there any more.
 func vanished(key plan.Key, name string) *ask {
+	if key == (plan.Key{}) {
+		key.Name = name
+	}
 	svc := &v1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
 	it := &provider.Item{Key: key, Service: svc, Want: provider.Remove, Cause: provider.Repair}
 	return &ask{item: it, key: key, want: provider.Remove, kind: NetworkKind, base: name, name: name, place: name, mine: true, leftOver: true}
@@ -197,7 +131,7 @@ func (l *left) remove(a *ask) {
 	var groups []*TargetGroup
 	if _, judged := l.judged[a.name]; judged {
 		if lb := l.networksByName[a.name]; lb != nil {
-			groups, after = l.groupsOf(a, lb), l.deleteNetwork(a, lb)
+			groups, after = l.groupsAt(a, lb), l.deleteNetwork(a, lb)
 		}
 		l.removeClassic(a)
 	}
@@ -213,33 +147,42 @@ func (l *left) remove(a *ask) {
 	}
 }
 
-// groups are the security groups that we or the peer made for load balancers
-// that are gone, or that go.
-func (l *left) groups() []*ec2types.SecurityGroup {
-	used := map[string]bool{}
-	for name, lb := range l.networksByName {
-		for _, id := range lb.SecurityGroups {
-			_, goes := l.owners[name]
-			used[id] = used[id] || !goes
-		}
-	}
-	for name, c := range l.observed.Classics {
-		for _, id := range c.SecurityGroups {
-			_, goes := l.owners[name]
-			used[id] = used[id] || !goes
-		}
-	}
-	var out []*ec2types.SecurityGroup
-	for _, id := range slices.Sorted(maps.Keys(l.observed.Groups)) {
-		g := l.observed.Groups[id]
-		name, text := awssdk.ToString(g.GroupName), awssdk.ToString(g.Description)
-		if id == l.backend && slices.ContainsFunc(l.coming, l.comesBehind) {
-			continue
-		}
-		made := strings.HasPrefix(name, names.ClassicGroup("a")) || text == names.NetworkGroupDescription || text == names.BackendGroupDescription
-		if made && !used[id] && !l.live[name] && l.settings.Tags.Owns(ec2Tags(g.Tags)) {
+// groupsAt are the target groups of a load balancer that goes: of the Service, and
+// of others that are gone and shared it.
+func (l *left) groupsAt(a *ask, lb *Network) []*TargetGroup {
+	out := l.groupsOf(a, lb)
+	for _, arn := range slices.Sorted(maps.Keys(l.observed.TargetGroups)) {
+		g := l.observed.TargetGroups[arn]
+		key, ok := l.keyOf(g.Tags)
+		if ok && !l.keys[key] && !slices.Contains(out, g) && slices.Contains(g.LoadBalancerArns, awssdk.ToString(lb.LoadBalancerArn)) {
 			out = append(out, g)
 		}
 	}
 	return out
+}
+
+// removeGroup deletes a security group after the load balancers that have it.
+func (l *left) removeGroup(g *ec2types.SecurityGroup) {
+	id := awssdk.ToString(g.GroupId)
+	var owner *ask
+	var after []plan.ID
+	for _, a := range l.turn.asks {
+		lb, c := l.networksByName[a.name], l.observed.Classics[a.name]
+		if lb != nil && slices.Contains(lb.SecurityGroups, id) {
+			owner, after = a, append(after, plan.ID{Kind: kindNetwork, Name: a.name})
+		}
+		if c != nil && slices.Contains(c.SecurityGroups, id) {
+			owner, after = a, append(after, plan.ID{Kind: kindClassic, Name: a.name})
+		}
+		if owner == nil && (l.ownsClassicGroup(a, id) || l.isGroupOf(a, g)) {
+			owner = a
+		}
+	}
+	if owner == nil || len(after) > 1 {
+		owner = vanished(plan.Key{}, "")
+	}
+	l.deleteSecurityGroup(owner, g)
+	st := &l.steps[len(l.steps)-1]
+	st.Needs = append(st.Needs, after...)
+	*st = tidy(*st)
 }

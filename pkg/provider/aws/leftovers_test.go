@@ -3,10 +3,17 @@
 package aws_test
 
 import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
 	"testing"
 
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	v1 "k8s.io/api/core/v1"
 
+	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws"
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
@@ -84,6 +91,161 @@ func TestLeftoversBesideServicesThatLive(t *testing.T) {
 	s.empty(t)
 }
 
+// told lets the load balancers of the AWS Load Balancer Controller be ours, by
+// the name that the cloud config tells.
+func told(s *aws.Settings) {
+	claimed(s)
+	s.External.Told = true
+}
+
+// TestLeftoversOfTheLoadBalancerController: its tags alone tell whose a load
+// balancer is.
+func TestLeftoversOfTheLoadBalancerController(t *testing.T) {
+	start := func(t *testing.T) *site {
+		t.Helper()
+		s := newSite(t)
+		told(&s.settings)
+		s.service("web", external)
+		s.service("named", external, with("name", "shop"))
+		s.settle(t, s.all(provider.Serve, provider.Edit))
+		return s
+	}
+	t.Run("all are gone", func(t *testing.T) {
+		s := start(t)
+		s.services, s.observed.Services = nil, nil
+		golden(t, "left over of the controller", text(t, s.leftovers()))
+		s.apply(t, s.leftovers())
+		s.empty(t)
+	})
+	t.Run("one lives", func(t *testing.T) {
+		s := start(t)
+		s.services = s.services[1:]
+		s.observed.Services = s.services
+		s.apply(t, s.leftovers())
+		if got := text(t, s.compute(s.all(provider.Serve, provider.Repair))); got != nothing {
+			t.Error(got)
+		}
+		if n := len(s.observed.Networks); n != 1 {
+			t.Errorf("%d load balancers", n)
+		}
+		s.settle(t, s.all(provider.Remove, provider.Edit))
+		s.empty(t)
+	})
+	for name, change := range map[string]func(*site){
+		"nobody claims them":           func(s *site) { s.settings.Claims = aws.PeerOnly },
+		"only the flag names":          func(s *site) { s.settings.External.Told = false },
+		"they are another cluster's":   func(s *site) { s.settings.External.Cluster = "other" },
+		"they are those of an Ingress": func(s *site) { s.tagAll("ingress.k8s.aws/stack", "default/web") },
+		"they are those of a Gateway":  func(s *site) { s.tagAll("gateway.k8s.aws.nlb/stack", "default/web") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t)
+			s.services, s.observed.Services = nil, nil
+			change(s)
+			for _, st := range s.leftovers().Steps {
+				if st.Target.Kind != "aws/nodeSecurityGroupLeftovers" {
+					t.Errorf("%s", st.String())
+				}
+			}
+		})
+	}
+}
+
+// tagAll adds a tag to all load balancers, target groups and security groups.
+func (s *site) tagAll(key, value string) {
+	for _, lb := range s.observed.Networks {
+		lb.Tags[key] = value
+	}
+	for _, g := range s.observed.TargetGroups {
+		g.Tags[key] = value
+	}
+	for id, g := range s.observed.Groups {
+		more := *g
+		more.Tags = append(slices.Clone(g.Tags), tag{Key: awssdk.String(key), Value: awssdk.String(value)})
+		s.observed.Groups[id] = &more
+	}
+}
+
+// What a peer leaves behind at the nodes for path MTU discovery tells of no
+// Service, and goes when none is left that needs it.
+func TestRuleOfAllThatNobodyNeedsIsLeftOver(t *testing.T) {
+	s := load(t, "nlb-default")
+	s.settle(t, s.all(provider.Serve, provider.Resync))
+	if got := text(t, s.leftovers()); got != nothing {
+		t.Errorf("while one lives:\n%s", got)
+	}
+	s.services, s.observed.Services = nil, nil
+	for arn := range s.observed.Networks {
+		delete(s.observed.Networks, arn)
+	}
+	for arn := range s.observed.TargetGroups {
+		delete(s.observed.TargetGroups, arn)
+	}
+	for id, g := range s.observed.Groups {
+		less := *g
+		less.IpPermissions = slices.DeleteFunc(slices.Clone(g.IpPermissions), func(p ec2types.IpPermission) bool {
+			return len(p.IpRanges) > 0 && strings.Contains(awssdk.ToString(p.IpRanges[0].Description), "/nlb/client=")
+		})
+		s.observed.Groups[id] = &less
+	}
+	golden(t, "left over rule of all", text(t, s.leftovers()))
+	s.apply(t, s.leftovers())
+	s.empty(t)
+}
+
+// The group that load balancers share is made before the first of them.
+func TestSharedGroupOfAServiceThatIsBeingMadeIsNotLeftOver(t *testing.T) {
+	s := newSite(t)
+	managed(&s.settings)
+	s.service("web")
+	s.settle(t, s.all(provider.Serve, provider.Edit))
+	clear(s.observed.Networks)
+	clear(s.observed.TargetGroups)
+	for _, st := range s.leftovers().Steps {
+		if strings.HasPrefix(st.Target.Name, "fairlead-traffic") {
+			t.Errorf("%s", st.String())
+		}
+	}
+	s.services, s.observed.Services = nil, nil
+	s.apply(t, s.leftovers())
+	s.empty(t)
+}
+
+// A step that all share is done for the others when one of them cannot be done.
+func TestLeftoversWithoutOneOfThem(t *testing.T) {
+	s := newSite(t)
+	s.service("web")
+	s.service("api")
+	s.settle(t, s.all(provider.Serve, provider.Edit))
+	s.services, s.observed.Services = nil, nil
+	in := aws.Input{Settings: &s.settings, Observed: s.observed, Leftovers: true}
+	r := aws.Leftovers(in)
+	for _, st := range r.Steps {
+		if !st.Shared {
+			continue
+		}
+		in.Without = map[plan.Key]bool{{Namespace: "default", Name: "web"}: true}
+		w, ok := r.Rewrite(in, st.Target)
+		if part, whole := sent(t, w), sent(t, r.Writes[st.Target]); !ok || !strings.Contains(whole, "30080") || strings.Contains(part, "30080") || !strings.Contains(part, "30081") {
+			t.Errorf("without one: %s\nof %s", part, whole)
+		}
+		in.Without[plan.Key{Namespace: "default", Name: "api"}] = true
+		if w, ok := r.Rewrite(in, st.Target); ok {
+			t.Errorf("without both: %s", sent(t, w))
+		}
+	}
+}
+
+// sent is what a write sends, as text.
+func sent(t *testing.T, w aws.Write) string {
+	t.Helper()
+	raw, err := json.Marshal(w.Calls)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
 func TestLeftoversOverTheWire(t *testing.T) {
 	l := startLive(t, awssim.Options{})
 	l.config.ManagedNLBSecurityGroups = true
@@ -96,7 +258,7 @@ func TestLeftoversOverTheWire(t *testing.T) {
 	if err := l.services.Delete(svc); err != nil {
 		t.Fatal(err)
 	}
-	p, err := l.provider.Leftovers(t.Context())
+	p, err := l.provider.Leftovers(t.Context(), func(context.Context) ([]*v1.Service, error) { return nil, nil })
 	if err != nil {
 		t.Fatal(err)
 	}

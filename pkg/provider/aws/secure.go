@@ -325,6 +325,7 @@ func (a *ask) madeGroups() []plan.ID {
 
 // tidy sorts what a step serves and needs.
 func tidy(st plan.Step) plan.Step {
+	st.Serves = slices.DeleteFunc(st.Serves, func(key plan.Key) bool { return key == plan.Key{} }) // no Service's in particular
 	slices.SortFunc(st.Serves, plan.CompareKeys)
 	st.Serves = slices.Compact(st.Serves)
 	slices.SortFunc(st.Needs, func(x, y plan.ID) int { return cmp.Or(cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.Name, y.Name)) })

@@ -96,7 +96,7 @@ func NewSettings(c *cloudconfig.AWS, cluster, region string, self Self) *Setting
 	}
 	if c.Controller.Claim {
 		s.Claims = AlsoLoadBalancerController
-		s.External = newExternal(&c.Controller, cmp.Or(s.Tags.ID, cluster))
+		s.External = newExternal(&c.Controller, s.Tags.ID, cluster)
 	}
 	return s
 }

@@ -128,6 +128,17 @@ func (c Controller) IsClients(tags map[string]string) bool {
 	return ok && tags[tagStackResource] == ResourceSecurityGroup
 }
 
+// IsForOthers reports whether the tags are of what the AWS Load Balancer
+// Controller makes for Ingresses and Gateways.
+func IsForOthers(tags map[string]string) bool {
+	for key := range tags {
+		if strings.HasPrefix(key, "ingress.k8s.aws") || strings.HasPrefix(key, "gateway.k8s.aws") {
+			return true
+		}
+	}
+	return false
+}
+
 // Foreign reports whether the tags name another Service or cluster.
 func (c Controller) Foreign(tags map[string]string, namespace, service string) bool {
 	_, ok := tags[tagStack]
