@@ -22,7 +22,7 @@ func main() {
 }
 
 // run returns the exit code: 0 when all is well, 1 for an error, 2 when a plan
-// is not empty, 3 when it is and a Service is refused.
+// is not empty or something is left over, 3 when it is and a Service is refused.
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

@@ -27,10 +27,12 @@ import (
 	"github.com/fairlead/fairlead/pkg/engine"
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure/arm"
 )
 
-// What a plan came to besides nothing: the plugin then exits with 2 and with 3.
+// What plan and gc came to besides nothing: the plugin then exits with 2 and
+// with 3.
 var (
 	ErrPlanned = errors.New("there is something to do")
 	ErrRefused = errors.New("nothing would be written, and a Service is refused")
@@ -106,11 +108,16 @@ func newPlanCommand(streams genericiooptions.IOStreams, flags *genericclioptions
 
 // addFlags adds what says how a plan is made.
 func (p *planner) addFlags(fs *pflag.FlagSet) {
+	p.addCloudFlags(fs)
+	fs.BoolVar(&p.unclassed, "serve-unclassed", true, "as the controller's flag of this name")
+}
+
+// addCloudFlags adds what says how a cloud is read.
+func (p *planner) addCloudFlags(fs *pflag.FlagSet) {
 	p.from.addFlags(fs)
 	p.auth = arm.AuthConfig
 	fs.Var((*authValue)(&p.auth), "auth", "where credentials for Azure come from: config (the cloud-config and the environment), or cli (the Azure CLI)")
 	fs.StringVar(&p.cluster, "cluster-name", defaultCluster, "as the controller's flag of this name")
-	fs.BoolVar(&p.unclassed, "serve-unclassed", true, "as the controller's flag of this name")
 }
 
 // authValue is the value of --auth.
@@ -167,19 +174,44 @@ func (p *planner) config(ctx context.Context, client kubernetes.Interface) (*clo
 	return file.config, cloud, err
 }
 
-// report makes the provider as the controller does, and asks the engine.
-func (p *planner) report(ctx context.Context, client kubernetes.Interface, keys []plan.Key) ([]engine.GroupPlan, ccm.Classes, error) {
+// report asks the engine.
+func (p *planner) report(ctx context.Context, client kubernetes.Interface, keys []plan.Key) (groups []engine.GroupPlan, classes ccm.Classes, err error) {
+	err = p.open(ctx, client, func(ctx context.Context, o *opened) error {
+		unclassed := ccm.ServeUnclassed
+		if !p.unclassed {
+			unclassed = ccm.IgnoreUnclassed
+		}
+		classes = ccm.NewClasses(o.provider.Name(), unclassed, o.config)
+		groups, err = engine.New(engine.Options{
+			Provider: o.provider, Registry: intent.Annotations(),
+			Services: o.services, Nodes: o.nodes,
+			Recorder: &record.FakeRecorder{}, Owns: classes.Owns,
+			Refresh: func(...plan.Key) {}, Clock: clock.RealClock{},
+		}).Report(ctx, keys...)
+		if err == nil && len(groups) == 0 && len(keys) > 0 {
+			err = notOurs(o.services, keys[0], classes)
+		}
+		return err
+	})
+	return groups, classes, err
+}
+
+// opened is a provider outside the cluster, and what it reads.
+type opened struct {
+	provider provider.Provider
+	config   *cloudconfig.Config
+	services corelisters.ServiceLister
+	nodes    corelisters.NodeLister
+}
+
+// open makes the provider as the controller does, and closes it after use.
+func (p *planner) open(ctx context.Context, client kubernetes.Interface, use func(context.Context, *opened) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	cfg, cloud, err := p.config(ctx, client)
 	if err != nil {
-		return nil, ccm.Classes{}, err
+		return err
 	}
-	unclassed := ccm.ServeUnclassed
-	if !p.unclassed {
-		unclassed = ccm.IgnoreUnclassed
-	}
-	classes := ccm.NewClasses(cloud.Name, unclassed, cfg)
 	factory := informers.NewSharedInformerFactory(client, 0)
 	core := factory.Core().V1()
 	services, nodes, namespaces := core.Services(), core.Nodes(), core.Namespaces()
@@ -191,7 +223,7 @@ func (p *planner) report(ctx context.Context, client kubernetes.Interface, keys 
 	defer work.Wait()
 	defer cancel() // before the others, which wait
 	if err := listAll(ctx, factory); err != nil {
-		return nil, classes, err
+		return err
 	}
 	prov, err := cloud.New(ctx, ccm.Deps{
 		Config: cfg, Cluster: p.cluster, Auth: p.auth, Informers: factory, Client: client,
@@ -201,21 +233,12 @@ func (p *planner) report(ctx context.Context, client kubernetes.Interface, keys 
 		Metrics: func(metrics.StableCollector) error { return nil }, // nobody could read them
 	})
 	if err != nil {
-		return nil, classes, fmt.Errorf("make provider %s: %w", cloud.Name, err)
+		return fmt.Errorf("make provider %s: %w", cloud.Name, err)
 	}
 	if err := listAll(ctx, factory); err != nil { // what the provider asked for
-		return nil, classes, err
+		return err
 	}
-	groups, err := engine.New(engine.Options{
-		Provider: prov, Registry: intent.Annotations(),
-		Services: services.Lister(), Nodes: nodes.Lister(),
-		Recorder: &record.FakeRecorder{}, Owns: classes.Owns,
-		Refresh: func(...plan.Key) {}, Clock: clock.RealClock{},
-	}).Report(ctx, keys...)
-	if err == nil && len(groups) == 0 && len(keys) > 0 {
-		err = notOurs(services.Lister(), keys[0], classes)
-	}
-	return groups, classes, err
+	return use(ctx, &opened{provider: prov, config: cfg, services: services.Lister(), nodes: nodes.Lister()})
 }
 
 // listAll starts the informers that were asked for, and waits for their lists.

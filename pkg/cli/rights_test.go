@@ -110,12 +110,13 @@ func TestDocumentedRightsSuffice(t *testing.T) {
 	grant(t, admin, viewer)
 	for command, want := range map[string]string{
 		"bgp": "ANNOUNCED TO", "explain web": "no controller leads", "plan --all": "metal/addresses default/web",
+		"gc --cluster-name=rig": "metal makes nothing outside the cluster",
 	} {
 		args := append([]string{"--kubeconfig=" + kubeconfig}, strings.Fields(command)...)
 		var got ran
 		err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, 10*time.Second, true, func(context.Context) (bool, error) {
 			got = run(t, root, "", args...) // rights count a moment after they are given
-			return strings.Contains(got.out, want), nil
+			return strings.Contains(got.String(), want), nil
 		})
 		if err != nil {
 			t.Errorf("%s: want %q: %s", command, want, got)

@@ -39,6 +39,7 @@ func NewRootCommand(streams genericiooptions.IOStreams, clouds []ccm.Cloud) *cob
 		NewConvertCommand(streams),
 		newBGPCommand(streams, flags),
 		newExplainCommand(streams, flags, clouds),
+		newGCCommand(streams, flags, clouds),
 		newPlanCommand(streams, flags, clouds),
 		newHandoverCommand(streams, flags, clouds),
 		newVersionCommand(),

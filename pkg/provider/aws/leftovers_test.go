@@ -151,6 +151,26 @@ func TestLeftoversOfTheLoadBalancerController(t *testing.T) {
 	}
 }
 
+// A load balancer that Services share by its name is not left over while one of
+// them lives, though its tags name one that is gone.
+func TestSharedLoadBalancerOfOneThatLivesIsNotLeftOver(t *testing.T) {
+	s := newSite(t)
+	told(&s.settings)
+	s.service("head", external, with("name", "shop"))
+	s.service("follows", external, with("name", "shop"), ports(tcp("a", 81, 30181)))
+	s.settle(t, s.all(provider.Serve, provider.Edit))
+	s.observed.Services = s.services[1:]
+	for _, st := range s.leftovers().Steps {
+		t.Errorf("%s", st.String())
+	}
+	s.services, s.observed.Services = nil, nil
+	s.apply(t, s.leftovers())
+	if got := text(t, s.leftovers()); got != nothing {
+		t.Errorf("still:\n%s", got)
+	}
+	s.empty(t)
+}
+
 // tagAll adds a tag to all load balancers, target groups and security groups.
 func (s *site) tagAll(key, value string) {
 	for _, lb := range s.observed.Networks {

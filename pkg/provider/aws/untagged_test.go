@@ -72,7 +72,7 @@ func TestWithoutAnIDWhatNothingProvesIsRefused(t *testing.T) {
 		l := startLive(t, awssim.Options{})
 		untagged(l.config)
 		l.restart(t)
-		_, err := l.provider.Leftovers(t.Context())
+		_, err := l.provider.Leftovers(t.Context(), nil)
 		wantNoID(t, err)
 	})
 }
