@@ -192,6 +192,9 @@ func (s *site) learn(t testing.TB, file string) {
 	}
 	o.Subnets = append(o.Subnets, st.Subnets...)
 	o.RouteTables = append(o.RouteTables, st.RouteTables...)
+	if o.ZoneTypes == nil {
+		o.ZoneTypes = map[string]string{}
+	}
 	for _, z := range st.AvailabilityZones {
 		o.ZoneTypes[awssdk.ToString(z.ZoneName)] = awssdk.ToString(z.ZoneType)
 	}

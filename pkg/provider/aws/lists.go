@@ -98,18 +98,6 @@ func listRouteTables(ctx context.Context, c *api.Client, vpc string) ([]ec2types
 	return out, err
 }
 
-func listZoneTypes(ctx context.Context, c *api.Client) (map[string]string, error) {
-	page, err := api.Call(ctx, c.EC2.DescribeAvailabilityZones, &ec2.DescribeAvailabilityZonesInput{})
-	if err != nil {
-		return nil, err
-	}
-	out := map[string]string{}
-	for i := range page.AvailabilityZones {
-		out[awssdk.ToString(page.AvailabilityZones[i].ZoneName)] = awssdk.ToString(page.AvailabilityZones[i].ZoneType)
-	}
-	return out, nil
-}
-
 // listListeners are the load balancer's listeners, never nil.
 func listListeners(ctx context.Context, c *api.Client, lb string) ([]elbv2types.Listener, error) {
 	out := []elbv2types.Listener{}

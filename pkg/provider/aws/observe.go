@@ -5,11 +5,12 @@ package aws
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
 
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"golang.org/x/sync/errgroup"
 	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -104,6 +105,7 @@ func (p *Provider) recall(s *Settings, batch provider.Batch, services []*v1.Serv
 func (p *Provider) read(ctx context.Context, s *Settings, batch provider.Batch, services []*v1.Service) (*Observed, error) {
 	p.mu.Lock()
 	p.learned, p.reading = nil, true
+	forgotten := p.forgotten
 	var old *Observed
 	if p.memory != nil {
 		old = p.memory.Clone() // private steps go on learning into the memory
@@ -132,7 +134,9 @@ func (p *Provider) read(ctx context.Context, s *Settings, batch provider.Batch, 
 	for _, l := range p.learned {
 		o.Learn(l.call, l.answer)
 	}
-	p.memory = o
+	if p.forgotten == forgotten {
+		p.memory = o
+	}
 	return o.Clone(), nil
 }
 
@@ -200,7 +204,7 @@ func (p *Provider) details(ctx context.Context, s *Settings, o *Observed, r Read
 			return err
 		})
 		d.group.Go(func() (err error) {
-			o.ZoneTypes, err = p.zoneTypes(gctx)
+			o.ZoneTypes, err = p.machines.ZoneTypes(gctx, zoneNames(o.Subnets))
 			return err
 		})
 	}
@@ -288,22 +292,13 @@ func (d *detailReader) classics(ctx context.Context, r Reads) {
 	}
 }
 
-// zoneTypes are the types of the region's zones, read once.
-func (p *Provider) zoneTypes(ctx context.Context) (map[string]string, error) {
-	p.mu.Lock()
-	known := p.zones
-	p.mu.Unlock()
-	if known != nil {
-		return known, nil
+// zoneNames are the names of the zones where the subnets are.
+func zoneNames(subnets []ec2types.Subnet) []string {
+	out := make([]string, len(subnets))
+	for i := range subnets {
+		out[i] = awssdk.ToString(subnets[i].AvailabilityZone)
 	}
-	zones, err := listZoneTypes(ctx, p.client)
-	if err != nil {
-		return nil, err
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.zones = zones
-	return maps.Clone(zones), nil
+	return out
 }
 
 // learned is a call and its answer.
@@ -329,4 +324,5 @@ func (p *Provider) forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.memory = nil
+	p.forgotten++
 }

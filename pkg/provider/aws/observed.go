@@ -28,7 +28,7 @@ type Observed struct {
 	Subnets     []ec2types.Subnet
 	RouteTables []ec2types.RouteTable
 	// ZoneTypes are the types of availability zones by name, such as
-	// availability-zone and local-zone.
+	// availability-zone and local-zone; nil: not read.
 	ZoneTypes map[string]string
 
 	// Slices are the endpoints of Services, for addresses of pods as targets; nil:
@@ -95,8 +95,7 @@ type Instance struct {
 func NewObserved() *Observed {
 	return &Observed{
 		Networks: map[string]*Network{}, TargetGroups: map[string]*TargetGroup{}, Classics: map[string]*Classic{},
-		Groups: map[string]*ec2types.SecurityGroup{}, Instances: map[string]*Instance{}, ZoneTypes: map[string]string{},
-		Unread: map[string]error{},
+		Groups: map[string]*ec2types.SecurityGroup{}, Instances: map[string]*Instance{}, Unread: map[string]error{},
 	}
 }
 

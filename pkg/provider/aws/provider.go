@@ -68,10 +68,12 @@ type Provider struct {
 	self *Self // of the controller's own instance; nil: not read
 	// memory is what is known of AWS; nil: nothing. It is changed with mu held.
 	memory *Observed
+	// forgotten counts how often all was forgotten: what was being read then is
+	// not remembered.
+	forgotten int
 	// learned are the calls since reading began.
 	learned []learned
 	reading bool
-	zones   map[string]string
 }
 
 var _ provider.Provider = (*Provider)(nil)

@@ -326,7 +326,7 @@ func (o *Observed) Knows(r Reads) bool {
 			return false
 		}
 	}
-	return o.unread(r) == nil && (!r.Discovery || o.RouteTables != nil)
+	return o.unread(r) == nil && (!r.Discovery || (o.RouteTables != nil && o.ZoneTypes != nil))
 }
 
 // keepDetails takes over from an older observation what lists do not tell.
@@ -351,6 +351,6 @@ func (o *Observed) keepDetails(old *Observed) {
 		}
 	}
 	if o.RouteTables == nil {
-		o.RouteTables = old.RouteTables
+		o.RouteTables, o.ZoneTypes = old.RouteTables, old.ZoneTypes
 	}
 }

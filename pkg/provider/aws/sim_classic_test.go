@@ -165,3 +165,23 @@ func TestALoadBalancerThatGoesMeanwhileHoldsUpItsServiceAlone(t *testing.T) {
 		t.Errorf("want the others to be served:\n%s", d.Plan)
 	}
 }
+
+// A pass that reads no zones leaves what an earlier one read of them: a zone
+// where no load balancer can be stays such a zone.
+func TestZonesOutliveAPassThatReadsNone(t *testing.T) {
+	l := startLive(t, awssim.Options{})
+	l.cloud.LocalZone("us-east-1c")
+	s := newSite(t)
+	old, network := s.service("old", classic), s.service("network")
+	for _, svc := range s.services {
+		l.add(t, svc)
+	}
+	l.must(t, -1, provider.Serve, provider.Edit, old, network)
+	with("cross-zone-load-balancing-enabled", "true")(network)
+	l.must(t, 1, provider.Serve, provider.Edit, network)
+	l.cloud.ResetCalls()
+	l.must(t, 0, provider.Serve, provider.Nodes, old, network)
+	if n := total(l.cloud.Counts().Reads); n > 0 {
+		t.Errorf("%d reads", n)
+	}
+}

@@ -7,8 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -308,5 +311,32 @@ func TestSecurityGroupInUseHoldsUpItsServiceAlone(t *testing.T) {
 	}
 	if after := string(l.cloud.State()); after != before {
 		t.Errorf("left behind:\n%s", after)
+	}
+}
+
+// TestWhatIsForgottenDuringAReadStaysForgotten takes a new configuration while a
+// pass reads: the next one does not count on what was read for the old one.
+func TestWhatIsForgottenDuringAReadStaysForgotten(t *testing.T) {
+	l := startLive(t, awssim.Options{})
+	var once sync.Once
+	changed := *l.config
+	changed.SecurityGroupRuleLimit++
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		once.Do(func() { l.provider.Update(t.Context(), &cloudconfig.Config{AWS: &changed}) })
+		l.cloud.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	l.config.Endpoints.EC2 = server.URL
+	changed.Endpoints = l.config.Endpoints
+	l.restart(t)
+	svc := newSite(t).service("web")
+	l.add(t, svc)
+	l.must(t, -1, provider.Serve, provider.Edit, svc)
+	for _, reads := range []bool{true, false} {
+		l.cloud.ResetCalls()
+		l.must(t, 0, provider.Serve, provider.Config, svc)
+		if n := total(l.cloud.Counts().Reads); (n > 0) != reads {
+			t.Errorf("%d reads", n)
+		}
 	}
 }

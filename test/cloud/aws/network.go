@@ -156,6 +156,15 @@ func (c *Cloud) describeZones(in describeZonesIn) (any, *refusal) {
 	return describeZonesOut{AvailabilityZones: values(found)}, refused
 }
 
+// LocalZone makes one of the region's zones a local one, of which accounts see
+// those that they opted in to.
+func (c *Cloud) LocalZone(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.zones.edit(name, c.now(), func(z *zone) { z.ZoneType = "local-zone" })
+	c.zones.settled()
+}
+
 type describeVPCsIn struct {
 	VPCIDs []string `in:"VpcId"`
 	question

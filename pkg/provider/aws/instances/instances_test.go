@@ -355,3 +355,24 @@ func TestNodeWithAnIDOfAnotherFormIsNoMissingInstance(t *testing.T) {
 	}
 	r.exists(t, r.node(t, "gone", "aws:///us-east-1a/i-0fedcba9876543210"), false)
 }
+
+func TestZonesAreReadAnewForOneThatIsNew(t *testing.T) {
+	r := newRig(t, awssim.Options{})
+	r.cloud.LocalZone("us-east-1f")
+	ask := func(reads int, names ...string) {
+		t.Helper()
+		r.cloud.ResetCalls()
+		types, err := r.ZoneTypes(t.Context(), names)
+		if err != nil || types["us-east-1a"] != "availability-zone" || types["us-east-1f"] != "local-zone" {
+			t.Errorf("%v, %v", types, err)
+		}
+		if _, list := r.reads(); list["ec2.DescribeAvailabilityZones"] != reads {
+			t.Errorf("%d reads for %v", list["ec2.DescribeAvailabilityZones"], names)
+		}
+	}
+	ask(1, "us-east-1a")
+	ask(0, "us-east-1a", "us-east-1f", "us-east-1-atl-2a")
+	r.clock.Step(time.Hour)
+	ask(0, "us-east-1a", "us-east-1f")
+	ask(1, "us-east-1a", "us-east-1-atl-2a")
+}

@@ -4,6 +4,7 @@ package instances
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -65,53 +66,77 @@ func (d *denial) note() {
 // zoneRetry is how often the zones are read for one that is not among them.
 const zoneRetry = 10 * time.Minute
 
-// zones knows the ids of availability zones, which never change.
+// zone is an availability zone. What it is never changes.
+type zone struct{ id, kind string }
+
+// zones knows the region's availability zones.
 type zones struct {
 	client *api.Client
 	clock  clock.PassiveClock
 	turn   chan struct{} // held by the one who reads
 
-	mu   sync.Mutex
-	ids  map[string]string // by name; nil: not read
-	read time.Time
+	mu     sync.Mutex
+	byName map[string]zone // nil: not read; it is replaced, never changed
+	read   time.Time
 }
 
 func newZones(client *api.Client, c clock.PassiveClock) *zones {
 	return &zones{client: client, clock: c, turn: make(chan struct{}, 1)}
 }
 
-// id is the id of a zone; empty when AWS does not say.
-func (z *zones) id(ctx context.Context, name string) (string, error) {
-	if id, ok := z.known(name); ok {
-		return id, nil
+// with are the zones by their names, the named ones among them unless AWS does
+// not say.
+func (z *zones) with(ctx context.Context, list ...string) (map[string]zone, error) {
+	if all, ok := z.known(list); ok {
+		return all, nil
 	}
 	select {
 	case z.turn <- struct{}{}:
 	case <-ctx.Done():
-		return "", ctx.Err()
+		return nil, ctx.Err()
 	}
 	defer func() { <-z.turn }()
-	if id, ok := z.known(name); ok { // somebody else has read meanwhile
-		return id, nil
+	if all, ok := z.known(list); ok { // somebody else has read meanwhile
+		return all, nil
 	}
 	page, err := api.Call(ctx, z.client.EC2.DescribeAvailabilityZones, &ec2.DescribeAvailabilityZonesInput{})
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	ids := map[string]string{}
+	all := map[string]zone{}
 	for i := range page.AvailabilityZones {
-		ids[awssdk.ToString(page.AvailabilityZones[i].ZoneName)] = awssdk.ToString(page.AvailabilityZones[i].ZoneId)
+		x := &page.AvailabilityZones[i]
+		all[awssdk.ToString(x.ZoneName)] = zone{id: awssdk.ToString(x.ZoneId), kind: awssdk.ToString(x.ZoneType)}
 	}
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	z.ids, z.read = ids, z.clock.Now()
-	return ids[name], nil
+	z.byName, z.read = all, z.clock.Now()
+	return all, nil
 }
 
-// known is the id of a zone; false when it must be read.
-func (z *zones) known(name string) (string, bool) {
+// known are the zones; false when they must be read.
+func (z *zones) known(list []string) (map[string]zone, bool) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	id, ok := z.ids[name]
-	return id, ok || (z.ids != nil && z.clock.Since(z.read) < zoneRetry)
+	if z.byName == nil || z.clock.Since(z.read) < zoneRetry {
+		return z.byName, z.byName != nil
+	}
+	return z.byName, !slices.ContainsFunc(list, func(name string) bool {
+		_, ok := z.byName[name]
+		return !ok
+	})
+}
+
+// ZoneTypes are the types of the region's availability zones by their names.
+// Where one of the list is not among them they are read anew, but seldom.
+func (r *Reader) ZoneTypes(ctx context.Context, list []string) (map[string]string, error) {
+	all, err := r.zones.with(ctx, list...)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for name, z := range all {
+		out[name] = z.kind
+	}
+	return out, nil
 }

@@ -116,8 +116,8 @@ func (r *Reader) labels(ctx context.Context, node *v1.Node, x *Instance) (map[st
 
 func (r *Reader) zoneLabel(ctx context.Context, zone string) (map[string]string, error) {
 	out := map[string]string{}
-	id, err := r.zones.id(ctx, zone)
-	if id != "" {
+	all, err := r.zones.with(ctx, zone)
+	if id := all[zone].id; id != "" {
 		out[LabelZoneID] = id
 	}
 	return out, err
