@@ -110,11 +110,13 @@ func (c *awsCheck) addresses() {
 	if len(private) > 0 && internal == AWSInternalNo {
 		c.wrong(Refuse, KeyAWSPrivateIPv4s, "but private addresses are for internal load balancers; remove it, or use annotation "+KeyAWSElasticIPs)
 	}
-	for key, n := range map[string]int{KeyAWSElasticIPs: len(eips), KeyAWSPrivateIPv4s: len(private)} {
+	count := func(key string, n int) {
 		if n > 0 && len(subnets) > 0 && n != len(subnets) {
 			c.wrong(Refuse, key, fmt.Sprintf("which has %d items, but annotation %s has %d subnets; write one for each subnet", n, KeyAWSSubnets, len(subnets)))
 		}
 	}
+	count(KeyAWSElasticIPs, len(eips))
+	count(KeyAWSPrivateIPv4s, len(private))
 }
 
 func (c *awsCheck) groups() {

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
-	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
 
 	"github.com/fairlead/fairlead/pkg/intent"
@@ -265,11 +264,7 @@ func (t *turn) classicSubnets(a *ask, b *classicBalancer) ([]string, error) {
 	if t.observed.RouteTables == nil {
 		return nil, nil
 	}
-	list, _ := t.discover(a.scheme)
-	list = slices.DeleteFunc(list, func(s *ec2types.Subnet) bool {
-		few := s.AvailableIpAddressCount != nil && *s.AvailableIpAddressCount < freeAddresses
-		return few && !slices.Contains(b.now.Subnets, awssdk.ToString(s.SubnetId))
-	})
+	list, _ := t.discover(a, b.now.Subnets)
 	return idsOf(list), nil
 }
 

@@ -43,6 +43,48 @@ func TestClassicFollowsItsSubnets(t *testing.T) {
 	golden(t, "classic gets a new subnet", s.settle(t, s.all(provider.Serve, provider.Resync)))
 }
 
+// TestAFullSubnetTakesNoZoneAway gives a zone a subnet that would count first,
+// but is nearly full: what the load balancer has there stays, and a new one
+// gets the other subnet of the zone.
+func TestAFullSubnetTakesNoZoneAway(t *testing.T) {
+	for kind, change := range map[string]func(*v1.Service){"classic": classic, "network": with("type", "nlb")} {
+		s := newSite(t)
+		s.service("web", change)
+		s.settle(t, s.all(provider.Serve, provider.Edit))
+		s.publicSubnet("subnet-0", "us-east-1a", 5)
+		if got := text(t, s.compute(s.all(provider.Serve, provider.Resync))); got != nothing {
+			t.Errorf("%s:\n%s", kind, got)
+		}
+		s.service("new", change)
+		s.settle(t, s.all(provider.Serve, provider.Edit))
+		for _, lb := range s.observed.Networks {
+			if n := len(lb.AvailabilityZones); n != 3 {
+				t.Errorf("%s is in %d zones", *lb.LoadBalancerName, n)
+			}
+		}
+		for name, lb := range s.observed.Classics {
+			if n := len(lb.Subnets); n != 3 {
+				t.Errorf("%s is in %d subnets", name, n)
+			}
+		}
+	}
+}
+
+// The first annotation whose number of items is wrong is named, at each pass.
+func TestOneAnnotationOfAddressesIsNamedAlways(t *testing.T) {
+	s := newSite(t)
+	claimed(&s.settings)
+	s.service("web", external, with("ip-address-type", "dualstack", "private-ipv4-addresses", "10.0.96.9,10.0.112.9", "ipv6-addresses", "2600:1f18::9,2600:1f18::a"))
+	for i := range s.observed.Subnets {
+		s.observed.Subnets[i].Ipv6CidrBlockAssociationSet = []ec2types.SubnetIpv6CidrBlockAssociation{{}}
+	}
+	for range 20 {
+		if got := text(t, s.compute(s.all(provider.Serve, provider.Edit))); !strings.Contains(got, "private-ipv4-addresses has 2 items") {
+			t.Fatal(got)
+		}
+	}
+}
+
 func TestClassicStaysInItsLastSubnetOfAZone(t *testing.T) {
 	s := newSite(t)
 	svc := s.service("web", classic, with("subnets", "public-us-east-1a"))

@@ -31,19 +31,7 @@ func (t *turn) subnetsFor(a *ask) ([]string, error) {
 		list, err := t.namedSubnets(a)
 		return idsOf(list), err
 	}
-	list, rejected := t.discover(a.scheme)
-	list = slices.DeleteFunc(list, func(s *ec2types.Subnet) bool {
-		if a.addressType() == elbv2types.IpAddressTypeDualstack && len(s.Ipv6CidrBlockAssociationSet) == 0 {
-			rejected = append(rejected, rejection{s, "it has no IPv6 addresses"})
-			return true
-		}
-		free := awssdk.ToInt32(s.AvailableIpAddressCount)
-		few := s.AvailableIpAddressCount != nil && free < freeAddresses
-		if few {
-			rejected = append(rejected, rejection{s, fmt.Sprintf("%d addresses are free, and %d are needed", free, freeAddresses)})
-		}
-		return few
-	})
+	list, rejected := t.discover(a, a.subnets)
 	if len(list) == 0 {
 		return nil, refuse(ReasonNoSubnets, "no subnet of %s can hold the %s load balancer%s; tag subnets with %s or name them in annotation %s",
 			t.settings.VPC, a.scheme, reasons(rejected), roleTag(a.scheme), intent.KeyAWSSubnets)
@@ -93,23 +81,24 @@ func roleTag(s elbv2types.LoadBalancerSchemeEnum) string {
 
 // discover finds one subnet in each zone, by the zones' names: those of the
 // cluster or of no cluster at all, with a way to the internet where clients are
-// there. In a zone the one with the role's tag counts first, then one with the
-// cluster's, then the lowest id.
-func (t *turn) discover(s elbv2types.LoadBalancerSchemeEnum) ([]*ec2types.Subnet, []rejection) {
+// there, and with room, unless the load balancer has them already. In a zone the
+// one with the role's tag counts first, then one with the cluster's, then the
+// lowest id.
+func (t *turn) discover(a *ask, have []string) ([]*ec2types.Subnet, []rejection) {
 	candidates, rejected := t.clusterSubnets()
 	public := t.publicSubnets()
 	best := map[string]*ec2types.Subnet{}
 	for _, sub := range candidates {
 		zone := awssdk.ToString(sub.AvailabilityZone)
-		if kind, known := t.observed.ZoneTypes[zone]; known && kind != usualZone {
-			rejected = append(rejected, rejection{sub, fmt.Sprintf("zone %s is a %s", zone, kind)})
+		why := t.unfit(a, sub, public)
+		if why == "" && !slices.Contains(have, awssdk.ToString(sub.SubnetId)) {
+			why = full(sub)
+		}
+		if why != "" {
+			rejected = append(rejected, rejection{sub, why})
 			continue
 		}
-		if s == elbv2types.LoadBalancerSchemeEnumInternetFacing && !public(awssdk.ToString(sub.SubnetId)) {
-			rejected = append(rejected, rejection{sub, "its route table has no route to an internet gateway"})
-			continue
-		}
-		if first := best[zone]; first == nil || t.ranks(sub, s) < t.ranks(first, s) {
+		if first := best[zone]; first == nil || t.ranks(sub, a.scheme) < t.ranks(first, a.scheme) {
 			best[zone] = sub
 		}
 	}
@@ -118,6 +107,30 @@ func (t *turn) discover(s elbv2types.LoadBalancerSchemeEnum) ([]*ec2types.Subnet
 		out = append(out, best[zone])
 	}
 	return out, rejected
+}
+
+// unfit is why the subnet cannot hold the Service's load balancer; empty when it
+// can.
+func (t *turn) unfit(a *ask, s *ec2types.Subnet, public func(id string) bool) string {
+	zone := awssdk.ToString(s.AvailabilityZone)
+	kind, known := t.observed.ZoneTypes[zone]
+	switch {
+	case known && kind != usualZone:
+		return fmt.Sprintf("zone %s is a %s", zone, kind)
+	case a.scheme == elbv2types.LoadBalancerSchemeEnumInternetFacing && !public(awssdk.ToString(s.SubnetId)):
+		return "its route table has no route to an internet gateway"
+	case a.addressType() == elbv2types.IpAddressTypeDualstack && len(s.Ipv6CidrBlockAssociationSet) == 0:
+		return "it has no IPv6 addresses"
+	}
+	return ""
+}
+
+// full is why the subnet has no room for a load balancer; empty when it has.
+func full(s *ec2types.Subnet) string {
+	if free := awssdk.ToInt32(s.AvailableIpAddressCount); s.AvailableIpAddressCount != nil && free < freeAddresses {
+		return fmt.Sprintf("%d addresses are free, and %d are needed", free, freeAddresses)
+	}
+	return ""
 }
 
 // ranks is lower for subnets that count before others. Candidates come by id.
@@ -237,9 +250,12 @@ func (a *ask) subnetMappings(subnets []string) ([]elbv2types.SubnetMapping, erro
 		return nil, refuse(ReasonConflicting, "annotation %s asks for IPv6 addresses, which only a load balancer with annotation %s dualstack has; set it", intent.KeyAWSIPv6s, intent.KeyAWSIPAddressType)
 	}
 	out := make([]elbv2types.SubnetMapping, len(subnets))
-	for key, list := range map[string][]string{intent.KeyAWSElasticIPs: eips, intent.KeyAWSPrivateIPv4s: private, intent.KeyAWSIPv6s: v6} {
-		if len(list) > 0 && len(list) != len(subnets) {
-			return nil, refuse(ReasonAddressesMismatch, "annotation %s has %d items for %d subnets (%s); give one for each", key, len(list), len(subnets), strings.Join(subnets, ", "))
+	for _, asked := range []struct {
+		key  string
+		list []string
+	}{{intent.KeyAWSElasticIPs, eips}, {intent.KeyAWSPrivateIPv4s, private}, {intent.KeyAWSIPv6s, v6}} {
+		if n := len(asked.list); n > 0 && n != len(subnets) {
+			return nil, refuse(ReasonAddressesMismatch, "annotation %s has %d items for %d subnets (%s); give one for each", asked.key, n, len(subnets), strings.Join(subnets, ", "))
 		}
 	}
 	for i, id := range subnets {
