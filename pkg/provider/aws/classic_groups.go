@@ -113,7 +113,10 @@ func (t *turn) dropClassicGroups() {
 			continue
 		}
 		g := t.groupNamed(names.ClassicGroup(a.name))
-		if g != nil && t.ownsGroup(a, ec2Tags(g.Tags)) && !a.uses(awssdk.ToString(g.GroupId)) {
+		if g == nil || !t.ownsGroup(a, ec2Tags(g.Tags)) {
+			continue
+		}
+		if id := awssdk.ToString(g.GroupId); !a.uses(id) && !t.inUse(id) {
 			t.deleteSecurityGroup(a, g)
 		}
 	}

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
 	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
@@ -322,7 +324,7 @@ func (t *turn) dropNetworkGroups() {
 			continue
 		}
 		for _, g := range t.clientsMadeFor(a) {
-			if t.ownsGroup(a, ec2Tags(g.Tags)) && !a.uses(awssdk.ToString(g.GroupId)) {
+			if id := awssdk.ToString(g.GroupId); t.ownsGroup(a, ec2Tags(g.Tags)) && !a.uses(id) && !t.inUse(id) {
 				t.deleteSecurityGroup(a, g)
 			}
 		}
@@ -333,6 +335,33 @@ func (t *turn) dropNetworkGroups() {
 // which its UID is, say that it was made for it.
 func (t *turn) ownsGroup(a *ask, tags map[string]string) bool {
 	return t.settings.Tags.Owns(tags) || t.settings.Tags.Unclaimed(tags) || t.ownsFor(a, tags)
+}
+
+// inUse reports whether a load balancer has the group, and no step deletes it,
+// makes it anew or gives it other groups: such as one of the other type, which
+// stays beside the Service's.
+func (t *turn) inUse(id string) bool {
+	for name, lb := range t.networksByName {
+		if slices.Contains(lb.SecurityGroups, id) && !t.changesGroups(kindNetwork, name, &elbv2.SetSecurityGroupsInput{}) {
+			return true
+		}
+	}
+	for name, c := range t.observed.Classics {
+		if slices.Contains(c.SecurityGroups, id) && !t.changesGroups(kindClassic, name, &elb.ApplySecurityGroupsToLoadBalancerInput{}) {
+			return true
+		}
+	}
+	return false
+}
+
+// changesGroups reports whether a step changes the groups of a load balancer: of the
+// kind and name, and by calls like the given one. Two of different kinds may have
+// one name.
+func (t *turn) changesGroups(kind, name string, gives Call) bool {
+	_, made := t.writes[plan.ID{Kind: kind, Name: name}]
+	return made || slices.ContainsFunc(t.writes[plan.ID{Kind: kindGroups, Name: name}].Calls, func(c Call) bool {
+		return reflect.TypeOf(c) == reflect.TypeOf(gives)
+	})
 }
 
 // uses reports whether the Service's load balancer is to have the group.

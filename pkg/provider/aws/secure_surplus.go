@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
+	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/provider"
@@ -236,7 +238,10 @@ func (t *turn) isOurs(name string) bool {
 // write it, and at the nodes whatever it says, as for the peer.
 func (t *turn) ownerOf(g *nodeGroup, r rule) *ask {
 	if lb := names.RuleOf(g.have[r]); lb != "" {
-		return t.owners()[lb]
+		if a := t.owners()[lb]; a != nil && !t.otherTypeNeeds(a, r) {
+			return a
+		}
+		return nil
 	}
 	if plain := r == allFrom(r.source) && g.have[r] == ""; !plain && !t.isGuard(g.id) {
 		return nil
@@ -247,6 +252,19 @@ func (t *turn) ownerOf(g *nodeGroup, r rule) *ask {
 		}
 	}
 	return nil
+}
+
+// otherTypeNeeds reports whether the rule lets in a load balancer with the name
+// of the Service's, but of the other type, that stays.
+func (t *turn) otherTypeNeeds(a *ask, r rule) bool {
+	if !a.serve() {
+		return false
+	}
+	if a.kind == ClassicKind {
+		return t.networksByName[a.name] != nil && r != allFrom(r.source) && !t.changesGroups(kindNetwork, a.name, &elbv2.SetSecurityGroupsInput{})
+	}
+	c := t.observed.Classics[a.base]
+	return c != nil && r == allFrom(r.source) && slices.Contains(c.SecurityGroups, r.source) && !t.changesGroups(kindClassic, a.base, &elb.ApplySecurityGroupsToLoadBalancerInput{})
 }
 
 // decided reports whether the pass decides which rules the Service's are.
@@ -301,7 +319,7 @@ func (a *ask) letsGo(t *turn, r rule) bool {
 	for _, name := range append(t.networkGroupNames(a), names.ClassicGroup(a.name)) {
 		g := t.groupNamed(name)
 		if g != nil && awssdk.ToString(g.GroupId) == r.source && t.ownsGroup(a, ec2Tags(g.Tags)) {
-			return !a.uses(r.source) && !slices.Contains(a.nodeSources, Ref{ID: r.source})
+			return !a.uses(r.source) && !slices.Contains(a.nodeSources, Ref{ID: r.source}) && !t.inUse(r.source)
 		}
 	}
 	return false
