@@ -285,7 +285,7 @@ func (v value) awsOverride(a *AWS) {
 
 // awsReserved begin the keys of tags that cannot be given.
 func awsReserved() []string {
-	return []string{"aws:", "kubernetes.io/cluster/", "kubernetes.io/service-name", "KubernetesCluster", "elbv2.k8s.aws/", "service.k8s.aws/"}
+	return []string{"aws:", "kubernetes.io/cluster/", "kubernetes.io/service-name", "KubernetesCluster", "elbv2.k8s.aws/", "service.k8s.aws/", "fairlead.dev/"}
 }
 
 func (v value) awsTags(to *map[string]string) {
