@@ -143,15 +143,34 @@ func AWSWritten(svc *v1.Service, key string) (text string, ok bool) {
 	return text, ok
 }
 
+// AWSWritesAny reports whether an annotation begins with the key, under either
+// prefix where the Service's form has both.
+func AWSWritesAny(svc *v1.Service, key string) bool {
+	suffix, both := strings.CutPrefix(key, awsPrefix)
+	both = both && AWSFormOf(svc) == AWSExternal
+	for k := range svc.Annotations {
+		if strings.HasPrefix(k, key) || (both && strings.HasPrefix(k, awsOtherPrefix+suffix)) {
+			return true
+		}
+	}
+	return false
+}
+
 // awsRead are the annotations that count for the form: cloud-provider-aws does
 // not know the other prefix, and the Load Balancer Controller does not read
 // whether a load balancer is internal where its scheme is said.
 func awsRead(annotations map[string]string, form AWSForm) map[string]string {
 	if form == AWSExternal {
-		if annotations[KeyAWSScheme] == "" && annotations[awsOtherPrefix+"scheme"] == "" {
-			return annotations
-		}
 		read := maps.Clone(annotations)
+		for key, text := range annotations { // the keys of patterns have no aliases
+			suffix, other := strings.CutPrefix(key, awsOtherPrefix)
+			if _, has := annotations[awsPrefix+suffix]; other && !has && strings.Contains(suffix, "-attributes.") {
+				read[awsPrefix+suffix] = text
+			}
+		}
+		if annotations[KeyAWSScheme] == "" && annotations[awsOtherPrefix+"scheme"] == "" {
+			return read
+		}
 		for _, key := range awsInternalKeys() {
 			delete(read, key)
 		}

@@ -98,7 +98,7 @@ func (t *turn) formerNames(a *ask) []string {
 		return nil
 	}
 	svc := a.item.Service
-	all := []string{a.base, svc.Annotations[intent.KeyAWSName]}
+	all := []string{a.base, a.written(intent.KeyAWSName)}
 	for _, scheme := range []elbv2types.LoadBalancerSchemeEnum{elbv2types.LoadBalancerSchemeEnumInternal, elbv2types.LoadBalancerSchemeEnumInternetFacing} {
 		all = append(all, t.settings.External.LoadBalancer(svc.Namespace, svc.Name, svc.UID, string(scheme)))
 	}

@@ -5,12 +5,12 @@ package aws
 import (
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	v1 "k8s.io/api/core/v1"
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
@@ -93,7 +93,7 @@ func (o *Observed) learnListenerAttributes(in Call) {
 }
 
 // wantsListenerAttributes reports whether annotations ask for some.
-func wantsListenerAttributes(annotations map[string]string) bool {
+func wantsListenerAttributes(svc *v1.Service) bool {
 	prefix, _, _ := strings.Cut(intent.AWSListenerAttributesKey("TCP", 1), "TCP")
-	return slices.ContainsFunc(slices.Collect(maps.Keys(annotations)), func(key string) bool { return strings.HasPrefix(key, prefix) })
+	return intent.AWSWritesAny(svc, prefix)
 }

@@ -23,7 +23,7 @@ func (t *turn) targetKind(a *ask) elbv2types.TargetTypeEnum {
 	if !a.external {
 		return elbv2types.TargetTypeEnumInstance
 	}
-	if a.item.Service.Annotations[intent.KeyAWSType] == "nlb-ip" {
+	if a.written(intent.KeyAWSType) == "nlb-ip" {
 		return elbv2types.TargetTypeEnumIp
 	}
 	if kind := a.text(intent.KeyAWSTargetType); kind != "" {

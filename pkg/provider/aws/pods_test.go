@@ -3,8 +3,11 @@
 package aws_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,6 +15,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/aws"
 )
 
 // pods are the endpoints of the Service web, at one port; the last one is not
@@ -38,6 +42,43 @@ func TestTargetsOfOtherClustersStay(t *testing.T) {
 		s.nodes = s.nodes[:1]
 		if got := text(t, s.compute(s.all(want, provider.Nodes))); got != nothing {
 			t.Error(got)
+		}
+	}
+}
+
+// Both prefixes that the AWS Load Balancer Controller reads mean the same.
+func TestTheOtherPrefixCountsForExternalServices(t *testing.T) {
+	const other = "service.kubernetes.io/aws-load-balancer-"
+	for name, c := range map[string]struct{ edit, then []string }{
+		"addresses of pods":     {edit: []string{"type", "nlb-ip"}},
+		"another name":          {edit: []string{"type", "external", "name", "front"}, then: []string{"scheme", "internet-facing"}},
+		"attributes of a port":  {edit: []string{"type", "external", "target-group-attributes.80", "stickiness.enabled=true"}},
+		"attributes of its own": {edit: []string{"type", "external", "listener-attributes.TCP-80", "tcp.idle_timeout.seconds=600"}},
+	} {
+		var got []string
+		for _, prefix := range []string{annotation, other} {
+			s := newSite(t)
+			claimed(&s.settings)
+			svc := s.service("web")
+			svc.Annotations = map[string]string{}
+			annotate := func(pairs []string) {
+				for i := 0; i < len(pairs); i += 2 {
+					svc.Annotations[prefix+pairs[i]] = pairs[i+1]
+				}
+			}
+			annotate(c.edit)
+			s.pods(8080, "10.0.96.20", "10.0.112.21")
+			b := s.settle(t, s.all(provider.Serve, provider.Edit))
+			annotate(c.then)
+			b += s.settle(t, s.all(provider.Serve, provider.Edit))
+			reads := aws.ReadsOf(&s.settings, s.observed, s.all(provider.Serve, provider.Resync).Items)
+			got = append(got, fmt.Sprintf("%s%+v", b, reads))
+			if strings.Contains(b, "refused") {
+				t.Errorf("%s:\n%s", name, b)
+			}
+		}
+		if diff := cmp.Diff(got[0], got[1]); diff != "" {
+			t.Errorf("%s, -usual prefix +other:\n%s", name, diff)
 		}
 	}
 }

@@ -151,7 +151,7 @@ func (w *wishes) network(it *provider.Item, lb *Network) {
 		}
 		if it.Want == provider.Serve {
 			w.Networks = append(w.Networks, arn)
-			if it.Intent.AWS == intent.AWSExternal && wantsListenerAttributes(it.Service.Annotations) {
+			if it.Intent.AWS == intent.AWSExternal && wantsListenerAttributes(it.Service) {
 				w.Listeners = append(w.Listeners, arn)
 			}
 			certificates, _ := it.Intent.Options.Texts(intent.KeyAWSCertificates)
@@ -189,12 +189,8 @@ func (w *wishes) groupsFor(it *provider.Item, lb *Network) []*TargetGroup {
 // wantsGroupAttributes reports whether attributes of target groups matter: where
 // annotations ask for some, or may have done so before an edit.
 func wantsGroupAttributes(it *provider.Item) bool {
-	for key := range it.Service.Annotations {
-		if strings.HasPrefix(key, intent.KeyAWSTargetGroupAttributes) || strings.HasPrefix(key, intent.KeyAWSProxyProtocol) {
-			return true
-		}
-	}
-	return it.Intent.AWS == intent.AWSExternal && (it.Cause == provider.Edit || it.Cause == provider.Repair)
+	return intent.AWSWritesAny(it.Service, intent.KeyAWSTargetGroupAttributes) || intent.AWSWritesAny(it.Service, intent.KeyAWSProxyProtocol) ||
+		(it.Intent.AWS == intent.AWSExternal && (it.Cause == provider.Edit || it.Cause == provider.Repair))
 }
 
 // external adds load balancers that may be the Service's: by the names that the
