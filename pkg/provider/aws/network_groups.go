@@ -77,10 +77,14 @@ func (t *turn) chooseGroups(a *ask, lb *Network, groups []*TargetGroup) map[*map
 	}
 	for _, m := range a.mappings {
 		take(m, func(g *TargetGroup) bool { return len(g.LoadBalancerArns) > 0 })
-		take(m, func(*TargetGroup) bool { return true })
+		take(m, func(g *TargetGroup) bool { return !a.external || names.IsFor(g.Tags, a.resource(m)) })
 	}
 	return chosen
 }
+
+// resource is what the AWS Load Balancer Controller calls the target group of a
+// mapping in its tags. One that was left has to be of the same port.
+func (a *ask) resource(m *mapping) string { return fmt.Sprintf("%s:%d", a.key, m.port) }
 
 // fits reports whether the target group can serve the mapping.
 func (m *mapping) fits(g *TargetGroup) bool {
@@ -111,7 +115,7 @@ func (t *turn) createGroup(a *ask, m *mapping, attributes map[string]string) {
 		TargetType: m.kind, VpcId: awssdk.String(t.settings.VPC),
 		HealthCheckProtocol: h.protocol, HealthCheckPort: awssdk.String(h.port), HealthCheckIntervalSeconds: awssdk.Int32(h.interval),
 		HealthyThresholdCount: awssdk.Int32(h.healthy), UnhealthyThresholdCount: awssdk.Int32(h.unhealthy),
-		Tags: elbv2Tags(names.As(a.tags, fmt.Sprintf("%s:%d", a.key, m.port))),
+		Tags: elbv2Tags(names.As(a.tags, a.resource(m))),
 	}
 	if m.kind == elbv2types.TargetTypeEnumIp {
 		in.IpAddressType = m.family

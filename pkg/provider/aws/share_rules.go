@@ -12,6 +12,7 @@ import (
 	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
@@ -39,13 +40,10 @@ func (t *turn) realmOf(a *ask, lb *Network) realm {
 		}
 	}
 	name := awssdk.ToString(lb.LoadBalancerName)
-	others := t.others(lb, a.key)
-	for _, svc := range others {
-		if s := t.sharing[name]; s == nil || s.member(keyOf(svc)) == nil {
-			continue
-		}
+	// One that comes may have its rules already, and no listener yet.
+	for key, svc := range t.living {
 		for i := range svc.Spec.Ports {
-			if port := svc.Spec.Ports[i].Port; !out.own[port] {
+			if port := svc.Spec.Ports[i].Port; key != a.key && !out.own[port] && intent.AWSNameOf(svc) == name {
 				out.others[port] = true
 			}
 		}

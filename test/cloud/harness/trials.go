@@ -141,7 +141,8 @@ func (x Trials[S]) live(ctx context.Context, d *Disturbance[S], nth int) (e end,
 		return e, err
 	}
 	if more := s.Writes(); len(more) > 0 {
-		return e, fmt.Errorf("a look at the end writes%s", Counted(more))
+		after, err := s.Picture()
+		return e, errors.Join(fmt.Errorf("a look at the end writes%s (-before +after):\n%s", Counted(more), Diff(e.picture, after)), err)
 	}
 	// And all of it can go.
 	if err := w.Play(ctx, []Step{Remove(w.Names()...)}); err != nil {

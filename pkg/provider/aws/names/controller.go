@@ -95,6 +95,12 @@ func As(tags map[string]string, resource string) map[string]string {
 	return out
 }
 
+// IsFor reports whether tags may be those of the object: they name it, or none.
+func IsFor(tags map[string]string, resource string) bool {
+	named, ok := tags[tagStackResource]
+	return !ok || named == resource
+}
+
 // OwnsFor reports whether the tags say that it was made for the Service in this
 // cluster.
 func (c Controller) OwnsFor(tags map[string]string, namespace, service string) bool {

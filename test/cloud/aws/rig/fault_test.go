@@ -33,9 +33,8 @@ func clash(call awssim.Call) *awssim.Fault {
 		"CreateLoadBalancer": "DuplicateLoadBalancerName", "CreateTargetGroup": "DuplicateTargetGroupName", "CreateListener": "DuplicateListener",
 		"CreateSecurityGroup": "InvalidGroup.Duplicate", "AuthorizeSecurityGroupIngress": "InvalidPermission.Duplicate",
 		"RevokeSecurityGroupIngress": "InvalidPermission.NotFound", "DeleteTargetGroup": "ResourceInUse", "DeleteSecurityGroup": "DependencyViolation",
-		"RegisterTargets": "InvalidTarget", "DeleteListener": "ListenerNotFound", "ModifyListener": "ListenerNotFound",
+		"DeleteListener": "ListenerNotFound", "ModifyListener": "ListenerNotFound",
 		"CreateLoadBalancerPolicy": "DuplicatePolicyName", "CreateLoadBalancerListeners": "DuplicateListener",
-		"RegisterInstancesWithLoadBalancer": "InvalidInstance",
 	}[call.Action]
 	if !ok {
 		code = "ConcurrentModification"
