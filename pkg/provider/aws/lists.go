@@ -19,6 +19,8 @@ import (
 const (
 	pageSizeELB = 400  // DescribeLoadBalancers of both APIs
 	pageSizeEC2 = 1000 // DescribeSecurityGroups, DescribeSubnets, DescribeInstances
+	// pageSizeRoutes is that of DescribeRouteTables.
+	pageSizeRoutes = 100
 )
 
 // tagsPerCall is how many resources DescribeTags of both APIs takes.
@@ -90,7 +92,7 @@ func listSubnets(ctx context.Context, c *api.Client, vpc string) ([]ec2types.Sub
 
 func listRouteTables(ctx context.Context, c *api.Client, vpc string) ([]ec2types.RouteTable, error) {
 	out := []ec2types.RouteTable{}
-	in := &ec2.DescribeRouteTablesInput{Filters: inVPC(vpc), MaxResults: awssdk.Int32(100)} //nolint:mnd // AWS: DescribeRouteTables
+	in := &ec2.DescribeRouteTablesInput{Filters: inVPC(vpc), MaxResults: awssdk.Int32(pageSizeRoutes)}
 	err := api.Pages(ctx, c.EC2.DescribeRouteTables, in, &in.NextToken, func(page *ec2.DescribeRouteTablesOutput) *string {
 		out = append(out, page.RouteTables...)
 		return page.NextToken

@@ -194,6 +194,7 @@ func (r *Routes) put(ctx context.Context, p netip.Prefix, id string) error {
 
 func (r *Routes) write(ctx context.Context, t *table, p netip.Prefix, id string) error {
 	had, exists := t.routes[p]
+	action := "create"
 	switch {
 	case exists && had.instance == id:
 		return nil
@@ -201,6 +202,7 @@ func (r *Routes) write(ctx context.Context, t *table, p netip.Prefix, id string)
 		return &plan.Error{Kind: plan.Invalid, Reason: "RouteTaken", Err: fmt.Errorf(
 			"route table %s has a route for %s already, to %s; remove it, or give the node another prefix", t.id, p, orGateway(had.instance))}
 	case exists:
+		action = "replace"
 		in := &ec2.ReplaceRouteInput{RouteTableId: awssdk.String(t.id), InstanceId: awssdk.String(id)}
 		in.DestinationCidrBlock, in.DestinationIpv6CidrBlock = destination(p)
 		if _, err := api.Call(ctx, r.options.Client.EC2.ReplaceRoute, in); err != nil {
@@ -214,7 +216,7 @@ func (r *Routes) write(ctx context.Context, t *table, p netip.Prefix, id string)
 		}
 	}
 	r.note(p, &route{instance: id})
-	klog.FromContext(ctx).V(2).Info("Wrote", "action", "create", "target", t.id+" "+p.String())
+	klog.FromContext(ctx).V(2).Info("Wrote", "action", action, "target", t.id+" "+p.String())
 	return nil
 }
 
@@ -252,11 +254,11 @@ func (r *Routes) DeleteRoute(ctx context.Context, _ string, x *cloudprovider.Rou
 		return fmt.Errorf("prefix %q is no CIDR: %w", x.DestinationCIDR, err)
 	}
 	p = p.Masked()
-	t, err := r.table(ctx, r.clock.Now().Add(-maxAge))
+	t, err := r.table(ctx, r.clock.Now().Add(-maxAgeToDelete))
 	if err != nil {
 		return err
 	}
-	if had, exists := t.routes[p]; exists && had.foreign {
+	if had, exists := t.routes[p]; !exists || had.foreign {
 		return nil
 	}
 	in := &ec2.DeleteRouteInput{RouteTableId: awssdk.String(t.id)}

@@ -284,6 +284,37 @@ func TestForeignRoutesStay(t *testing.T) {
 	}
 }
 
+// TestARouteThatSomebodyLedElsewhereStays replaces a route that was listed as one
+// to nothing, before it is taken out.
+func TestARouteThatSomebodyLedElsewhereStays(t *testing.T) {
+	r := newRig(t, awssim.Options{}, 2)
+	noErrors(t, r.create(t, to(0, cidr(0)), to(1, cidr(1))))
+	r.clock.Step(time.Minute)
+	r.listed(t)
+	r.clock.Step(10 * time.Second)
+	public, err := r.client.EC2.DescribeRouteTables(t.Context(), &ec2.DescribeRouteTablesInput{RouteTableIds: []string{r.site.PublicTable}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range public.RouteTables[0].Routes {
+		if gateway := awssdk.ToString(x.GatewayId); strings.HasPrefix(gateway, "igw-") {
+			err = r.cloud.Apply("ec2.ReplaceRoute", url.Values{"RouteTableId": {r.site.MainTable}, "DestinationCidrBlock": {cidr(0)}, "GatewayId": {gateway}})
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.cloud.ResetCalls()
+	for n := range 2 {
+		if err := r.DeleteRoute(t.Context(), "rig", to(n, cidr(n))); err != nil {
+			t.Error(err)
+		}
+	}
+	if c := r.cloud.Counts(); c.Writes["ec2.DeleteRoute"] != 1 || c.Reads["ec2.DescribeRouteTables"] != 1 {
+		t.Errorf("%v %v", c.Reads, c.Writes)
+	}
+}
+
 // TestARouteThatSomebodyElseMadeIsFound lets the table change behind the back.
 func TestARouteThatSomebodyElseMadeIsFound(t *testing.T) {
 	r := newRig(t, awssim.Options{}, 2)

@@ -124,6 +124,9 @@ func tableOf(x *ec2types.RouteTable) *table {
 const (
 	// maxAge is how old the table may be that is listed.
 	maxAge = 120 * time.Second
+	// maxAgeToDelete is how old it may be when a route is taken out: somebody may
+	// have led the prefix elsewhere. Those of one round share a read.
+	maxAgeToDelete = 5 * time.Second
 	// settleTime is how long after a write a read may not show it yet.
 	settleTime = 30 * time.Second
 )
