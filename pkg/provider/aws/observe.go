@@ -30,6 +30,9 @@ const instancesAge = 10 * time.Minute
 // provider remembers is enough.
 func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.Pass, error) {
 	s, err := p.settings(ctx)
+	if err == nil {
+		err = s.needsID()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -125,8 +125,7 @@ func (p *Provider) settings(ctx context.Context) (*Settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := NewSettings(c, p.cluster, p.client.Region, *self)
-	return s, s.needsID()
+	return NewSettings(c, p.cluster, p.client.Region, *self), nil
 }
 
 // whoAmI is what the controller's own instance says; nobody is asked when the

@@ -10,6 +10,7 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/pkg/plan"
@@ -104,5 +105,17 @@ func TestWhatAnotherClusterSharesAtItsNodesStays(t *testing.T) {
 		if n := len(s.observed.Groups["sg-other"].IpPermissions); n != 1 {
 			t.Errorf("cluster %q: %d rules of another cluster, want 1", id, n)
 		}
+	}
+}
+
+// TestNodesAreAnsweredForWithoutAnID where load balancers are refused.
+func TestNodesAreAnsweredForWithoutAnID(t *testing.T) {
+	l := startLive(t, awssim.Options{})
+	untagged(l.config)
+	l.config.ManagedNLBSecurityGroups = true
+	l.restart(t)
+	node := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: "ip-10-0-200-9.ec2.internal"}}
+	if there, err := l.provider.Machines().Instances().InstanceExists(t.Context(), node); there || err != nil {
+		t.Errorf("%t, %v", there, err)
 	}
 }

@@ -376,3 +376,41 @@ func TestZonesAreReadAnewForOneThatIsNew(t *testing.T) {
 	ask(0, "us-east-1a", "us-east-1f")
 	ask(1, "us-east-1a", "us-east-1-atl-2a")
 }
+
+func TestAnInstanceThatComesLateIsFoundSoon(t *testing.T) {
+	r := newRig(t, awssim.Options{Lag: awssim.Lag{EC2: 5 * time.Second}})
+	ids := r.site.Launch(1)
+	find := func(want int) {
+		t.Helper()
+		found, err := r.Find(t.Context(), ids, r.clock.Now().Add(-10*time.Minute))
+		if err != nil || len(found) != want {
+			t.Errorf("found %d, %v", len(found), err)
+		}
+	}
+	find(0)
+	r.cloud.Advance(time.Minute)
+	r.clock.Step(time.Minute)
+	find(1)
+	r.cloud.ResetCalls()
+	find(1)
+	if n, list := r.reads(); n > 0 {
+		t.Errorf("read again: %v", list)
+	}
+}
+
+// TestNamesOfAnotherNetworkDoNotCount has two networks with the same addresses.
+func TestNamesOfAnotherNetworkDoNotCount(t *testing.T) {
+	r := newRig(t, awssim.Options{})
+	other := r.cloud.NewSite(awssim.SiteOptions{})
+	ours := r.site.Launch(1)[0]
+	r.cloud.Advance(time.Minute)
+	theirs := other.Launch(1)[0]
+	found, err := r.Find(t.Context(), []string{ours, theirs}, r.clock.Now())
+	if err != nil || found[ours].PrivateDNS != found[theirs].PrivateDNS {
+		t.Fatalf("%v, %v", found, err)
+	}
+	meta, err := r.Instances().InstanceMetadata(t.Context(), r.node(t, found[ours].PrivateDNS, ""))
+	if err != nil || !strings.HasSuffix(meta.ProviderID, ours) {
+		t.Errorf("%+v, %v; want %s", meta, err, ours)
+	}
+}

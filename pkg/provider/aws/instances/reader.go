@@ -227,7 +227,7 @@ func (r *Reader) readByName(ctx context.Context, list []string) (map[string]*Ins
 	if err != nil {
 		return nil, err
 	}
-	found, err := r.describe(ctx, filter("private-dns-name", list...), filter("instance-state-name", alive()...))
+	found, err := r.describe(ctx, filter("vpc-id", cluster.VPC), filter("private-dns-name", list...), filter("instance-state-name", alive()...))
 	if err != nil {
 		return nil, err
 	}
@@ -263,18 +263,27 @@ func (r *Reader) lookUp(ctx context.Context, node *v1.Node, age time.Duration) (
 	return r.find(ctx, node, now.Add(-missAge))
 }
 
-// Find finds instances by their ids, read at or after the time. What AWS does
-// not know is missing.
+// Find finds instances by their ids, read at or after the time; that one is not
+// there must be newer. What AWS does not know is missing.
 func (r *Reader) Find(ctx context.Context, ids []string, notBefore time.Time) (map[string]*Instance, error) {
 	out := make(map[string]*Instance, len(ids))
-	r.byID.expect(ids, notBefore)
-	for _, id := range ids {
-		x, ok, err := r.byID.get(ctx, id, notBefore)
-		if err != nil {
-			return nil, err
+	for range 2 {
+		r.byID.expect(ids, notBefore)
+		var missed []string
+		for _, id := range ids {
+			x, ok, err := r.byID.get(ctx, id, notBefore)
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				out[id] = x
+			} else {
+				missed = append(missed, id)
+			}
 		}
-		if ok {
-			out[id] = x
+		ids = missed
+		if renewed := r.clock.Now().Add(-missAge); renewed.After(notBefore) {
+			notBefore = renewed
 		}
 	}
 	return out, nil
