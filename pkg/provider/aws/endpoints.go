@@ -8,9 +8,12 @@ import (
 	"slices"
 	"time"
 
+	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/pkg/intent"
 )
 
@@ -52,13 +55,26 @@ func (p *Provider) endpointsChanged(old, cur *discoveryv1.EndpointSlice) {
 		return
 	}
 	svc, err := p.services.Services(es.Namespace).Get(es.Labels[discoveryv1.LabelServiceName])
-	if err != nil || intent.AWSFormOf(svc) != intent.AWSExternal {
+	if err != nil || !p.hasPodTargets(svc) {
 		return // a Service that comes later brings a pass of its own
 	}
 	select {
 	case p.moved <- struct{}{}:
 	default:
 	}
+}
+
+// hasPodTargets reports whether the Service may have addresses of pods as
+// targets: by its annotations, or where those do not say by the cloud config.
+func (p *Provider) hasPodTargets(svc *v1.Service) bool {
+	if intent.AWSFormOf(svc) != intent.AWSExternal {
+		return false
+	}
+	kind, ok := intent.AWSWritten(svc, intent.KeyAWSTargetType)
+	if form, _ := intent.AWSWritten(svc, intent.KeyAWSType); form == typePods || !ok {
+		return form == typePods || p.config.Load().Controller.TargetType == cloudconfig.AWSAddresses
+	}
+	return kind != string(elbv2types.TargetTypeEnumInstance)
 }
 
 // sameEndpoints reports whether the pods of both are ready at the same places.

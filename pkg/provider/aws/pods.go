@@ -18,12 +18,15 @@ import (
 // AWS Load Balancer Controller's. Traffic goes to the ports of the targets.
 const namedPort = 1
 
+// typePods is the older type of load balancers whose targets are pods.
+const typePods = "nlb-ip"
+
 // targetKind is what the Service's targets are.
 func (t *turn) targetKind(a *ask) elbv2types.TargetTypeEnum {
 	if !a.external {
 		return elbv2types.TargetTypeEnumInstance
 	}
-	if a.written(intent.KeyAWSType) == "nlb-ip" {
+	if a.written(intent.KeyAWSType) == typePods {
 		return elbv2types.TargetTypeEnumIp
 	}
 	if kind := a.text(intent.KeyAWSTargetType); kind != "" {
