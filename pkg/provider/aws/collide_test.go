@@ -9,6 +9,7 @@ import (
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
+	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/fairlead/fairlead/pkg/plan"
@@ -151,6 +152,65 @@ func TestTagsThatAreNotReadAreNotLearned(t *testing.T) {
 	s.observed.Learn(&elb.RemoveTagsInput{LoadBalancerNames: []string{name}}, nil)
 	if tags := s.observed.Classics[name].Tags; tags != nil {
 		t.Errorf("%v", tags)
+	}
+}
+
+// So are the parts of a load balancer: one of them is not all of them.
+func TestPartsThatAreNotReadAreNotLearned(t *testing.T) {
+	s := newSite(t)
+	s.service("web")
+	s.settle(t, s.all(provider.Serve, provider.Edit))
+	for arn, lb := range s.observed.Networks {
+		listener := lb.Listeners[0].ListenerArn
+		lb.Certificates, lb.ListenerAttributes = nil, nil
+		s.observed.Learn(&elbv2.AddListenerCertificatesInput{ListenerArn: listener}, nil)
+		s.observed.Learn(&elbv2.ModifyListenerAttributesInput{ListenerArn: listener}, nil)
+		if now := s.observed.Networks[arn]; now.Certificates != nil || now.ListenerAttributes != nil {
+			t.Errorf("%v, %v", now.Certificates, now.ListenerAttributes)
+		}
+		s.observed.Networks[arn].Listeners = nil
+		s.observed.Learn(&elbv2.CreateListenerInput{LoadBalancerArn: &arn}, &elbv2.CreateListenerOutput{Listeners: lb.Listeners[:1]})
+		if now := s.observed.Networks[arn]; now.Listeners != nil {
+			t.Errorf("%v", now.Listeners)
+		}
+	}
+}
+
+// Tags go to what stays: what the same edit deletes may be gone already.
+func TestTagsAreForWhatStays(t *testing.T) {
+	s := newSite(t)
+	svc := s.service("web", ports(tcp("a", 80, 30080), tcp("b", 443, 30443)))
+	s.settle(t, s.all(provider.Serve, provider.Edit))
+	ports(tcp("a", 80, 30080))(svc)
+	with("additional-resource-tags", "team=web")(svc)
+	r := s.compute(s.all(provider.Serve, provider.Edit))
+	tagged, deleted := map[string]bool{}, 0
+	for _, w := range r.Writes {
+		for _, c := range w.Calls {
+			if in, ok := c.(*elbv2.AddTagsInput); ok {
+				tagged[in.ResourceArns[0]] = true
+			}
+		}
+	}
+	for _, w := range r.Writes {
+		for _, c := range w.Calls {
+			var arn string
+			switch in := c.(type) {
+			case *elbv2.DeleteListenerInput:
+				arn = *in.ListenerArn
+			case *elbv2.DeleteTargetGroupInput:
+				arn = *in.TargetGroupArn
+			default:
+				continue
+			}
+			deleted++
+			if tagged[arn] {
+				t.Errorf("%s is tagged and deleted", arn)
+			}
+		}
+	}
+	if len(tagged) != 3 || deleted != 2 {
+		t.Errorf("%d tagged, %d deleted", len(tagged), deleted)
 	}
 }
 

@@ -81,6 +81,9 @@ func (o *Observed) learnListenerAttributes(in Call) {
 	}
 	arn := awssdk.ToString(change.ListenerArn)
 	o.changeNetwork(o.listenerOwner(arn), func(n *Network) {
+		if n.ListenerAttributes == nil {
+			return // not read
+		}
 		all := map[string]map[string]string{}
 		maps.Copy(all, n.ListenerAttributes)
 		all[arn] = map[string]string{}

@@ -76,6 +76,9 @@ func (o *Observed) learnListener(in *elbv2.CreateListenerInput, out any) string 
 	}
 	lb := awssdk.ToString(in.LoadBalancerArn)
 	o.changeNetwork(lb, func(n *Network) {
+		if n.Listeners == nil {
+			return // as long as they are not read, one of them says nothing
+		}
 		n.Listeners = append(without(n.Listeners, awssdk.ToString(answer.Listeners[0].ListenerArn)), answer.Listeners[0])
 	})
 	for _, a := range in.DefaultActions {

@@ -247,11 +247,13 @@ func (t *turn) putTags(a *ask, lb *Network) {
 // of its load balancer last: it tells what is done.
 func (t *turn) tagCalls(a *ask, lb *Network, tags map[string]string, surplus []string) []Call {
 	var arns []string
-	for _, g := range t.groupsOf(a, lb) {
-		arns = append(arns, awssdk.ToString(g.TargetGroupArn))
-	}
-	for i := range lb.Listeners {
-		if l := &lb.Listeners[i]; t.ownsListener(a, l) {
+	groups := t.groupsOf(a, lb)
+	chosen := t.chooseGroups(a, lb, groups)
+	for _, m := range a.mappings { // what has none goes, with the same edit
+		if g := chosen[m]; g != nil {
+			arns = append(arns, awssdk.ToString(g.TargetGroupArn))
+		}
+		if l := listenerAt(lb, m.port); l != nil && t.ownsListener(a, l) {
 			arns = append(arns, awssdk.ToString(l.ListenerArn))
 		}
 	}

@@ -77,6 +77,9 @@ func certificatesOf(list []string) []elbv2types.Certificate {
 func (o *Observed) learnCertificates(in Call) {
 	change := func(listener string, to func([]string) []string) {
 		o.changeNetwork(o.listenerOwner(listener), func(n *Network) {
+			if n.Certificates == nil {
+				return // not read
+			}
 			all := map[string][]string{}
 			maps.Copy(all, n.Certificates)
 			all[listener] = to(all[listener])
