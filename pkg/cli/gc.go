@@ -102,9 +102,6 @@ func (c *collector) run(ctx context.Context, client kubernetes.Interface) error 
 	if err := c.check(); err != nil {
 		return err
 	}
-	if err := mayList(ctx, client); err != nil {
-		return err
-	}
 	return c.open(ctx, client, func(ctx context.Context, o *opened) error {
 		cloud, ok := o.provider.(provider.Collector)
 		if !ok {
@@ -114,29 +111,12 @@ func (c *collector) run(ctx context.Context, client kubernetes.Interface) error 
 	})
 }
 
-// mayList tells at once when the Services or Nodes of the cluster may not be
-// listed: caches would wait for the right.
-func mayList(ctx context.Context, client kubernetes.Interface) error {
-	one := metav1.ListOptions{Limit: 1}
-	if _, err := client.CoreV1().Services(metav1.NamespaceAll).List(ctx, one); err != nil {
-		return cannotList("Services of all namespaces", err)
-	}
-	if _, err := client.CoreV1().Nodes().List(ctx, one); err != nil {
-		return cannotList("Nodes", err)
-	}
-	return nil
-}
-
-func cannotList(what string, err error) error {
-	return fmt.Errorf("the %s cannot be listed, and without them nothing is known to be left over: %w", what, err)
-}
-
 // living lists all Services as the API server has them now.
 func living(client kubernetes.Interface) provider.Living {
 	return func(ctx context.Context) ([]*v1.Service, error) {
 		list, err := client.CoreV1().Services(metav1.NamespaceAll).List(ctx, metav1.ListOptions{})
 		if err != nil {
-			return nil, cannotList("Services of all namespaces", err)
+			return nil, fmt.Errorf("list Services: %w; without them nothing is known to be left over", err)
 		}
 		out := make([]*v1.Service, len(list.Items))
 		for i := range list.Items {

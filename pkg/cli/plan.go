@@ -15,7 +15,6 @@ import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/record"
@@ -206,13 +205,13 @@ type opened struct {
 
 // open makes the provider as the controller does, and closes it after use.
 func (p *planner) open(ctx context.Context, client kubernetes.Interface, use func(context.Context, *opened) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	cfg, cloud, err := p.config(ctx, client)
 	if err != nil {
 		return err
 	}
-	factory := informers.NewSharedInformerFactory(client, 0)
+	factory := newCaches(client, cancel)
 	core := factory.Core().V1()
 	services, nodes, namespaces := core.Services(), core.Nodes(), core.Namespaces()
 	services.Informer()
@@ -221,8 +220,8 @@ func (p *planner) open(ctx context.Context, client kubernetes.Interface, use fun
 	var work sync.WaitGroup
 	defer factory.Shutdown()
 	defer work.Wait()
-	defer cancel() // before the others, which wait
-	if err := listAll(ctx, factory); err != nil {
+	defer cancel(nil) // before the others, which wait
+	if err := factory.list(ctx); err != nil {
 		return err
 	}
 	prov, err := cloud.New(ctx, ccm.Deps{
@@ -235,21 +234,10 @@ func (p *planner) open(ctx context.Context, client kubernetes.Interface, use fun
 	if err != nil {
 		return fmt.Errorf("make provider %s: %w", cloud.Name, err)
 	}
-	if err := listAll(ctx, factory); err != nil { // what the provider asked for
+	if err := factory.list(ctx); err != nil { // what the provider asked for
 		return err
 	}
 	return use(ctx, &opened{provider: prov, config: cfg, services: services.Lister(), nodes: nodes.Lister()})
-}
-
-// listAll starts the informers that were asked for, and waits for their lists.
-func listAll(ctx context.Context, factory informers.SharedInformerFactory) error {
-	factory.Start(ctx.Done())
-	for kind, ok := range factory.WaitForCacheSync(ctx.Done()) {
-		if !ok {
-			return fmt.Errorf("list %s: %w", kind, ctx.Err())
-		}
-	}
-	return nil
 }
 
 // notOurs says why there is no plan for a Service that was named.

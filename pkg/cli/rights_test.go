@@ -5,6 +5,7 @@ package cli_test
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +77,16 @@ func grant(t *testing.T, client kubernetes.Interface, to controlplane.Identity) 
 	}
 }
 
+// awsFile is a cloud-config for AWS.
+func awsFile(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "cloud.conf")
+	if err := os.WriteFile(file, []byte("[Global]\nZone = us-east-1a\nVPC = vpc-1\nKubernetesClusterID = rig\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 func TestDocumentedRightsSuffice(t *testing.T) {
 	cp := controlplane.ForTest(t, controlplane.Options{})
 	admin, err := kubernetes.NewForConfig(cp.Config())
@@ -106,6 +117,13 @@ func TestDocumentedRightsSuffice(t *testing.T) {
 	}
 	if got := run(t, root, "", "--kubeconfig="+kubeconfig, "bgp"); got.err == nil {
 		t.Fatalf("bgp works without any right: %s", got)
+	}
+	for _, command := range []string{"explain web", "plan --all", "plan web", "gc --cluster-name=rig"} {
+		args := append([]string{"--kubeconfig=" + kubeconfig, "--cloud-config=" + awsFile(t)}, strings.Fields(command)...)
+		got := run(t, root, "", args...)
+		if got.err == nil || !strings.Contains(got.err.Error(), "is forbidden: User") || !strings.HasSuffix(got.err.Error(), "; ask for the rights that docs/plugin.md names") {
+			t.Errorf("%s without any right: %s", command, got)
+		}
 	}
 	grant(t, admin, viewer)
 	for command, want := range map[string]string{
