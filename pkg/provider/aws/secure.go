@@ -338,23 +338,24 @@ func tidy(st plan.Step) plan.Step {
 // the limit is another.
 func (t *turn) withinLimit(g *nodeGroup, missing described, freed int) bool {
 	limit := t.settings.RuleLimit
-	if limit == 0 || len(g.have) > limit || len(g.have)+len(missing) <= limit {
+	all := maps.Clone(g.have)
+	maps.Copy(all, missing)
+	if limit == 0 || g.have.count() > limit || all.count() <= limit {
 		return true
 	}
-	room := limit - len(g.have)
+	granted := maps.Clone(g.have)
 	over := false
-	granted := map[rule]bool{}
 	for _, a := range t.asks {
 		for _, r := range sortedRules(missing) {
-			if granted[r] || !slices.Contains(g.asked[r], a) {
+			if _, ok := granted[r]; ok || !slices.Contains(g.asked[r], a) {
 				continue
 			}
-			granted[r] = true
-			if room--; room < 0 {
+			granted[r] = ""
+			if granted.count() > limit {
 				over = true
 				t.refuse(a, &plan.Error{Kind: plan.Exhausted, Reason: ReasonLimitReached, Err: fmt.Errorf(
 					"security group %s of the nodes has %d rules of at most %d, and %d more are needed (%d go at the same time); give load balancers security groups of their own, name fewer source ranges, or raise the limit at AWS and in the cloud config",
-					g.id, len(g.have), limit, len(missing), freed)})
+					g.id, g.have.count(), limit, len(missing), freed)})
 				break
 			}
 		}
