@@ -146,7 +146,8 @@ func (t *turn) findGuard(i *Instance) (group, doubt string) {
 	return slices.Min(list), doubt
 }
 
-// nodeRules are what the Service needs at its nodes.
+// nodeRules are what the Service needs at its nodes. With given groups those of
+// the external form are the user's to let in, unless an annotation asks for it.
 func (t *turn) nodeRules(a *ask) described {
 	out := described{}
 	for _, g := range a.nodeSources {
@@ -159,7 +160,7 @@ func (t *turn) nodeRules(a *ask) described {
 		out.let(a.clients(), rule{protocol: protocolICMP, from: icmpType, to: icmpCode}, names.MTURule)
 	}
 	if len(a.groups) > 0 && !t.letsClientsIn(a) {
-		if !t.behind(a) {
+		if !t.behind(a) && !(a.external && !a.sharesGroup()) {
 			maps.Copy(out, t.groupRules(a))
 		}
 		return out
