@@ -3,6 +3,7 @@
 package aws
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 
@@ -53,6 +54,7 @@ func (t *turn) heldRules() held {
 		}
 	}
 	t.holdClassics(out.ours, inBatch)
+	t.holdBlind(out.ours)
 	t.holdComing(out.ours)
 	t.holdComingParts(out.ours)
 	for _, svc := range t.observed.Services {
@@ -62,6 +64,16 @@ func (t *turn) heldRules() held {
 		}
 	}
 	return out
+}
+
+// holdBlind adds what Services of the batch want at nodes whose security groups
+// are not known: any group may be one of those.
+func (t *turn) holdBlind(held described) {
+	for _, a := range t.asks {
+		if a.blind() {
+			maps.Copy(held, t.nodeRules(a))
+		}
+	}
 }
 
 // healthRulesOf are the rules that let the health checks of a load balancer in.
@@ -269,7 +281,7 @@ func (t *turn) otherTypeNeeds(a *ask, r rule) bool {
 
 // decided reports whether the pass decides which rules the Service's are.
 func (a *ask) decided() bool {
-	return !a.elsewhere && a.want != provider.Keep && !a.blind()
+	return !a.elsewhere && a.want != provider.Keep
 }
 
 // owners are the Services of the batch by the names of load balancers whose
