@@ -124,8 +124,11 @@ func (t *turn) comesBehind(a *ask) bool {
 func (t *turn) holdComing(held described) {
 	for _, a := range t.coming {
 		if a.kind == ClassicKind {
-			given := append(a.list(intent.KeyAWSSecurityGroups), t.settings.ClassicGroup)
-			held[allFrom(given[0])] = names.GroupRule(a.name)
+			if given := a.list(intent.KeyAWSSecurityGroups); len(given) > 0 {
+				held[allFrom(given[0])] = names.GroupRule(a.name)
+			} else if t.settings.ClassicGroup != "" {
+				held[allFrom(t.settings.ClassicGroup)] = names.GroupRule(a.name)
+			}
 			continue
 		}
 		if t.comesBehind(a) {
