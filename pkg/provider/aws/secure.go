@@ -13,6 +13,8 @@ import (
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/fairlead/fairlead/pkg/plan"
@@ -234,7 +236,10 @@ func (t *turn) healthPorts(a *ask, m *mapping) []int32 {
 // clients may connect to the same ports.
 func (t *turn) healthRules(a *ask) described {
 	out := described{}
-	open := slices.Equal(a.clients(), everyone())
+	open := slices.Contains(a.clients(), everyone()[0])
+	if a.groupFamily() == elbv2types.TargetGroupIpAddressTypeEnumIpv6 {
+		open = slices.Contains(a.clients(), netip.PrefixFrom(netip.IPv6Unspecified(), 0))
+	}
 	for _, m := range a.mappings {
 		open = open && slices.Equal(t.healthPorts(a, m), t.portsOf(a, m)) && slices.Contains(transports(m.target), "tcp")
 	}
@@ -243,24 +248,40 @@ func (t *turn) healthRules(a *ask) described {
 	}
 	for _, m := range a.mappings {
 		for _, port := range t.healthPorts(a, m) {
-			for _, cidr := range t.subnetPrefixes(a.subnets) {
-				out[rule{protocol: "tcp", from: port, to: port, kind: fromIPv4, source: cidr}] = names.HealthRule(a.name)
+			for _, source := range t.subnetPrefixes(a.subnets, m.family) {
+				source.protocol, source.from, source.to = "tcp", port, port
+				out[source] = names.HealthRule(a.name)
 			}
 		}
 	}
 	return out
 }
 
-// subnetPrefixes are the IPv4 prefixes of subnets.
-func (t *turn) subnetPrefixes(ids []string) []string {
-	var out []string
+// subnetPrefixes are rules, without ports, from the prefixes of subnets: those
+// from which a load balancer reaches targets of the family.
+func (t *turn) subnetPrefixes(ids []string, family elbv2types.TargetGroupIpAddressTypeEnum) []rule {
+	var out []rule
 	for i := range t.observed.Subnets {
-		s := &t.observed.Subnets[i]
-		if slices.Contains(ids, awssdk.ToString(s.SubnetId)) && s.CidrBlock != nil {
-			out = append(out, *s.CidrBlock)
+		if s := &t.observed.Subnets[i]; slices.Contains(ids, awssdk.ToString(s.SubnetId)) {
+			out = append(out, prefixesOf(s, family)...)
 		}
 	}
-	slices.Sort(out)
+	return out
+}
+
+func prefixesOf(s *ec2types.Subnet, family elbv2types.TargetGroupIpAddressTypeEnum) []rule {
+	if family != elbv2types.TargetGroupIpAddressTypeEnumIpv6 {
+		if s.CidrBlock == nil {
+			return nil
+		}
+		return []rule{{kind: fromIPv4, source: *s.CidrBlock}}
+	}
+	var out []rule
+	for _, x := range s.Ipv6CidrBlockAssociationSet {
+		if x.Ipv6CidrBlock != nil && x.Ipv6CidrBlockState != nil && x.Ipv6CidrBlockState.State == ec2types.SubnetCidrBlockStateCodeAssociated {
+			out = append(out, rule{kind: fromIPv6, source: *x.Ipv6CidrBlock})
+		}
+	}
 	return out
 }
 

@@ -137,8 +137,9 @@ func (t *turn) holdComing(held described) {
 		for _, m := range a.mappings {
 			for _, port := range t.healthPorts(a, m) {
 				for i := range t.observed.Subnets {
-					if cidr := t.observed.Subnets[i].CidrBlock; cidr != nil {
-						held[rule{protocol: "tcp", from: port, to: port, kind: fromIPv4, source: *cidr}] = names.HealthRule(a.name)
+					for _, r := range prefixesOf(&t.observed.Subnets[i], m.family) {
+						r.protocol, r.from, r.to = "tcp", port, port
+						held[r] = names.HealthRule(a.name)
 					}
 				}
 			}

@@ -86,9 +86,10 @@ func (t *turn) healthRulesOf(lb *Network, groups []*TargetGroup) []rule {
 		subnets = append(subnets, awssdk.ToString(lb.AvailabilityZones[i].SubnetId))
 	}
 	var out []rule
-	for _, cidr := range t.subnetPrefixes(subnets) {
-		for _, g := range groups {
-			out = append(out, rule{protocol: "tcp", from: g.healthPort(), to: g.healthPort(), kind: fromIPv4, source: cidr})
+	for _, g := range groups {
+		for _, r := range t.subnetPrefixes(subnets, g.IpAddressType) {
+			r.protocol, r.from, r.to = "tcp", g.healthPort(), g.healthPort()
+			out = append(out, r)
 		}
 	}
 	return out

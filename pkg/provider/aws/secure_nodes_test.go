@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/google/go-cmp/cmp"
+	v1 "k8s.io/api/core/v1"
+
+	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/aws/names"
+)
+
+func TestFamiliesAreCountedApartAtTheNodes(t *testing.T) {
+	s := newSite(t)
+	var list []ec2types.IpPermission
+	for i := range 40 {
+		list = append(list, fromRange("tcp", int32(100+i), "192.0.2.0/24", ""))
+	}
+	for i := range 18 {
+		list = append(list, ec2types.IpPermission{
+			IpProtocol: awssdk.String("tcp"), FromPort: awssdk.Int32(int32(200 + i)), ToPort: awssdk.Int32(int32(200 + i)),
+			Ipv6Ranges: []ec2types.Ipv6Range{{CidrIpv6: awssdk.String("2001:db8::/64")}},
+		})
+	}
+	s.foreign(list...)
+	s.service("web")
+	if got := s.settle(t, s.all(provider.Serve, provider.Edit)); strings.Contains(got, "refused") {
+		t.Error(got)
+	}
+}
+
+// A node whose security group nobody knows keeps nothing open that the Service
+// does not want anywhere.
+func TestRangesNarrowThoughANodeIsNotKnown(t *testing.T) {
+	s := newSite(t)
+	svc := s.service("web")
+	s.settle(t, s.all(provider.Serve, provider.Edit))
+	for id := range s.observed.Instances {
+		delete(s.observed.Instances, id)
+		break
+	}
+	sourceRanges("10.0.0.0/8")(svc)
+	s.settle(t, s.all(provider.Serve, provider.Edit))
+	var got []string
+	for _, r := range s.rules() {
+		if strings.Contains(r, names.ClientRule("")) {
+			got = append(got, strings.Fields(r)[2])
+		}
+	}
+	if diff := cmp.Diff([]string{"10.0.0.0/8"}, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	// What it wants stays in a group that is not known to guard nodes.
+	before := s.rules()
+	clear(s.observed.Instances)
+	s.settle(t, s.all(provider.Serve, provider.Edit))
+	if diff := cmp.Diff(before, s.rules()); diff != "" {
+		t.Errorf("-before +after:\n%s", diff)
+	}
+}
+
+func TestGivenGroupsAreLetInByTheAnnotationAlone(t *testing.T) {
+	for _, manage := range []string{"false", "true"} {
+		s := newSite(t)
+		claimed(&s.settings)
+		before := s.rules()
+		s.service("web", external, with("security-groups", "sg-c79d4313baf0217ab", "manage-backend-security-group-rules", manage))
+		s.settle(t, s.all(provider.Serve, provider.Edit))
+		if same := slices.Equal(before, s.rules()); same != (manage == "false") {
+			t.Errorf("manage %s: rules %v", manage, s.rules())
+		}
+		s.settle(t, s.all(provider.Remove, provider.Edit))
+		s.empty(t)
+	}
+}
+
+// Health checks of addresses of IPv6 come from the subnets' prefixes of IPv6.
+func TestHealthChecksOverIPv6AreLetIn(t *testing.T) {
+	for _, c := range []struct {
+		clients string
+		want    int
+	}{{"2001:db8:1::/48", 3}, {"::/0", 0}} {
+		s := newSite(t)
+		claimed(&s.settings)
+		for i := range s.observed.Subnets {
+			s.observed.Subnets[i].Ipv6CidrBlockAssociationSet = []ec2types.SubnetIpv6CidrBlockAssociation{{
+				Ipv6CidrBlock: awssdk.String(fmt.Sprintf("2001:db8:0:%d::/64", i)), Ipv6CidrBlockState: &ec2types.SubnetCidrBlockState{State: ec2types.SubnetCidrBlockStateCodeAssociated},
+			}}
+		}
+		s.service("web", external, sourceRanges(c.clients), with("ip-address-type", "dualstack", "disable-nlb-sg", "true"), func(svc *v1.Service) {
+			svc.Spec.IPFamilies = []v1.IPFamily{v1.IPv6Protocol}
+			svc.Annotations[annotation+"nlb-target-type"] = "ip"
+			svc.Spec.Ports[0].TargetPort.IntVal = 8080
+		})
+		s.settle(t, s.all(provider.Serve, provider.Edit))
+		var got int
+		for _, p := range s.observed.Groups[nodesGroup].IpPermissions {
+			for _, r := range p.Ipv6Ranges {
+				if strings.HasPrefix(awssdk.ToString(r.Description), names.HealthRule("")) && awssdk.ToInt32(p.FromPort) == 8080 {
+					got++
+				}
+			}
+			for _, r := range p.IpRanges {
+				if strings.HasPrefix(awssdk.ToString(r.Description), names.HealthRule("")) {
+					t.Errorf("clients %s: health checks over IPv4 are let in", c.clients)
+				}
+			}
+		}
+		if got != c.want {
+			t.Errorf("clients %s: health checks are let in from %d subnets, want %d", c.clients, got, c.want)
+		}
+		s.settle(t, s.all(provider.Remove, provider.Edit))
+		s.empty(t)
+	}
+}
