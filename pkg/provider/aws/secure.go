@@ -162,7 +162,7 @@ func (t *turn) nodeRules(a *ask) described {
 		out.let(a.clients(), rule{protocol: protocolICMP, from: icmpType, to: icmpCode}, names.MTURule)
 	}
 	if len(a.groups) > 0 && !t.letsClientsIn(a) {
-		if !t.behind(a) && !(a.external && !a.sharesGroup()) {
+		if !t.behind(a) && (!a.external || a.sharesGroup()) {
 			maps.Copy(out, t.groupRules(a))
 		}
 		return out
