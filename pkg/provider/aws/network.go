@@ -14,6 +14,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
 
@@ -68,6 +69,9 @@ func (t *turn) serveNetwork(a *ask) error {
 		return err
 	}
 	t.putParts(a, b)
+	if b.have == nil || a.item.Cause == provider.Edit || a.item.Cause == provider.Repair {
+		a.explainHairpin()
+	}
 	return nil
 }
 
@@ -182,7 +186,6 @@ func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 	if private := a.privateLink(&Network{}); private != "" && len(a.groups) > 0 {
 		t.putPrivateLink(a, b, private)
 	}
-	a.explainHairpin()
 	return nil
 }
 
