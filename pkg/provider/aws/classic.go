@@ -67,7 +67,7 @@ func (t *turn) serveClassic(a *ask) error {
 func (t *turn) ownClassic(a *ask) (*Classic, error) {
 	c := t.observed.Classics[a.name]
 	if c != nil && t.settings.Tags.Foreign(c.Tags) {
-		return nil, refuse(ReasonNotOurs, "load balancer %s has the tags of another cluster; it is left alone", a.name)
+		return nil, t.notOurs("load balancer "+a.name, c.Tags)
 	}
 	return c, nil
 }

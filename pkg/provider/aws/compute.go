@@ -252,6 +252,8 @@ func (t *turn) one(a *ask) error {
 		t.keepNetwork(a)
 		t.keepClassic(a)
 		return nil
+	case len(t.observed.Subnets) == 0:
+		return refuse(ReasonNoSubnets, "VPC %s has no subnet in region %s that can be seen; correct VPC and region in the cloud-config", t.settings.VPC, t.settings.Region)
 	case a.follows():
 		return t.followNetwork(a)
 	case a.kind == NetworkKind:

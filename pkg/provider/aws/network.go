@@ -100,7 +100,7 @@ func (t *turn) ownNetwork(a *ask) (*Network, error) {
 		return nil, refuse(ReasonNotOurs, "load balancer %s has no tags of this Service, or those of another; it is left alone: choose another name in annotation %s", a.name, intent.KeyAWSName)
 	}
 	if lb != nil && t.settings.Tags.Foreign(lb.Tags) {
-		return nil, refuse(ReasonNotOurs, "load balancer %s has the tags of another cluster; it is left alone", a.name)
+		return nil, t.notOurs("load balancer "+a.name, lb.Tags)
 	}
 	return lb, nil
 }

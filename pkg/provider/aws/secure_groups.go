@@ -119,7 +119,7 @@ func (t *turn) givenGroup(a *ask, key, item string) (string, error) {
 func (t *turn) ensureGroup(a *ask, name, description string) (Ref, error) {
 	if g := t.groupNamed(name); g != nil {
 		if t.settings.Tags.Foreign(ec2Tags(g.Tags)) {
-			return Ref{}, refuse(ReasonNotOurs, "security group %s has the tags of another cluster; it is left alone", name)
+			return Ref{}, t.notOurs("security group "+name, ec2Tags(g.Tags))
 		}
 		return Ref{ID: awssdk.ToString(g.GroupId)}, nil
 	}

@@ -52,7 +52,7 @@ func codes() map[string]verdict {
 		"SlowDown", "PriorRequestNotComplete", "Client.RequestLimitExceeded")
 	add(verdict{kind: plan.Denied, reason: reasonDenied, word: "denied"},
 		"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "Blocked", "DryRunOperation")
-	add(verdict{kind: plan.Denied, reason: reasonCredentials, word: "the credentials are refused", cure: "correct the credentials"},
+	add(verdict{kind: plan.Denied, reason: reasonCredentials, word: "the credentials are refused", cure: "correct the credentials, or the region"},
 		"AuthFailure", "InvalidClientTokenId", "SignatureDoesNotMatch", "IncompleteSignature", "MissingAuthenticationToken",
 		"UnrecognizedClientException", "InvalidSignatureException", "ExpiredToken", "ExpiredTokenException", "InvalidToken")
 	add(verdict{kind: plan.Denied, reason: reasonCredentials, word: "the time of the request is refused", cure: "set the clock of the machine"},

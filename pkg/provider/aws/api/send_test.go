@@ -141,7 +141,7 @@ func TestRefusalsSayWhatWhyAndCure(t *testing.T) {
 		"credentials that ended": {
 			"DescribeSubnets", describeSubnets, ec2Error(401, "AuthFailure", "AWS was not able to validate the provided access credentials"),
 			plan.Denied, "AWSCredentials",
-			"describe subnets: the credentials are refused: AuthFailure: AWS was not able to validate the provided access credentials; correct the credentials",
+			"describe subnets: the credentials are refused: AuthFailure: AWS was not able to validate the provided access credentials; correct the credentials, or the region",
 		},
 		"a quota": {
 			"CreateLoadBalancer", createBalancer, elbError(400, "TooManyLoadBalancers", "The quota of 50 is reached."),
