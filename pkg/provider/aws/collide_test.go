@@ -176,19 +176,6 @@ func TestPartsThatAreNotReadAreNotLearned(t *testing.T) {
 	}
 }
 
-// Who edits an internal load balancer is told what it cannot do, and nobody at a
-// restart.
-func TestHairpinTrafficIsExplainedAtEdits(t *testing.T) {
-	s := newSite(t)
-	s.service("web", with("internal", "true"))
-	s.settle(t, s.all(provider.Serve, provider.Edit))
-	for cause, want := range map[provider.Cause]bool{provider.Edit: true, provider.Repair: true, provider.Resync: false, provider.Nodes: false} {
-		if got := text(t, s.compute(s.all(provider.Serve, cause))); strings.Contains(got, "HairpinTraffic") != want {
-			t.Errorf("cause %d:\n%s", cause, got)
-		}
-	}
-}
-
 // Tags go to what stays: what the same edit deletes may be gone already.
 func TestTagsAreForWhatStays(t *testing.T) {
 	s := newSite(t)

@@ -14,7 +14,6 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
-	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
 
@@ -69,9 +68,6 @@ func (t *turn) serveNetwork(a *ask) error {
 		return err
 	}
 	t.putParts(a, b)
-	if b.have == nil || a.item.Cause == provider.Edit || a.item.Cause == provider.Repair {
-		a.explainHairpin()
-	}
 	return nil
 }
 
@@ -186,6 +182,7 @@ func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 	if private := a.privateLink(&Network{}); private != "" && len(a.groups) > 0 {
 		t.putPrivateLink(a, b, private)
 	}
+	a.explainHairpin()
 	return nil
 }
 
