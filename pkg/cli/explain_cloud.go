@@ -73,7 +73,7 @@ func (p *planner) cloudView(ctx context.Context, client kubernetes.Interface, ke
 	if err != nil {
 		return nil, err
 	}
-	v := &cloudView{group: groups[0]}
+	v := &cloudView{group: groups[0].GroupPlan}
 	explainer, ok := last.pass.(provider.Explainer)
 	if !ok {
 		return nil, fmt.Errorf("a plan for %s was made without looking at the cloud", key)

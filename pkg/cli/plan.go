@@ -44,7 +44,8 @@ controller to ask. Run it before you swap controllers.
 Services whose objects are shared are planned together, as a group: on bare
 metal all that take addresses from the pools, on Azure and AWS all of the cluster. + is
 what would be created, ~ updated, - deleted, ± deleted and made anew; ! is a
-Service that is refused, and why; i is what its owner should know.
+Service that is refused, and why, or what the controller said when the last try
+failed; i is what its owner should know.
 
 On Azure, --auth=cli reads with the account that the Azure CLI is signed in
 with, where the credentials of the cloud-config work in the cluster alone.
@@ -174,22 +175,26 @@ func (p *planner) config(ctx context.Context, client kubernetes.Interface) (*clo
 }
 
 // report asks the engine.
-func (p *planner) report(ctx context.Context, client kubernetes.Interface, keys []plan.Key) (groups []engine.GroupPlan, classes ccm.Classes, err error) {
+func (p *planner) report(ctx context.Context, client kubernetes.Interface, keys []plan.Key) (groups []groupPlan, classes ccm.Classes, err error) {
 	err = p.open(ctx, client, func(ctx context.Context, o *opened) error {
 		unclassed := ccm.ServeUnclassed
 		if !p.unclassed {
 			unclassed = ccm.IgnoreUnclassed
 		}
 		classes = ccm.NewClasses(o.provider.Name(), unclassed, o.config)
-		groups, err = engine.New(engine.Options{
+		plans, err := engine.New(engine.Options{
 			Provider: o.provider, Registry: intent.Annotations(),
 			Services: o.services, Nodes: o.nodes,
 			Recorder: &record.FakeRecorder{}, Owns: classes.Owns,
 			Refresh: func(...plan.Key) {}, Clock: clock.RealClock{},
 		}).Report(ctx, keys...)
-		if err == nil && len(groups) == 0 && len(keys) > 0 {
-			err = notOurs(o.services, keys[0], classes)
+		switch {
+		case err != nil:
+			return err
+		case len(plans) == 0 && len(keys) > 0:
+			return notOurs(o.services, keys[0], classes)
 		}
+		groups, err = newGroupPlans(o, plans, classes, keys)
 		return err
 	})
 	return groups, classes, err
@@ -269,12 +274,12 @@ func cloudFor(clouds []ccm.Cloud, cfg *cloudconfig.Config) (ccm.Cloud, error) {
 	return ccm.Cloud{}, fmt.Errorf("the cloud-config is for %q, which this plugin does not know", name)
 }
 
-func printPlans(out io.Writer, format string, groups []engine.GroupPlan, classes ccm.Classes) error {
+func printPlans[G fmt.Stringer](out io.Writer, format string, groups []G, classes ccm.Classes) error {
 	switch format {
 	case "json":
 		enc := json.NewEncoder(out)
 		enc.SetIndent("", "  ")
-		return enc.Encode(append([]engine.GroupPlan{}, groups...)) // never null
+		return enc.Encode(append([]G{}, groups...)) // never null
 	case "text":
 		for _, g := range groups {
 			if _, err := fmt.Fprint(out, g); err != nil {

@@ -14,11 +14,13 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/fairlead/fairlead/pkg/ccm"
+	"github.com/fairlead/fairlead/pkg/engine"
 	"github.com/fairlead/fairlead/pkg/plan"
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
 	"github.com/fairlead/fairlead/test/cloud/sim"
@@ -114,6 +116,46 @@ func TestPlanOnAWS(t *testing.T) {
 			}
 			if n := sim.Total(cloud.Counts().Writes); n > 0 {
 				t.Errorf("the plan made %d writes", n)
+			}
+		})
+	}
+}
+
+// TestPlanTellsWhatFailed: a plan cannot know what AWS refuses, the condition can.
+func TestPlanTellsWhatFailed(t *testing.T) {
+	ownCredentials(t)
+	const sentence = "create listener: refused: CertificateNotFound"
+	for _, tt := range []struct {
+		name             string
+		status           metav1.ConditionStatus
+		generation, seen int64
+		told             bool
+	}{
+		{"failed", metav1.ConditionFalse, 2, 2, true},
+		{"failed before it was edited", metav1.ConditionFalse, 2, 1, false},
+		{"served", metav1.ConditionTrue, 2, 2, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, file, client := awsSite(t, []string{"site"})
+			svc, err := client.CoreV1().Services("default").Get(t.Context(), "nlb-default", metav1.GetOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			svc.Generation = tt.generation
+			svc.Status.Conditions = []metav1.Condition{{
+				Type: engine.ConditionProgrammed, Status: tt.status, ObservedGeneration: tt.seen, Reason: "AWSRefused", Message: sentence,
+			}}
+			if _, err := client.CoreV1().Services("default").Update(t.Context(), svc, metav1.UpdateOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			for format, want := range map[string]string{
+				"text": "\n! default/nlb-default: AWSRefused: " + sentence + "\n",
+				"json": `"default/nlb-default": "AWSRefused: ` + sentence + `"`,
+			} {
+				out, err := planned(t, client, func(p *planner) { p.from.file, p.cluster, p.output = file, "rig", format })
+				if !errors.Is(err, ErrPlanned) || strings.Contains(out, want) != tt.told {
+					t.Errorf("%s: %v, want %q: %v\n%s", format, err, want, tt.told, out)
+				}
 			}
 		})
 	}
