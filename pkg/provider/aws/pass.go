@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"sync"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/aws/api"
 )
 
 // pass is one turn over a batch. What was decided is fixed when it is made;
@@ -104,6 +106,9 @@ func (p *pass) send(ctx context.Context, target plan.ID, c Call) error {
 		return err
 	}
 	answer, err := send(ctx, p.provider.client, call)
+	if api.Code(err) == "InvalidGroup.NotFound" && !reflect.DeepEqual(call, c) {
+		err = &plan.Error{Kind: plan.Transient, Reason: ReasonChangedMeanwhile, Err: fmt.Errorf("AWS does not see everywhere yet what this pass has made: %w", err)}
+	}
 	if part, ok := errors.AsType[*partError](err); ok {
 		call = part.done
 	} else if err != nil {

@@ -13,7 +13,6 @@ import (
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	v1 "k8s.io/api/core/v1"
 
@@ -257,34 +256,6 @@ func (t *turn) healthRules(a *ask) described {
 	return out
 }
 
-// subnetPrefixes are rules, without ports, from the prefixes of subnets: those
-// from which a load balancer reaches targets of the family.
-func (t *turn) subnetPrefixes(ids []string, family elbv2types.TargetGroupIpAddressTypeEnum) []rule {
-	var out []rule
-	for i := range t.observed.Subnets {
-		if s := &t.observed.Subnets[i]; slices.Contains(ids, awssdk.ToString(s.SubnetId)) {
-			out = append(out, prefixesOf(s, family)...)
-		}
-	}
-	return out
-}
-
-func prefixesOf(s *ec2types.Subnet, family elbv2types.TargetGroupIpAddressTypeEnum) []rule {
-	if family != elbv2types.TargetGroupIpAddressTypeEnumIpv6 {
-		if s.CidrBlock == nil {
-			return nil
-		}
-		return []rule{{kind: fromIPv4, source: *s.CidrBlock}}
-	}
-	var out []rule
-	for _, x := range s.Ipv6CidrBlockAssociationSet {
-		if x.Ipv6CidrBlock != nil && x.Ipv6CidrBlockState != nil && x.Ipv6CidrBlockState.State == ec2types.SubnetCidrBlockStateCodeAssociated {
-			out = append(out, rule{kind: fromIPv6, source: *x.Ipv6CidrBlock})
-		}
-	}
-	return out
-}
-
 // putNodeGroup computes the steps of one security group: first what it lets in
 // more, and when that is done and nothing uses the rest any more, what it lets
 // in less.
@@ -356,33 +327,31 @@ func tidy(st plan.Step) plan.Step {
 }
 
 // withinLimit refuses the Services whose rules a security group has no room
-// for, the newest first. A group that has more rules than the limit says that
-// the limit is another.
+// for, after older ones had theirs. A group that has more rules than the limit
+// says that the limit is another.
 func (t *turn) withinLimit(g *nodeGroup, missing described, freed int) bool {
 	limit := t.settings.RuleLimit
-	all := maps.Clone(g.have)
-	maps.Copy(all, missing)
-	if limit == 0 || g.have.count() > limit || all.count() <= limit {
+	if limit == 0 || g.have.count() > limit {
 		return true
 	}
-	granted := maps.Clone(g.have)
-	over := false
+	granted, within := g.have, true
 	for _, a := range t.asks {
-		for _, r := range sortedRules(missing) {
-			if _, ok := granted[r]; ok || !slices.Contains(g.asked[r], a) {
-				continue
-			}
-			granted[r] = ""
-			if granted.count() > limit {
-				over = true
-				t.refuse(a, &plan.Error{Kind: plan.Exhausted, Reason: ReasonLimitReached, Err: fmt.Errorf(
-					"security group %s of the nodes has %d rules of at most %d, and %d more are needed (%d go at the same time); give load balancers security groups of their own, name fewer source ranges, or raise the limit at AWS and in the cloud config",
-					g.id, g.have.count(), limit, len(missing), freed)})
-				break
+		more := maps.Clone(granted)
+		for r, text := range missing {
+			if slices.Contains(g.asked[r], a) {
+				more[r] = text
 			}
 		}
+		if more.count() <= limit {
+			granted = more
+			continue
+		}
+		within = false
+		t.refuse(a, &plan.Error{Kind: plan.Exhausted, Reason: ReasonLimitReached, Err: fmt.Errorf(
+			"security group %s of the nodes has room for %d rules of at most %d, and this Service needs %d (%d go at the same time); give load balancers security groups of their own, name fewer source ranges, or raise the limit at AWS and in the cloud config",
+			g.id, limit-granted.count(), limit, len(more)-len(granted), freed)})
 	}
-	return !over
+	return within
 }
 
 // sourceRanges are the clients of a Service that is not in the batch.

@@ -273,6 +273,34 @@ func (a *ask) subnetMappings(subnets []string) ([]elbv2types.SubnetMapping, erro
 	return out, nil
 }
 
+// subnetPrefixes are rules, without ports, from the prefixes of subnets: those
+// from which a load balancer reaches targets of the family.
+func (t *turn) subnetPrefixes(ids []string, family elbv2types.TargetGroupIpAddressTypeEnum) []rule {
+	var out []rule
+	for i := range t.observed.Subnets {
+		if s := &t.observed.Subnets[i]; slices.Contains(ids, awssdk.ToString(s.SubnetId)) {
+			out = append(out, prefixesOf(s, family)...)
+		}
+	}
+	return out
+}
+
+func prefixesOf(s *ec2types.Subnet, family elbv2types.TargetGroupIpAddressTypeEnum) []rule {
+	if family != elbv2types.TargetGroupIpAddressTypeEnumIpv6 {
+		if s.CidrBlock == nil {
+			return nil
+		}
+		return []rule{{kind: fromIPv4, source: *s.CidrBlock}}
+	}
+	var out []rule
+	for _, x := range s.Ipv6CidrBlockAssociationSet {
+		if x.Ipv6CidrBlock != nil && x.Ipv6CidrBlockState != nil && x.Ipv6CidrBlockState.State == ec2types.SubnetCidrBlockStateCodeAssociated {
+			out = append(out, rule{kind: fromIPv6, source: *x.Ipv6CidrBlock})
+		}
+	}
+	return out
+}
+
 // ec2Tags are tags of EC2 as a map.
 func ec2Tags(list []ec2types.Tag) map[string]string {
 	out := make(map[string]string, len(list))
