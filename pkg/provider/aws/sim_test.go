@@ -322,7 +322,7 @@ func TestWhatIsForgottenDuringAReadStaysForgotten(t *testing.T) {
 	changed := *l.config
 	changed.SecurityGroupRuleLimit++
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		once.Do(func() { l.provider.Update(t.Context(), &cloudconfig.Config{AWS: &changed}) })
+		once.Do(func() { l.provider.Update(r.Context(), &cloudconfig.Config{AWS: &changed}) })
 		l.cloud.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
