@@ -37,7 +37,7 @@ func awsClusterKeys() []awsKey {
 	return []awsKey{
 		awsText("zone", value.word, func(a *AWS) *string { return &a.Zone }),
 		{
-			name: "region", read: func(v value, d *awsDraft) { into(&d.Region, value.word)(v) },
+			name: "region", read: func(v value, d *awsDraft) { into(&d.Region, value.awsRegion)(v) },
 			write: func(a *AWS) any {
 				if a.Zone != "" {
 					return nil // it follows from the zone
@@ -45,9 +45,9 @@ func awsClusterKeys() []awsKey {
 				return orNil(a.Region)
 			},
 		},
-		awsText("vpc", value.word, func(a *AWS) *string { return &a.VPC }),
-		awsText("subnetID", value.word, func(a *AWS) *string { return &a.SubnetID }),
-		awsText("routeTableID", value.word, func(a *AWS) *string { return &a.RouteTableID }),
+		awsText("vpc", awsID("vpc-"), func(a *AWS) *string { return &a.VPC }),
+		awsText("subnetID", awsID("subnet-"), func(a *AWS) *string { return &a.SubnetID }),
+		awsText("routeTableID", awsID("rtb-"), func(a *AWS) *string { return &a.RouteTableID }),
 		awsText("roleARN", value.arn, func(a *AWS) *string { return &a.Role.ARN }),
 		awsText("sourceARN", value.arn, func(a *AWS) *string { return &a.Role.SourceARN }),
 		{
@@ -94,7 +94,7 @@ func awsClusterKeys() []awsKey {
 func awsBalancerKeys() []awsKey {
 	return []awsKey{
 		awsFlag("disableSecurityGroupIngress", func(a *AWS) *bool { return &a.UnmanagedNodeRules }),
-		awsText("elbSecurityGroup", value.word, func(a *AWS) *string { return &a.ELBSecurityGroup }),
+		awsText("elbSecurityGroup", awsID("sg-"), func(a *AWS) *string { return &a.ELBSecurityGroup }),
 		awsWord("clusterServiceLoadBalancerHealthProbeMode", awsProbeModes(), false, func(a *AWS) *bool { return &a.SharedProbe }),
 		{
 			name:  "clusterServiceSharedLoadBalancerHealthProbePort",

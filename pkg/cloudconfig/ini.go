@@ -22,15 +22,18 @@ var iniOurs = regexp.MustCompile(`(?i)^\[\s*(global|serviceoverride)\b`)
 // iniKey is the name of a key, and what follows it.
 var iniKey = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]*)\s*(.*)$`)
 
+// iniKeyFirst is a key where a section is missing.
+var iniKeyFirst = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]*\s*=`)
+
 // looksLikeINI reports whether the first line that says something begins a
-// section. No YAML that is a cloud-config begins so.
+// section, or is a key with a value. No YAML that is a cloud-config begins so.
 func looksLikeINI(data []byte) bool {
 	for line := range bytes.Lines(data) {
 		text := strings.TrimSpace(strings.TrimPrefix(string(line), "\ufeff"))
 		if text == "" || text[0] == '#' || text[0] == ';' {
 			continue
 		}
-		return iniSection.MatchString(text) || iniOurs.MatchString(text)
+		return iniSection.MatchString(text) || iniOurs.MatchString(text) || iniKeyFirst.MatchString(text)
 	}
 	return false
 }

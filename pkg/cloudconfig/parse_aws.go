@@ -36,11 +36,14 @@ func (v value) finishAWS(d *awsDraft) {
 		switch {
 		case region == "":
 			at.fault("is not the name of a zone", "write such as eu-west-1a")
+		case !awsRegionForm.MatchString(region):
+			at.fault("is not in a region", "write such as eu-west-1a")
 		case a.Region != "" && a.Region != region:
 			v.child(v.foldedNames("region")[0]).warn(fmt.Sprintf("is not the region of the zone, %s, which counts", region), "remove one of them")
 			a.Region = region
 		default:
 			a.Region = region
+			at.doubtRegion(region)
 		}
 	}
 	if d.legacyID != "" {
@@ -117,6 +120,7 @@ func parseAWS(r *reader, data []byte) (*Config, error) {
 	}
 	global := value{r: r, node: file.global, path: "Global"}
 	global.mapping(global.foldedFields(f))
+	global.emptyClusterID()
 	for _, s := range file.overrides {
 		s.awsOverride(&d.AWS)
 	}
