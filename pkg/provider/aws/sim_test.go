@@ -11,7 +11,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -318,11 +318,13 @@ func TestSecurityGroupInUseHoldsUpItsServiceAlone(t *testing.T) {
 // pass reads: the next one does not count on what was read for the old one.
 func TestWhatIsForgottenDuringAReadStaysForgotten(t *testing.T) {
 	l := startLive(t, awssim.Options{})
-	var once sync.Once
+	var updated atomic.Bool
 	changed := *l.config
 	changed.SecurityGroupRuleLimit++
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		once.Do(func() { l.provider.Update(r.Context(), &cloudconfig.Config{AWS: &changed}) })
+		if !updated.Swap(true) {
+			l.provider.Update(r.Context(), &cloudconfig.Config{AWS: &changed})
+		}
 		l.cloud.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
