@@ -211,11 +211,15 @@ func awsSpecial() []Annotation {
 		a.Elsewhere[awsExternal] = "it is not supported yet; remove it"
 		return a
 	}
+	refused := func(a Annotation) Annotation {
+		a.RefusedBy = []string{awsExternal}
+		return a
+	}
 	return []Annotation{
 		notYet(awsTheirs(KeyAWSCapacity, Text{Max: awsIDMax, Example: "CapacityUnits=1000"}, "The capacity that is reserved.")),
 		notYet(awsTheirs(KeyAWSSourceNATPrefix, Text{Max: awsIDMax, Example: "on"}, "Source addresses for UDP on dual stack.")),
 		notYet(awsTheirs(KeyAWSSourceNATPrefixes, Text{Max: awsObjectMax, Example: "auto_assigned"}, "The prefixes of those source addresses.")),
-		awsTheirs(KeyAWSQUICPorts, Text{Max: awsObjectMax, Example: "443"}, "The ports of QUIC; not supported yet, so the Service is refused."),
-		awsTheirs(keyAWSActions, Text{Max: awsActionMax, Example: "{}"}, "Forwarding with weights, for a listener such as TCP-80; not supported yet, so the Service is refused."),
+		refused(awsTheirs(KeyAWSQUICPorts, Text{Max: awsObjectMax, Example: "443"}, "The ports of QUIC; not supported yet, so the Service is refused.")),
+		refused(awsTheirs(keyAWSActions, Text{Max: awsActionMax, Example: "{}"}, "Forwarding with weights, for a listener such as TCP-80; not supported yet, so the Service is refused.")),
 	}
 }

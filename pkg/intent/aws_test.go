@@ -297,3 +297,30 @@ func TestAnnotationsCountUnderTheKeysOfTheForm(t *testing.T) {
 		})
 	}
 }
+
+// What the page says of annotations that nothing supports yet is what is done:
+// where a value is only told, no value is refused, nor by the policy.
+func TestThePageSaysHowUnsupportedAnnotationsAreTaken(t *testing.T) {
+	long := strings.Repeat("x", 2000)
+	cells := map[string]string{"warn": "| none | Warning event, whatever the value |", "refuse": "| none | with aws-external no value is allowed yet |"}
+	page := intent.Annotations().Page()
+	policy := newJudge(t, intent.Annotations().Policy())
+	for suffix, want := range map[string]string{
+		"minimum-load-balancer-capacity": "warn", "enable-prefix-for-ipv6-source-nat": "warn",
+		"source-nat-ipv6-prefixes": "warn", "quic-enabled-ports": "refuse",
+	} {
+		svc := awsAnnotated("type", "external", suffix, long)
+		_, problems := onAWS(svc)
+		if len(problems) == 0 || !strings.HasPrefix(problems[0], want+": ") {
+			t.Errorf("%s: got %q", suffix, problems)
+		}
+		_, row, _ := strings.Cut(page, "| `"+awsPrefix+suffix+"` ")
+		row, _, _ = strings.Cut(row, "\n")
+		if !strings.Contains(row, cells[want]) {
+			t.Errorf("%s: the page says %q", suffix, row)
+		}
+		if sentences, _ := policy.problems(t, svc, nil); want == "warn" && len(sentences) > 0 {
+			t.Errorf("%s: the policy says %q", suffix, sentences)
+		}
+	}
+}

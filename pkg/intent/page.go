@@ -112,7 +112,9 @@ func (a *Annotation) allowedCell() string {
 func (a *Annotation) honouredCell() string {
 	text := "all"
 	if len(a.Providers) > 0 {
-		text = strings.Join(slices.DeleteFunc(slices.Clone(a.Providers), func(p string) bool { return !a.honouredBy(p) }), ", ")
+		text = strings.Join(slices.DeleteFunc(slices.Clone(a.Providers), func(p string) bool {
+			return !a.honouredBy(p) || slices.Contains(a.RefusedBy, p)
+		}), ", ")
 	}
 	if text == "" {
 		return "none"
@@ -127,6 +129,10 @@ func (a *Annotation) invalidCell() string {
 	switch {
 	case isWritten(a.Kind):
 		return ""
+	case a.unused():
+		return "Warning event, whatever the value"
+	case len(a.RefusedBy) > 0:
+		return "with " + strings.Join(a.RefusedBy, ", ") + " no value is allowed yet"
 	case a.invalid() == Refuse && len(a.TolerantFor) > 0:
 		counts := "it does not count"
 		if _, ok := a.Kind.(divisible); ok {

@@ -41,7 +41,7 @@ func (r *Registry) Policy() *admissionregistrationv1.ValidatingAdmissionPolicy {
 	}
 	for i := range r.annotations {
 		a := &r.annotations[i]
-		if !isWritten(a.Kind) && a.invalid() == Refuse {
+		if !isWritten(a.Kind) && !a.unused() && a.invalid() == Refuse {
 			add("invalid_"+identifier(a.Key), a.invalidCEL())
 		}
 	}

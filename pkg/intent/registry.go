@@ -49,7 +49,10 @@ type Annotation struct {
 	KindFor map[string]Kind
 	// Empty says what an empty value means. The zero value is EmptyUnset.
 	Empty Empty
-	Doc   string // one sentence
+	// RefusedBy are providers that refuse every value, since they do not support
+	// yet what it asks for.
+	RefusedBy []string
+	Doc       string // one sentence
 }
 
 // Alias is another name of an annotation.
@@ -154,6 +157,12 @@ func (a *Annotation) honouredBy(provider string) bool {
 		return false
 	}
 	return len(a.Providers) == 0 || slices.Contains(a.Providers, provider)
+}
+
+// unused reports whether no provider honours the annotation: its values are not
+// judged.
+func (a *Annotation) unused() bool {
+	return len(a.Providers) > 0 && !slices.ContainsFunc(a.Providers, a.honouredBy)
 }
 
 // as is the annotation as the provider takes it.
