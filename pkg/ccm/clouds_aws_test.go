@@ -121,7 +121,7 @@ func TestAWSFollowsEndpointsWhereItClaimsTheirServices(t *testing.T) {
 	for claim, want := range map[string]bool{"true": true, "false": false} {
 		t.Run(claim, func(t *testing.T) {
 			x := &onAWS{}
-			x.start(t, "loadBalancerController: {claim: "+claim+"}")
+			x.start(t, "loadBalancerController: {claim: "+claim+", defaultTargetType: ip}")
 			if _, err := x.client.DiscoveryV1().EndpointSlices("default").Create(t.Context(), &discoveryv1.EndpointSlice{
 				ObjectMeta:  metav1.ObjectMeta{Name: "web-1", Labels: map[string]string{discoveryv1.LabelServiceName: "web"}},
 				AddressType: discoveryv1.AddressTypeIPv4, Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.0.96.9"}}},
