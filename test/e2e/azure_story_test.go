@@ -177,7 +177,7 @@ func (s *azureStand) refuses(t *testing.T) {
 	sentence := "spec.loadBalancerIP asks for " + wrong + ", but no public IP in resource group vote has that address"
 	says(t, s.run(t, 3, "plan", mysql), sentence)
 	tree := s.run(t, 0, "explain", mysql)
-	says(t, tree, "no address yet", "waits: PublicIPNotFound: ", sentence, "nothing in Azure")
+	says(t, tree, "no address yet", "waits: PublicIPNotFound: ", sentence, "nothing of it is in the cloud")
 	if now := s.balancing(t); now != balancing {
 		t.Errorf("for a refused Service Azure went from\n%s\nto\n%s", balancing, now)
 	}
