@@ -20,6 +20,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/engine"
 	"github.com/fairlead/fairlead/pkg/ipam"
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/metal"
 	"github.com/fairlead/fairlead/pkg/speaker"
 )
@@ -260,7 +261,7 @@ func (a announcement) tree(ip netip.Addr) tree {
 
 // useText names the pool and who else has the address.
 func (s *site) useText(report *metal.Report, svc *v1.Service, ip string) string {
-	key := plan.Key{Namespace: svc.Namespace, Name: svc.Name}
+	key := provider.KeyOf(svc)
 	for _, u := range report.Of(key) {
 		if u.Address.String() == ip {
 			return sharedText(u, key)

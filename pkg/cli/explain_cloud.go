@@ -126,7 +126,7 @@ func (v *cloudView) print(out io.Writer, now time.Time) error {
 
 func (v *cloudView) tree(now time.Time) tree {
 	svc := v.service
-	key := plan.Key{Namespace: svc.Namespace, Name: svc.Name}
+	key := provider.KeyOf(svc)
 	root := tree{text: fmt.Sprintf("Service %s: type %s, %s, %s", key, svc.Spec.Type, policyText(svc), addressText(svc))}
 	say := func(format string, args ...any) {
 		root.children = append(root.children, tree{text: fmt.Sprintf(format, args...)})

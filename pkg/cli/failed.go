@@ -17,6 +17,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/ccm"
 	"github.com/fairlead/fairlead/pkg/engine"
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
 )
 
 // groupPlan is what a pass over one group would do, and what became of the last
@@ -40,7 +41,7 @@ func newGroupPlans(o *opened, plans []engine.GroupPlan, classes ccm.Classes, key
 	for _, p := range plans {
 		g := groupPlan{GroupPlan: p, failed: map[plan.Key]string{}}
 		for _, svc := range services {
-			key := plan.Key{Namespace: svc.Namespace, Name: svc.Name}
+			key := provider.KeyOf(svc)
 			asked := slices.Contains(keys, key) || (len(keys) == 0 && classes.Owns(svc))
 			why := failure(svc)
 			if asked && why != "" && p.Refused[key] == nil && o.provider.Group(svc) == p.Group {

@@ -68,7 +68,7 @@ func (h *handover) plan() (engine.GroupPlan, error) {
 	claimed := map[plan.Key]bool{}
 	var steps []plan.Step
 	for _, svc := range h.services {
-		key := plan.Key{Namespace: svc.Namespace, Name: svc.Name}
+		key := provider.KeyOf(svc)
 		claimed[key] = h.owns(svc) && intent.AWSFormOf(svc) == intent.AWSExternal
 		if claimed[key] {
 			g.Services++

@@ -109,7 +109,7 @@ type ident struct {
 }
 
 func identOf(svc *v1.Service) ident {
-	return ident{Key: plan.Key{Namespace: svc.Namespace, Name: svc.Name}, uid: svc.UID}
+	return ident{Key: provider.KeyOf(svc), uid: svc.UID}
 }
 
 // request is one call, sent to Run.

@@ -270,7 +270,7 @@ func callerError(o op, out outcome) error {
 var errWantedAgain = errors.New("the Service wants a load balancer again; nothing was deleted")
 
 func oldestFirst(a, b provider.Item) int {
-	return cmp.Or(a.Service.CreationTimestamp.Compare(b.Service.CreationTimestamp.Time), plan.CompareKeys(a.Key, b.Key))
+	return provider.OlderFirst(a.Service, b.Service)
 }
 
 func keysOf(items []provider.Item) []plan.Key {

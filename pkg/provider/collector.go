@@ -31,7 +31,7 @@ type Living func(ctx context.Context) ([]*v1.Service, error)
 func Holders(all []*v1.Service) []*v1.Service {
 	var out []*v1.Service
 	for _, svc := range all {
-		if svc.Spec.Type == v1.ServiceTypeLoadBalancer || len(svc.Status.LoadBalancer.Ingress) > 0 || len(svc.Finalizers) > 0 {
+		if hasLoadBalancer(svc) || len(svc.Finalizers) > 0 {
 			out = append(out, svc)
 		}
 	}

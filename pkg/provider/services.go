@@ -3,11 +3,14 @@
 package provider
 
 import (
+	"cmp"
 	"fmt"
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	corelisters "k8s.io/client-go/listers/core/v1"
+
+	"github.com/fairlead/fairlead/pkg/plan"
 )
 
 // LoadBalancers are all Services that want a load balancer, or have one.
@@ -18,9 +21,22 @@ func LoadBalancers(services corelisters.ServiceLister) ([]*v1.Service, error) {
 	}
 	var out []*v1.Service
 	for _, svc := range all {
-		if svc.Spec.Type == v1.ServiceTypeLoadBalancer || len(svc.Status.LoadBalancer.Ingress) > 0 {
+		if hasLoadBalancer(svc) {
 			out = append(out, svc)
 		}
 	}
 	return out, nil
+}
+
+// hasLoadBalancer reports whether the Service wants a load balancer, or shows one.
+func hasLoadBalancer(svc *v1.Service) bool {
+	return svc.Spec.Type == v1.ServiceTypeLoadBalancer || len(svc.Status.LoadBalancer.Ingress) > 0
+}
+
+// KeyOf is the key of the Service.
+func KeyOf(svc *v1.Service) plan.Key { return plan.Key{Namespace: svc.Namespace, Name: svc.Name} }
+
+// OlderFirst orders Services by age, and those of one age by key.
+func OlderFirst(a, b *v1.Service) int {
+	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), plan.CompareKeys(KeyOf(a), KeyOf(b)))
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/pkg/intent"
+	"github.com/fairlead/fairlead/pkg/provider"
 )
 
 // endpointWindow is how long the changes of endpoints after the first one are
@@ -26,23 +27,7 @@ const endpointWindow = time.Second
 // their informer when Options has their lister, and Run must run: targets that
 // are pods follow them. Those that are there at the start change nothing.
 func (p *Provider) EndpointHandler() cache.ResourceEventHandler {
-	return cache.ResourceEventHandlerDetailedFuncs{
-		AddFunc: func(obj any, initial bool) {
-			if !initial {
-				p.endpointsChanged(nil, sliceOf(obj))
-			}
-		},
-		UpdateFunc: func(old, cur any) { p.endpointsChanged(sliceOf(old), sliceOf(cur)) },
-		DeleteFunc: func(obj any) { p.endpointsChanged(sliceOf(obj), nil) },
-	}
-}
-
-func sliceOf(obj any) *discoveryv1.EndpointSlice {
-	if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		obj = gone.Obj
-	}
-	es, _ := obj.(*discoveryv1.EndpointSlice)
-	return es
+	return provider.EndpointHandler(p.endpointsChanged)
 }
 
 // endpointsChanged asks for a pass when targets may depend on what changed.

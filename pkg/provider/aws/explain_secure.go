@@ -204,7 +204,7 @@ func (e *explanation) ownerOfBalancer(name string) string {
 		if lb := e.networksByName[name]; lb != nil {
 			tags = lb.Tags
 		}
-		key := plan.Key{Namespace: svc.Namespace, Name: svc.Name}
+		key := provider.KeyOf(svc)
 		if names.LoadBalancer(svc.UID) == name || e.settings.Tags.OwnsFor(tags, key.Namespace, key.Name) || e.settings.External.OwnsFor(tags, key.Namespace, key.Name) {
 			return "Service " + key.String()
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
 
@@ -31,7 +32,7 @@ func newLeft(t *turn) *left {
 	l := &left{turn: t, keys: map[plan.Key]bool{}, live: map[string]bool{}, owners: map[string]plan.Key{}, judged: map[string]bool{}, loose: map[plan.Key]bool{}}
 	for _, svc := range t.observed.Services {
 		base := names.LoadBalancer(svc.UID)
-		l.keys[plan.Key{Namespace: svc.Namespace, Name: svc.Name}] = true
+		l.keys[provider.KeyOf(svc)] = true
 		for _, name := range []string{
 			base, names.ClassicGroup(base), names.NetworkGroup(t.settings.Cluster, svc.Namespace, svc.Name, svc.UID),
 			names.NetworkGroup(t.settings.External.Cluster, svc.Namespace, svc.Name, svc.UID),

@@ -14,6 +14,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
 
@@ -53,7 +54,7 @@ func (t *turn) serveNetwork(a *ask) error {
 	b := &balancer{name: a.name, have: lb}
 	if lb != nil && t.replaced(a, lb.Scheme) {
 		if others := t.others(lb, a.key); len(others) > 0 {
-			return refuse(ReasonConflicting, "load balancer %s is %s, and the annotations ask for %s, which would make it anew; Service %s is served by it too: take that one off first", a.name, lb.Scheme, a.scheme, keyOf(others[0]))
+			return refuse(ReasonConflicting, "load balancer %s is %s, and the annotations ask for %s, which would make it anew; Service %s is served by it too: take that one off first", a.name, lb.Scheme, a.scheme, provider.KeyOf(others[0]))
 		}
 		t.rename(a)
 		b = &balancer{name: a.name}

@@ -21,10 +21,7 @@ func (a *ask) has(key string) bool {
 }
 
 // written is what the user wrote in an annotation; empty when it is not there.
-func (a *ask) written(key string) string {
-	text, _ := intent.AWSWritten(a.item.Service, key)
-	return text
-}
+func (a *ask) written(key string) string { return written(a.item.Service, key) }
 
 // list are the values of an annotation of several.
 func (a *ask) list(key string) []string {

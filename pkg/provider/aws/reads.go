@@ -219,9 +219,9 @@ func (w *wishes) findNames() {
 	w.named, w.alike = map[string][]plan.Key{}, map[string][]plan.Key{}
 	for _, svc := range w.observed.Services {
 		prefix := names.Prefix(svc.Namespace, svc.Name)
-		w.alike[prefix] = append(w.alike[prefix], keyOf(svc))
+		w.alike[prefix] = append(w.alike[prefix], provider.KeyOf(svc))
 		if name := intent.AWSNameOf(svc); name != "" {
-			w.named[name] = append(w.named[name], keyOf(svc))
+			w.named[name] = append(w.named[name], provider.KeyOf(svc))
 		}
 	}
 }

@@ -35,7 +35,7 @@ func (t *turn) findComing() []*ask {
 	registry := sync.OnceValue(intent.Annotations)
 	var out []*ask
 	for _, svc := range t.observed.Services {
-		key := plan.Key{Namespace: svc.Namespace, Name: svc.Name}
+		key := provider.KeyOf(svc)
 		kind, elsewhere := kindOf(svc, t.settings.Claims)
 		if inBatch[key] || elsewhere || !lives(svc) || t.seemsWhole(svc, kind, attached) {
 			continue

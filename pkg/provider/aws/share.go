@@ -3,7 +3,6 @@
 package aws
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 
@@ -36,12 +35,6 @@ type clientGroup struct {
 	ref  Ref
 }
 
-func keyOf(svc *v1.Service) plan.Key { return plan.Key{Namespace: svc.Namespace, Name: svc.Name} }
-
-func olderFirst(a, b *v1.Service) int {
-	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), plan.CompareKeys(keyOf(a), keyOf(b)))
-}
-
 // livesExternal reports whether the Service wants a load balancer of the
 // external form.
 func livesExternal(svc *v1.Service) bool {
@@ -57,7 +50,7 @@ func (t *turn) findLiving(in *Input) {
 	}
 	for _, svc := range t.observed.Services {
 		if livesExternal(svc) {
-			t.living[keyOf(svc)] = svc
+			t.living[provider.KeyOf(svc)] = svc
 		}
 	}
 	for _, arn := range slices.Sorted(maps.Keys(t.observed.TargetGroups)) {
@@ -103,7 +96,7 @@ func (t *turn) findShares() {
 		}
 	}
 	for _, s := range t.sharing {
-		slices.SortFunc(s.members, olderFirst)
+		slices.SortFunc(s.members, provider.OlderFirst)
 		s.head = t.headOf(s)
 	}
 	for _, a := range t.asks {
@@ -144,7 +137,7 @@ func (t *turn) leftTo(holder *v1.Service, lb *Network) *v1.Service {
 		return nil
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(t.living), plan.CompareKeys) {
-		if svc := t.living[key]; key != keyOf(holder) && intent.AWSNameOf(svc) == name && shows(svc, lb.DNSName) {
+		if svc := t.living[key]; key != provider.KeyOf(holder) && intent.AWSNameOf(svc) == name && shows(svc, lb.DNSName) {
 			return svc
 		}
 	}
@@ -175,13 +168,13 @@ func (t *turn) serviceOf(tags map[string]string) (plan.Key, bool) {
 
 // follows reports whether another Service decides what is the load balancer's.
 func (a *ask) follows() bool {
-	return a.share != nil && a.share.head != nil && keyOf(a.share.head) != a.key
+	return a.share != nil && a.share.head != nil && provider.KeyOf(a.share.head) != a.key
 }
 
 // member is the Service that names the load balancer; nil when it does not.
 func (s *share) member(key plan.Key) *v1.Service {
 	for _, svc := range s.members {
-		if keyOf(svc) == key {
+		if provider.KeyOf(svc) == key {
 			return svc
 		}
 	}
@@ -194,7 +187,7 @@ func (t *turn) others(lb *Network, but plan.Key) []*v1.Service {
 	var out []*v1.Service
 	name := awssdk.ToString(lb.LoadBalancerName)
 	if s := t.sharing[name]; s != nil {
-		out = slices.DeleteFunc(slices.Clone(s.members), func(svc *v1.Service) bool { return keyOf(svc) == but })
+		out = slices.DeleteFunc(slices.Clone(s.members), func(svc *v1.Service) bool { return provider.KeyOf(svc) == but })
 	}
 	if len(t.living) == 0 {
 		return out
@@ -210,6 +203,6 @@ func (t *turn) others(lb *Network, but plan.Key) []*v1.Service {
 			served = append(served, svc)
 		}
 	}
-	slices.SortFunc(served, olderFirst)
+	slices.SortFunc(served, provider.OlderFirst)
 	return append(out, served...)
 }

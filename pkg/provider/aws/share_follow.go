@@ -47,7 +47,7 @@ func (t *turn) followNetwork(a *ask) error {
 // sharedBalancer is the load balancer that the head has, or makes in this pass.
 func (t *turn) sharedBalancer(a *ask) (*balancer, error) {
 	s := a.share
-	head, b := t.inBatch[keyOf(s.head)], &balancer{name: s.name, have: s.lb}
+	head, b := t.inBatch[provider.KeyOf(s.head)], &balancer{name: s.name, have: s.lb}
 	var scheme elbv2types.LoadBalancerSchemeEnum
 	switch {
 	case s.lb != nil:
@@ -56,11 +56,11 @@ func (t *turn) sharedBalancer(a *ask) (*balancer, error) {
 		b.ref.Made, scheme = b.target(), head.scheme
 	default:
 		return nil, &plan.Error{Kind: plan.Transient, Reason: ReasonWaitsForHead, Err: fmt.Errorf(
-			"load balancer %s is made with Service %s, the oldest that names it, which is %s; this Service waits for it", s.name, keyOf(s.head), t.waitsFor(keyOf(s.head)))}
+			"load balancer %s is made with Service %s, the oldest that names it, which is %s; this Service waits for it", s.name, provider.KeyOf(s.head), t.waitsFor(provider.KeyOf(s.head)))}
 	}
 	if scheme != a.scheme {
 		return nil, refuse(ReasonConflicting, "load balancer %s is %s, and the annotations ask for %s; Service %s decides that: change it there, take the annotation away here, or choose another name in annotation %s",
-			s.name, scheme, a.scheme, keyOf(s.head), intent.KeyAWSName)
+			s.name, scheme, a.scheme, provider.KeyOf(s.head), intent.KeyAWSName)
 	}
 	return b, nil
 }
@@ -78,7 +78,7 @@ func (t *turn) waitsFor(head plan.Key) string {
 
 // takeFromHead fills in what the head decides.
 func (t *turn) takeFromHead(a *ask) {
-	if head := t.inBatch[keyOf(a.share.head)]; head != nil && head.want == provider.Serve {
+	if head := t.inBatch[provider.KeyOf(a.share.head)]; head != nil && head.want == provider.Serve {
 		a.groups, a.subnets = head.groups, head.subnets
 		return
 	}
@@ -114,12 +114,12 @@ func written(svc *v1.Service, key string) string {
 func (a *ask) warnOfHead() {
 	var keys []string
 	for _, key := range headKeys() {
-		if text := written(a.item.Service, key); text != "" && text != written(a.share.head, key) {
+		if text := a.written(key); text != "" && text != written(a.share.head, key) {
 			keys = append(keys, key)
 		}
 	}
 	if len(keys) > 0 {
-		a.warn(ReasonNotHead, fmt.Sprintf("load balancer %s is shared, and Service %s decides what is said by %s; set it there", a.share.name, keyOf(a.share.head), strings.Join(keys, ", ")))
+		a.warn(ReasonNotHead, fmt.Sprintf("load balancer %s is shared, and Service %s decides what is said by %s; set it there", a.share.name, provider.KeyOf(a.share.head), strings.Join(keys, ", ")))
 	}
 }
 

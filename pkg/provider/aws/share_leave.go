@@ -135,7 +135,7 @@ func (t *turn) heirOf(lb *Network) *v1.Service {
 		return nil
 	}
 	if s := t.sharing[awssdk.ToString(lb.LoadBalancerName)]; s != nil && s.head != nil {
-		if keyOf(s.head) == owner {
+		if provider.KeyOf(s.head) == owner {
 			return nil
 		}
 		return s.head
@@ -161,10 +161,10 @@ func (t *turn) handOver() {
 			continue
 		}
 		owner, _ := t.serviceOf(lb.Tags)
-		st := plan.Step{Action: plan.Update, Target: ownerID(lb), Why: []plan.Diff{{Field: "head", Have: owner.String(), Want: keyOf(heir).String()}}}
+		st := plan.Step{Action: plan.Update, Target: ownerID(lb), Why: []plan.Diff{{Field: "head", Have: owner.String(), Want: provider.KeyOf(heir).String()}}}
 		for _, a := range t.asks {
 			leaves := a.key == owner && slices.Contains(a.leaves, lb)
-			takes := a.key == keyOf(heir) && a.share != nil && a.share.lb == lb
+			takes := a.key == provider.KeyOf(heir) && a.share != nil && a.share.lb == lb
 			if leaves || takes {
 				st.Serves = append(st.Serves, a.key)
 			}
@@ -175,7 +175,7 @@ func (t *turn) handOver() {
 		tags := t.settings.External.StackTag(heir.Namespace, heir.Name)
 		var calls []Call
 		if g := t.clientsOf(lb); g != nil {
-			if key, _ := t.serviceOf(ec2Tags(g.Tags)); key != keyOf(heir) {
+			if key, _ := t.serviceOf(ec2Tags(g.Tags)); key != provider.KeyOf(heir) {
 				calls = append(calls, &ec2.CreateTagsInput{Resources: []string{awssdk.ToString(g.GroupId)}, Tags: sortedEC2Tags(tags)})
 			}
 		}

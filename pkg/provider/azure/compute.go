@@ -170,7 +170,7 @@ func newTurn(in *Input, refused map[plan.Key]error) (*turn, error) {
 	}
 	t.others = t.servicesBeside(inBatch)
 	for _, svc := range t.others {
-		key := plan.Key{Namespace: svc.Namespace, Name: svc.Name}
+		key := provider.KeyOf(svc)
 		t.bases[names.Base(svc.UID)] = key
 	}
 	maps.Copy(known, t.bases)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
@@ -117,7 +118,7 @@ func (t *turn) destinationsAlive() map[string]bool {
 		moved[a.key] = a.serve() && t.moved(a)
 	}
 	for _, svc := range t.observed.Services {
-		if !moved[plan.Key{Namespace: svc.Namespace, Name: svc.Name}] {
+		if !moved[provider.KeyOf(svc)] {
 			add(statusOf(svc)...)
 		}
 		add(additionalOf(svc)...)

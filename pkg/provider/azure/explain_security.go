@@ -11,7 +11,6 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 
-	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
@@ -84,7 +83,7 @@ func (e *explanation) securityRule(r *ownRule) (provider.Part, bool) {
 func (e *explanation) ownersText(r *ownRule, destinations []string) string {
 	others := map[string]bool{}
 	for _, svc := range e.before.observed.Services {
-		key := plan.Key{Namespace: svc.Namespace, Name: svc.Name}
+		key := provider.KeyOf(svc)
 		leads := slices.ContainsFunc(e.after.destinationsOfOther(svc), func(ip netip.Addr) bool {
 			return slices.ContainsFunc(destinations, func(d string) bool { return destinationKey(d) == ip.String() })
 		})

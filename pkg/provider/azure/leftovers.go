@@ -195,7 +195,7 @@ func (f *finder) items() []provider.Item {
 	out := make([]provider.Item, 0, len(found))
 	for _, x := range found {
 		svc := x.object()
-		key := plan.Key{Namespace: svc.Namespace, Name: svc.Name}
+		key := provider.KeyOf(svc)
 		if key.Namespace == "" || taken[key] {
 			key = plan.Key{Name: cmp.Or(x.base, x.service)}
 		}

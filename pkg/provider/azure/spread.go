@@ -141,23 +141,7 @@ func isLocal(svc *v1.Service) bool {
 // their informer when Spread has them: the pool of a Service with the policy
 // Local follows its endpoints. Those that are there at the start change nothing.
 func (p *Provider) EndpointHandler() cache.ResourceEventHandler {
-	return cache.ResourceEventHandlerDetailedFuncs{
-		AddFunc: func(obj any, initial bool) {
-			if !initial {
-				p.endpointsChanged(nil, sliceOf(obj))
-			}
-		},
-		UpdateFunc: func(old, cur any) { p.endpointsChanged(sliceOf(old), sliceOf(cur)) },
-		DeleteFunc: func(obj any) { p.endpointsChanged(sliceOf(obj), nil) },
-	}
-}
-
-func sliceOf(obj any) *discoveryv1.EndpointSlice {
-	if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		obj = gone.Obj
-	}
-	es, _ := obj.(*discoveryv1.EndpointSlice)
-	return es
+	return provider.EndpointHandler(p.endpointsChanged)
 }
 
 // endpointsChanged asks for a pass when a pool depends on what changed.

@@ -139,7 +139,7 @@ func (c *cluster) put(svc *v1.Service) {
 	if err := c.services.Update(svc); err != nil {
 		c.Fatal(err)
 	}
-	c.seen[keyOf(svc)] = svc.DeepCopy()
+	c.seen[provider.KeyOf(svc)] = svc.DeepCopy()
 }
 
 func (c *cluster) get(name string) *v1.Service {
@@ -184,7 +184,7 @@ func (c *cluster) batch(cause provider.Cause, names ...string) provider.Batch {
 		if !ok || (len(names) > 0 && !slices.Contains(names, svc.Name)) {
 			continue
 		}
-		it := provider.Item{Key: keyOf(svc), Service: svc, Cause: cause, Want: provider.Remove}
+		it := provider.Item{Key: provider.KeyOf(svc), Service: svc, Cause: cause, Want: provider.Remove}
 		if svc.DeletionTimestamp == nil && intent.Wants(svc, "", intent.ClassOf(intent.Metal)) {
 			it.Want = provider.Serve
 			var problems []intent.Problem

@@ -8,6 +8,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/pkg/ipam"
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
 )
 
 // Report is who has which address, and how full the pools are.
@@ -23,7 +24,7 @@ func Explain(c *cloudconfig.Config, services []*v1.Service) Report {
 	for _, svc := range services {
 		if addresses := statusAddresses(svc); len(addresses) > 0 {
 			s.Holders = append(s.Holders, ipam.Holder{
-				Key: keyOf(svc), Created: svc.CreationTimestamp.Time, Addresses: addresses, Sharing: sharingOf(svc),
+				Key: provider.KeyOf(svc), Created: svc.CreationTimestamp.Time, Addresses: addresses, Sharing: sharingOf(svc),
 			})
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"k8s.io/component-base/metrics"
 
 	"github.com/fairlead/fairlead/pkg/ipam"
+	"github.com/fairlead/fairlead/pkg/provider"
 )
 
 // collector counts the addresses of pools when it is asked, so that it is
@@ -58,7 +59,7 @@ func (p *Provider) state() ipam.State {
 	p.memory.mu.Lock()
 	defer p.memory.mu.Unlock()
 	for _, svc := range services {
-		key := keyOf(svc)
+		key := provider.KeyOf(svc)
 		addresses := statusAddresses(svc)
 		if r, ok := p.memory.records[key]; ok && r.uid == svc.UID {
 			addresses = r.addresses

@@ -69,7 +69,7 @@ func (m *memory) observe(o *observed, services []*v1.Service, items map[plan.Key
 	o.state.Holders = make([]ipam.Holder, 0, len(services))
 	listed := make(map[plan.Key]struct{}, len(items))
 	for _, svc := range services {
-		key := keyOf(svc)
+		key := provider.KeyOf(svc)
 		it := items[key]
 		if it != nil {
 			listed[key] = struct{}{}
@@ -87,7 +87,7 @@ func (m *memory) observe(o *observed, services []*v1.Service, items map[plan.Key
 
 // look adds the Service to those that hold addresses, if it does.
 func (m *memory) look(o *observed, svc *v1.Service, it *provider.Item) {
-	key := keyOf(svc)
+	key := provider.KeyOf(svc)
 	addresses := m.addresses(key, svc.UID, statusAddresses(svc))
 	mine := it != nil && it.Service.UID == svc.UID
 	if mine && it.Want == provider.Serve && m.records[key] == nil && len(addresses) > 0 {
@@ -125,10 +125,6 @@ func (m *memory) lookGone(o *observed, it *provider.Item) {
 	o.state.Holders = append(o.state.Holders, ipam.Holder{
 		Key: it.Key, Created: it.Service.CreationTimestamp.Time, Addresses: addresses, Sharing: sharingOf(it.Service),
 	})
-}
-
-func keyOf(svc *v1.Service) plan.Key {
-	return plan.Key{Namespace: svc.Namespace, Name: svc.Name}
 }
 
 // statusAddresses are the addresses in the status. Host names, and what does

@@ -21,7 +21,6 @@ import (
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/ipam"
-	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 )
 
@@ -152,7 +151,7 @@ func (p *Provider) Routes() cloudprovider.Routes { return nil }
 // its status. Once they were released there is nothing left to remove, though
 // the status may still show them.
 func (p *Provider) Find(_ context.Context, svc *v1.Service) (*v1.LoadBalancerStatus, bool, error) {
-	key := plan.Key{Namespace: svc.Namespace, Name: svc.Name}
+	key := provider.KeyOf(svc)
 	if r, ok := p.memory.recall(key, svc.UID); ok {
 		if r.removed() {
 			return nil, false, nil
