@@ -27,26 +27,7 @@ const endpointWindow = time.Second
 // their informer when Options has their lister, and Run must run: targets that
 // are pods follow them. Those that are there at the start change nothing.
 func (p *Provider) EndpointHandler() cache.ResourceEventHandler {
-	return provider.EndpointHandler(p.endpointsChanged)
-}
-
-// endpointsChanged asks for a pass when targets may depend on what changed.
-func (p *Provider) endpointsChanged(old, cur *discoveryv1.EndpointSlice) {
-	es := cur
-	if es == nil {
-		es = old
-	}
-	if es == nil || sameEndpoints(old, cur) {
-		return
-	}
-	svc, err := p.services.Services(es.Namespace).Get(es.Labels[discoveryv1.LabelServiceName])
-	if err != nil || !p.hasPodTargets(svc) {
-		return // a Service that comes later brings a pass of its own
-	}
-	select {
-	case p.moved <- struct{}{}:
-	default:
-	}
+	return provider.Endpoints{Services: p.services, Follows: p.hasPodTargets, Same: sameEndpoints, Moved: p.moved}.Handler()
 }
 
 // hasPodTargets reports whether the Service may have addresses of pods as
@@ -67,28 +48,5 @@ func sameEndpoints(old, cur *discoveryv1.EndpointSlice) bool {
 	return old != nil && cur != nil && slices.Equal(readyIn(old), readyIn(cur)) && reflect.DeepEqual(old.Ports, cur.Ports)
 }
 
-// Run begins passes for changes of endpoints until ctx ends: at once for the
-// first, and then one for all that come within the window.
-func (p *Provider) Run(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-p.moved:
-			p.lookAgain()
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(endpointWindow):
-		}
-	}
-}
-
-// lookAgain asks for a pass over all Services.
-func (p *Provider) lookAgain() {
-	select {
-	case p.changed <- struct{}{}:
-	default:
-	}
-}
+// Run begins passes for changes of endpoints until ctx ends.
+func (p *Provider) Run(ctx context.Context) { p.changed.Gather(ctx, p.moved, endpointWindow) }

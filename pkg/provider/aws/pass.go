@@ -88,7 +88,7 @@ func (p *pass) Execute(ctx context.Context, st plan.Step, without map[plan.Key]b
 		}
 	}
 	if st.Target.Kind == kindOwner {
-		p.provider.lookAgain() // the next head may be no part of this pass
+		p.provider.changed.Ask() // the next head may be no part of this pass
 	}
 	if owed != nil {
 		return &plan.LeftOutError{Owed: owed}

@@ -61,8 +61,8 @@ type Provider struct {
 	machines  machines
 	instances cloudprovider.InstancesV2 // nil: nobody asks
 	routes    cloudprovider.Routes      // nil: nobody asks
-	changed   chan struct{}             // holds one
-	moved     chan struct{}             // holds one: endpoints changed
+	changed   provider.Again
+	moved     provider.Again // endpoints did
 
 	mu   sync.Mutex
 	self *Self // of the controller's own instance; nil: not read
@@ -85,7 +85,7 @@ func New(o Options) *Provider {
 	}
 	p := &Provider{
 		client: o.Client, cluster: o.Cluster, services: o.Services, slices: o.Slices, nodes: o.Nodes, clock: o.Clock,
-		changed: make(chan struct{}, 1), moved: make(chan struct{}, 1),
+		changed: provider.NewAgain(), moved: provider.NewAgain(),
 	}
 	p.config.Store(o.Config)
 	p.machines = p.newMachines(o.Client, o.Clock, o.Nodes)
@@ -109,7 +109,7 @@ func (p *Provider) Update(ctx context.Context, c *cloudconfig.Config) {
 		klog.FromContext(ctx).Info("The cloud-config changed in what is read at the start alone: restart the controller")
 	}
 	p.forget()
-	p.lookAgain()
+	p.changed.Ask()
 }
 
 // atStart is what counts from the start on.

@@ -57,8 +57,8 @@ type Provider struct {
 	routes   *routes.Routes // nil: no route table is configured
 	zones    zones
 	later    *later
-	changed  chan struct{} // holds one
-	moved    chan struct{} // holds one: endpoints of a Service with a pool of its own
+	changed  provider.Again
+	moved    provider.Again // endpoints of a Service with a pool of its own did
 }
 
 var _ provider.Provider = (*Provider)(nil)
@@ -74,7 +74,7 @@ func New(o Options) *Provider {
 		client: o.Client, cluster: o.Cluster, services: o.Services, nodes: o.Nodes, clock: o.Clock,
 		spread: o.Spread, several: len(o.Config.LoadBalancers) > 0,
 		machines: machines.NewReader(o.Client, o.Clock, machineOptions(o.Config)),
-		later:    newLater(), changed: make(chan struct{}, 1), moved: make(chan struct{}, 1),
+		later:    newLater(), changed: provider.NewAgain(), moved: provider.NewAgain(),
 	}
 	p.config.Store(o.Config)
 	if o.Config.RouteTableName != "" {
@@ -90,8 +90,8 @@ func (p *Provider) Run(ctx context.Context) {
 	if p.routes != nil {
 		running.Go(func() { p.routes.Run(ctx) })
 	}
-	running.Go(func() { p.followEndpoints(ctx) })
-	p.later.run(ctx, p.lookAgain)
+	running.Go(func() { p.changed.Gather(ctx, p.moved, endpointWindow) })
+	p.later.run(ctx, p.changed.Ask)
 	running.Wait()
 }
 
@@ -108,15 +108,7 @@ func (p *Provider) Update(ctx context.Context, c *cloudconfig.Config) {
 	if !reflect.DeepEqual(atStart(old), atStart(c.Azure)) {
 		klog.FromContext(ctx).Info("The cloud-config changed in what is read at the start alone: restart the controller")
 	}
-	p.lookAgain()
-}
-
-// lookAgain asks for a pass over all Services.
-func (p *Provider) lookAgain() {
-	select {
-	case p.changed <- struct{}{}:
-	default:
-	}
+	p.changed.Ask()
 }
 
 // startOnly is what counts from the start on alone.

@@ -6,14 +6,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	discoverylisters "k8s.io/client-go/listers/discovery/v1"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/pkg/plan"
@@ -116,71 +114,4 @@ func (p *Provider) endpointNodes(key plan.Key) ([]string, error) {
 	}
 	slices.Sort(out)
 	return slices.Compact(out), nil
-}
-
-// hostsOf are the nodes of the endpoints, sorted.
-func hostsOf(es *discoveryv1.EndpointSlice) []string {
-	if es == nil {
-		return nil
-	}
-	var out []string
-	for i := range es.Endpoints {
-		if name := es.Endpoints[i].NodeName; name != nil && *name != "" {
-			out = append(out, *name)
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
-func isLocal(svc *v1.Service) bool {
-	return svc.Spec.Type == v1.ServiceTypeLoadBalancer && svc.Spec.ExternalTrafficPolicy == v1.ServiceExternalTrafficPolicyLocal
-}
-
-// EndpointHandler takes what happens to EndpointSlices. It is to be added to
-// their informer when Spread has them: the pool of a Service with the policy
-// Local follows its endpoints. Those that are there at the start change nothing.
-func (p *Provider) EndpointHandler() cache.ResourceEventHandler {
-	return provider.EndpointHandler(p.endpointsChanged)
-}
-
-// endpointsChanged asks for a pass when a pool depends on what changed.
-func (p *Provider) endpointsChanged(old, cur *discoveryv1.EndpointSlice) {
-	es := cur
-	if es == nil {
-		es = old
-	}
-	if es == nil || slices.Equal(hostsOf(old), hostsOf(cur)) {
-		return
-	}
-	svc, err := p.services.Services(es.Namespace).Get(es.Labels[discoveryv1.LabelServiceName])
-	if err != nil || !isLocal(svc) {
-		return // a Service that comes later brings a pass of its own
-	}
-	select {
-	case p.moved <- struct{}{}:
-	default:
-	}
-}
-
-// movedWindow is how long the changes of endpoints after the first one are
-// gathered: each pass looks at all Services. The peer looks every 30 s.
-const movedWindow = 5 * time.Second
-
-// followEndpoints begins passes for changes of endpoints until ctx ends: at
-// once for the first, and then one for all that come within the window.
-func (p *Provider) followEndpoints(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-p.moved:
-			p.lookAgain()
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(movedWindow):
-		}
-	}
 }

@@ -43,7 +43,7 @@ type Provider struct {
 	services   corelisters.ServiceLister
 	namespaces corelisters.NamespaceLister
 	config     atomic.Pointer[settings]
-	changed    chan struct{} // holds one
+	changed    provider.Again
 	memory     *memory
 }
 
@@ -61,7 +61,7 @@ func New(o Options) *Provider {
 	p := &Provider{
 		services:   o.Services,
 		namespaces: o.Namespaces,
-		changed:    make(chan struct{}, 1),
+		changed:    provider.NewAgain(),
 		memory:     newMemory(),
 	}
 	p.config.Store(newSettings(o.Config))
@@ -105,7 +105,7 @@ func (p *Provider) Update(c *cloudconfig.Config) {
 	if old.complete == s.complete && reflect.DeepEqual(old.metal.Pools, s.metal.Pools) {
 		return
 	}
-	p.lookAgain()
+	p.changed.Ask()
 }
 
 // NamespaceHandler takes what happens to namespaces. It is to be added to their
@@ -115,17 +115,9 @@ func (p *Provider) NamespaceHandler() cache.ResourceEventHandler {
 		was, before := old.(*v1.Namespace)
 		is, after := cur.(*v1.Namespace)
 		if before && after && !maps.Equal(was.Labels, is.Labels) {
-			p.lookAgain()
+			p.changed.Ask()
 		}
 	}}
-}
-
-// lookAgain asks for a pass over all Services.
-func (p *Provider) lookAgain() {
-	select {
-	case p.changed <- struct{}{}:
-	default:
-	}
 }
 
 // Name is metal.

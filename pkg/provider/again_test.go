@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package azure
+package provider
 
 import (
 	"context"
@@ -10,13 +10,14 @@ import (
 	"time"
 )
 
-// The first change of endpoints begins a pass at once, and those that follow
-// soon begin one together.
-func TestChangesOfEndpointsAreGathered(t *testing.T) {
+// The first of the news begins a pass at once, and those that follow soon begin
+// one together.
+func TestNewsIsGathered(t *testing.T) {
+	const window = 5 * time.Second
 	synctest.Test(t, func(t *testing.T) {
-		p := &Provider{changed: make(chan struct{}, 1), moved: make(chan struct{}, 1)}
+		changed, moved := NewAgain(), NewAgain()
 		ctx, cancel := context.WithCancel(t.Context())
-		go p.followEndpoints(ctx)
+		go changed.Gather(ctx, moved, window)
 		start := time.Now()
 		var passes []time.Duration
 		go func() {
@@ -24,22 +25,19 @@ func TestChangesOfEndpointsAreGathered(t *testing.T) {
 				select {
 				case <-ctx.Done():
 					return
-				case <-p.changed:
+				case <-changed:
 					passes = append(passes, time.Since(start))
 				}
 			}
 		}()
 		for range 40 { // one every 100 ms
-			select {
-			case p.moved <- struct{}{}:
-			default:
-			}
+			moved.Ask()
 			<-time.After(100 * time.Millisecond)
 		}
 		<-time.After(time.Minute)
 		cancel()
 		synctest.Wait()
-		if want := []time.Duration{0, movedWindow}; !slices.Equal(passes, want) {
+		if want := []time.Duration{0, window}; !slices.Equal(passes, want) {
 			t.Errorf("passes after %v, want %v", passes, want)
 		}
 	})
