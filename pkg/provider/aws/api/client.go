@@ -6,6 +6,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -60,14 +61,9 @@ type Times struct {
 }
 
 func (t Times) withDefaults() Times {
-	set := func(d *time.Duration, to time.Duration) {
-		if *d == 0 {
-			*d = to
-		}
-	}
-	set(&t.Call, 30*time.Second)
-	set(&t.Retry, 200*time.Millisecond)
-	set(&t.SignIn, 30*time.Second)
+	t.Call = cmp.Or(t.Call, 30*time.Second)
+	t.Retry = cmp.Or(t.Retry, 200*time.Millisecond)
+	t.SignIn = cmp.Or(t.SignIn, 30*time.Second)
 	return t
 }
 

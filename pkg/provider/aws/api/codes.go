@@ -35,60 +35,45 @@ type verdict struct {
 	cure   string
 }
 
-const raiseQuota = "ask AWS for a higher quota, or free some"
-
-// codes are the codes of refusals that their endings do not tell. Each is from
-// the error lists of EC2's and Elastic Load Balancing's API references.
-func codes() map[string]verdict {
-	out := map[string]verdict{}
-	add := func(v verdict, names ...string) {
-		for _, name := range names {
-			out[name] = v
-		}
-	}
-	add(verdict{kind: plan.Throttled, reason: reasonThrottled, word: "throttled"},
-		"RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled",
+// codeVerdict are the codes that say more than their status. Each is from the
+// error lists of EC2's and Elastic Load Balancing's API references.
+func codeVerdict(code string) (verdict, bool) {
+	switch code {
+	case "RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled",
 		"RequestThrottledException", "TooManyRequestsException", "EC2ThrottledException", "BandwidthLimitExceeded",
-		"SlowDown", "PriorRequestNotComplete", "Client.RequestLimitExceeded")
-	add(verdict{kind: plan.Denied, reason: reasonDenied, word: "denied"},
-		"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "Blocked", "DryRunOperation")
-	add(verdict{kind: plan.Denied, reason: reasonCredentials, word: "the credentials are refused", cure: "correct the credentials, or the region"},
-		"AuthFailure", "InvalidClientTokenId", "SignatureDoesNotMatch", "IncompleteSignature", "MissingAuthenticationToken",
-		"UnrecognizedClientException", "InvalidSignatureException", "ExpiredToken", "ExpiredTokenException", "InvalidToken")
-	add(verdict{kind: plan.Denied, reason: reasonCredentials, word: "the time of the request is refused", cure: "set the clock of the machine"},
-		"RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture")
-	add(verdict{kind: plan.Denied, reason: reasonDenied, word: "denied", cure: "activate the account, or opt in to the region"},
-		"OptInRequired", "PendingVerification", "AccountDisabled")
-	add(verdict{kind: plan.Transient, reason: reasonUnavailable, word: "not available"},
-		"InternalError", "InternalFailure", "ServiceUnavailable", "Unavailable", "RequestTimeout", "RequestTimeoutException",
-		"HealthUnavailable", "ServerInternal")
-	add(verdict{kind: plan.Transient, reason: reasonConflict, word: "still in use"},
-		"DependencyViolation", "ResourceInUse", "DependencyThrottle")
-	add(verdict{kind: plan.Conflict, reason: reasonConflict, word: "conflict"},
-		"DuplicateListener", "DuplicateLoadBalancerName", "InvalidTarget", "InvalidInstance", "IncorrectState", "IncorrectInstanceState", "RouteAlreadyExists",
+		"SlowDown", "PriorRequestNotComplete", "Client.RequestLimitExceeded":
+		return verdict{plan.Throttled, reasonThrottled, "throttled", ""}, true
+	case "UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "Blocked", "DryRunOperation":
+		return verdict{plan.Denied, reasonDenied, "denied", ""}, true
+	case "AuthFailure", "InvalidClientTokenId", "SignatureDoesNotMatch", "IncompleteSignature", "MissingAuthenticationToken",
+		"UnrecognizedClientException", "InvalidSignatureException", "ExpiredToken", "ExpiredTokenException", "InvalidToken":
+		return verdict{plan.Denied, reasonCredentials, "the credentials are refused", "correct the credentials, or the region"}, true
+	case "RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture":
+		return verdict{plan.Denied, reasonCredentials, "the time of the request is refused", "set the clock of the machine"}, true
+	case "OptInRequired", "PendingVerification", "AccountDisabled":
+		return verdict{plan.Denied, reasonDenied, "denied", "activate the account, or opt in to the region"}, true
+	case "InternalError", "InternalFailure", "ServiceUnavailable", "Unavailable", "RequestTimeout", "RequestTimeoutException",
+		"HealthUnavailable", "ServerInternal":
+		return verdict{plan.Transient, reasonUnavailable, "not available", ""}, true
+	case "DependencyViolation", "ResourceInUse", "DependencyThrottle":
+		return verdict{plan.Transient, reasonConflict, "still in use", ""}, true
+	case "DuplicateListener", "DuplicateLoadBalancerName", "InvalidTarget", "InvalidInstance", "IncorrectState", "IncorrectInstanceState", "RouteAlreadyExists",
 		"InvalidPermission.Duplicate", "InvalidPermission.NotFound", "InvalidGroup.Duplicate", "InvalidGroup.InUse", "DuplicatePolicyName",
-		"DuplicateTargetGroupName", "DuplicateTagKeys", "ConcurrentModification", "ConcurrentTagAccess")
-	add(verdict{kind: plan.Exhausted, reason: reasonExhausted, word: "the subnet has no free addresses", cure: "free addresses in the subnet, or use another"},
-		"InsufficientFreeAddressesInSubnet")
-	add(verdict{kind: plan.Exhausted, reason: reasonExhausted, word: "AWS has no capacity", cure: "wait, or use another zone"},
-		"InsufficientCapacity", "InsufficientAddressCapacity")
-	add(verdict{kind: plan.Invalid, reason: reasonRefused, word: "refused", cure: "correct the id, ARN or name"},
-		"CertificateNotFound", "SubnetNotFound", "AllocationIdNotFound", "InvalidSubnetID.NotFound", "InvalidVpcID.NotFound",
-		"InvalidAllocationID.NotFound", "InvalidPrefixListID.NotFound", "SSLPolicyNotFound", "PolicyTypeNotFound")
-	return out
-}
-
-// verdictOf is what a code means, and false for one that only its status tells
-// of.
-func verdictOf(code string) (verdict, bool) {
-	if v, ok := codes()[code]; ok {
-		return v, true
+		"DuplicateTargetGroupName", "DuplicateTagKeys", "ConcurrentModification", "ConcurrentTagAccess":
+		return verdict{plan.Conflict, reasonConflict, "conflict", ""}, true
+	case "InsufficientFreeAddressesInSubnet":
+		return verdict{plan.Exhausted, reasonExhausted, "the subnet has no free addresses", "free addresses in the subnet, or use another"}, true
+	case "InsufficientCapacity", "InsufficientAddressCapacity":
+		return verdict{plan.Exhausted, reasonExhausted, "AWS has no capacity", "wait, or use another zone"}, true
+	case "CertificateNotFound", "SubnetNotFound", "AllocationIdNotFound", "InvalidSubnetID.NotFound", "InvalidVpcID.NotFound",
+		"InvalidAllocationID.NotFound", "InvalidPrefixListID.NotFound", "SSLPolicyNotFound", "PolicyTypeNotFound":
+		return verdict{plan.Invalid, reasonRefused, "refused", "correct the id, ARN or name"}, true
 	}
 	switch {
 	case strings.HasSuffix(code, "NotFound"), code == "InvalidGroupId.Malformed":
-		return verdict{kind: plan.Conflict, reason: reasonNotFound, word: "not found"}, true
+		return verdict{plan.Conflict, reasonNotFound, "not found", ""}, true
 	case strings.HasPrefix(code, "TooMany"), strings.HasSuffix(code, "LimitExceeded"), strings.HasSuffix(code, "QuotaExceeded"):
-		return verdict{kind: plan.Exhausted, reason: reasonExhausted, word: "a quota is used up", cure: raiseQuota}, true
+		return verdict{plan.Exhausted, reasonExhausted, "a quota is used up", "ask AWS for a higher quota, or free some"}, true
 	}
 	return verdict{}, false
 }
@@ -99,7 +84,7 @@ func NotFound(err error) bool { return strings.HasSuffix(Code(err), "NotFound") 
 
 // verdictOfError is what the answer of a call means.
 func verdictOfError(action string, err error) verdict {
-	code, status := Code(err), statusOf(err)
+	code := Code(err)
 	if code == "DependencyViolation" && action == "DeleteSecurityGroup" {
 		return verdict{kind: plan.Transient, reason: ReasonSecurityGroupInUse, word: "still in use"}
 	}
@@ -110,14 +95,18 @@ func verdictOfError(action string, err error) verdict {
 	if noGroup := code == "InvalidGroup.NotFound" || code == "InvalidGroupId.Malformed"; noGroup && action == "AuthorizeSecurityGroupIngress" {
 		return verdict{kind: plan.Invalid, reason: reasonRefused, word: "refused", cure: "correct the id of the security group"}
 	}
-	if v, known := verdictOf(code); known {
+	if v, known := codeVerdict(code); known {
 		return v
 	}
+	return statusVerdict(statusOf(err))
+}
+
+func statusVerdict(status int) verdict {
 	switch {
 	case status >= http.StatusInternalServerError:
-		return verdict{kind: plan.Transient, reason: reasonUnavailable, word: "not available"}
+		return verdict{plan.Transient, reasonUnavailable, "not available", ""}
 	case status == http.StatusForbidden:
-		return verdict{kind: plan.Denied, reason: reasonDenied, word: "denied"}
+		return verdict{plan.Denied, reasonDenied, "denied", ""}
 	}
-	return verdict{kind: plan.Invalid, reason: reasonRefused, word: "refused"}
+	return verdict{plan.Invalid, reasonRefused, "refused", ""}
 }

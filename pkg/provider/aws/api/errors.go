@@ -11,16 +11,8 @@ import (
 	"strings"
 
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider/wire"
 )
-
-// sentenceError is an error whose text is ours and whose cause is the SDK's.
-type sentenceError struct {
-	text  string
-	cause error
-}
-
-func (e *sentenceError) Error() string { return e.text }
-func (e *sentenceError) Unwrap() error { return e.cause }
 
 // refusal classifies the error of a call and says it in one sentence.
 func (s *sender) refusal(ctx context.Context, c *call, err error) error {
@@ -40,11 +32,11 @@ func (s *sender) refusal(ctx context.Context, c *call, err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return lost(c, err, "no answer in time")
 	}
-	return lost(c, err, "no answer: "+rootText(err))
+	return lost(c, err, "no answer: "+wire.Innermost(err))
 }
 
 func lost(c *call, err error, why string) error {
-	return &plan.Error{Kind: plan.Transient, Reason: reasonUnavailable, Err: &sentenceError{fmt.Sprintf("%s: %s", c, why), err}}
+	return &plan.Error{Kind: plan.Transient, Reason: reasonUnavailable, Err: wire.Sentence(fmt.Sprintf("%s: %s", c, why), err)}
 }
 
 // answered is for calls that the service refused.
@@ -65,26 +57,12 @@ func (s *sender) answered(c *call, err error) error {
 			text += "; " + v.cure
 		}
 	}
-	e.Err = &sentenceError{text, err}
+	e.Err = wire.Sentence(text, err)
 	return e
 }
 
 // said is the service's own words, on one line.
-func said(err error) string {
-	const longest = 400
-	code, text := Code(err), strings.Join(strings.Fields(Message(err)), " ")
-	if r := []rune(text); len(r) > longest {
-		text = string(r[:longest]) + "..."
-	}
-	text = strings.TrimSuffix(text, ".")
-	switch {
-	case text == "":
-		return code
-	case strings.Contains(text, code):
-		return text
-	}
-	return code + ": " + text
-}
+func said(err error) string { return wire.Said(Code(err), Message(err)) }
 
 // What messages of denied calls say, which have no other form.
 var (
@@ -190,15 +168,4 @@ func shortARN(text string) string {
 		return fields[parts-1]
 	}
 	return text
-}
-
-// rootText is the innermost message.
-func rootText(err error) string {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err.Error()
-		}
-		err = inner
-	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider/wire"
 )
 
 const (
@@ -35,9 +36,9 @@ func noMetadata(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
-	return &plan.Error{Kind: plan.Transient, Reason: reasonUnavailable, Err: &sentenceError{
-		"read the metadata of this instance: " + rootText(err) + "; where there is none, set region, vpc and kubernetesClusterID in the cloud-config", err,
-	}}
+	return &plan.Error{Kind: plan.Transient, Reason: reasonUnavailable, Err: wire.Sentence(
+		"read the metadata of this instance: "+wire.Innermost(err)+"; where there is none, set region, vpc and kubernetesClusterID in the cloud-config", err,
+	)}
 }
 
 // signInRefusal says why there are no credentials.
@@ -56,7 +57,7 @@ func signInRefusal(conf *cloudconfig.AWS, err error) error {
 // corrected; otherwise says what it is when nobody answered.
 func credentialRefusal(what string, err error, otherwise plan.Kind) error {
 	e := &plan.Error{Kind: otherwise, Reason: reasonCredentials}
-	text := what + ": no credentials: " + rootText(err)
+	text := what + ": no credentials: " + wire.Innermost(err)
 	switch {
 	case Code(err) != "":
 		v := verdictOfError("", err)
@@ -71,6 +72,6 @@ func credentialRefusal(what string, err error, otherwise plan.Kind) error {
 	case otherwise == plan.Denied:
 		text += "; give the controller an IAM role, the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
 	}
-	e.Err = &sentenceError{text, err}
+	e.Err = wire.Sentence(text, err)
 	return e
 }

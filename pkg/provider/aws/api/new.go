@@ -29,6 +29,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider/wire"
 )
 
 // connections is how many stay open to each service: as many as write side by
@@ -115,10 +116,10 @@ func load(ctx context.Context, conf *cloudconfig.AWS, web aws.HTTPClient, metada
 	}
 	out, err := metadata.GetRegion(ctx, nil)
 	if err != nil {
-		return base, &plan.Error{Kind: plan.Invalid, Reason: reasonCredentials, Err: &sentenceError{
-			"find the region: neither the cloud-config, the environment, the profile nor the instance metadata says it (" + rootText(err) +
+		return base, &plan.Error{Kind: plan.Invalid, Reason: reasonCredentials, Err: wire.Sentence(
+			"find the region: neither the cloud-config, the environment, the profile nor the instance metadata says it ("+wire.Innermost(err)+
 				"); set region in the cloud-config", err,
-		}}
+		)}
 	}
 	base.Region = out.Region
 	return base, nil

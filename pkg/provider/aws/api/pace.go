@@ -265,18 +265,3 @@ func (p *pace) next(k bucketKey) time.Duration {
 	b.flow(p.clock.Now())
 	return max(time.Second, time.Duration((1+spare-b.left)/b.rate()*float64(time.Second)))
 }
-
-// sleep waits, or returns the context's error.
-func sleep(ctx context.Context, c clock.Clock, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := c.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C():
-		return ctx.Err()
-	}
-}

@@ -13,6 +13,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider/wire"
 )
 
 const (
@@ -108,7 +109,7 @@ func (s *sender) attempts(
 			if lost >= c.mostAttempts() {
 				return out, metadata, err
 			}
-			if sleep(ctx, s.clock, backoff(s.times.Retry, lost)) != nil {
+			if wire.Sleep(ctx, s.clock, backoff(s.times.Retry, lost)) != nil {
 				return out, metadata, err
 			}
 			lost++
@@ -177,6 +178,6 @@ func once() []string {
 
 // isThrottle reports whether a call was refused for too many.
 func isThrottle(err error) bool {
-	v, known := verdictOf(Code(err))
+	v, known := codeVerdict(Code(err))
 	return known && v.kind == plan.Throttled
 }

@@ -7,6 +7,7 @@ package arm
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -279,15 +280,10 @@ type Times struct {
 }
 
 func (t Times) withDefaults() Times {
-	set := func(d *time.Duration, to time.Duration) {
-		if *d == 0 {
-			*d = to
-		}
-	}
-	set(&t.Call, time.Minute)
-	set(&t.Operation, 20*time.Minute)
-	set(&t.Poll, time.Second)
-	set(&t.Retry, 250*time.Millisecond)
-	set(&t.LongestRetry, 10*time.Second)
+	t.Call = cmp.Or(t.Call, time.Minute)
+	t.Operation = cmp.Or(t.Operation, 20*time.Minute)
+	t.Poll = cmp.Or(t.Poll, time.Second)
+	t.Retry = cmp.Or(t.Retry, 250*time.Millisecond)
+	t.LongestRetry = cmp.Or(t.LongestRetry, 10*time.Second)
 	return t
 }

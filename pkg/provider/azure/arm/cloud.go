@@ -17,6 +17,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/pkg/provider/wire"
 )
 
 // Cloud is where a cloud answers.
@@ -109,7 +110,7 @@ func discover(ctx context.Context, conf *cloudconfig.Azure, client policy.Transp
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return Cloud{}, fmt.Errorf("%w: %s", errNoAnswer, rootText(err))
+		return Cloud{}, fmt.Errorf("%w: %s", errNoAnswer, wire.Innermost(err))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, metadataLimit))

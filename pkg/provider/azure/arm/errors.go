@@ -3,6 +3,7 @@
 package arm
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider/wire"
 )
 
 // NotFound reports whether err is the cloud's answer that the resource, or the
@@ -51,15 +53,6 @@ const (
 	reasonNotFound    = "AzureNotFound"
 )
 
-// sentence is an error whose text is ours and whose cause is the service's.
-type sentenceError struct {
-	text  string
-	cause error
-}
-
-func (e *sentenceError) Error() string { return e.text }
-func (e *sentenceError) Unwrap() error { return e.cause }
-
 // refusal classifies the error of a call and says it in one sentence.
 func (c *Client) refusal(r request, err error) error {
 	if _, ok := errors.AsType[*plan.Error](err); ok {
@@ -92,7 +85,7 @@ func (c *Client) refusal(r request, err error) error {
 	if v.cure != "" {
 		text += "; " + v.cure
 	}
-	e.Err = &sentenceError{text, err}
+	e.Err = wire.Sentence(text, err)
 	return e
 }
 
@@ -101,22 +94,11 @@ func (c *Client) withoutAnswer(r request, err error) error {
 	if isCredentialError(err) {
 		return credentialRefusal(fmt.Sprintf("%s %s", r.verb(), r.target), err, plan.Transient)
 	}
-	text := fmt.Sprintf("%s %s: no answer from %s: %s", r.verb(), r.target, c.endpoint.Host, rootText(err))
+	text := fmt.Sprintf("%s %s: no answer from %s: %s", r.verb(), r.target, c.endpoint.Host, wire.Innermost(err))
 	if errors.Is(err, context.DeadlineExceeded) {
 		text = fmt.Sprintf("%s %s: no answer in time", r.verb(), r.target)
 	}
-	return &plan.Error{Kind: plan.Transient, Reason: reasonUnavailable, Err: &sentenceError{text, err}}
-}
-
-// rootText is the innermost message, without the URL that http.Client adds.
-func rootText(err error) string {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err.Error()
-		}
-		err = inner
-	}
+	return &plan.Error{Kind: plan.Transient, Reason: reasonUnavailable, Err: wire.Sentence(text, err)}
 }
 
 // throttled is for a call that was not sent.
@@ -132,7 +114,7 @@ func throttled(r request, left time.Duration) error {
 func conflict(r request, why string, cause error) error {
 	return &plan.Error{
 		Kind: plan.Conflict, Reason: reasonConflict,
-		Err: &sentenceError{fmt.Sprintf("%s %s: conflict: %s", r.verb(), r.target, why), cause},
+		Err: wire.Sentence(fmt.Sprintf("%s %s: conflict: %s", r.verb(), r.target, why), cause),
 	}
 }
 
@@ -206,25 +188,11 @@ func readAnswer(re *azcore.ResponseError) answer {
 
 // said is the service's own words, on one line.
 func (a answer) said() string {
-	const longest = 400
-	text := strings.Join(strings.Fields(a.message), " ")
-	if r := []rune(text); len(r) > longest {
-		text = string(r[:longest]) + "..."
-	}
-	text = strings.TrimSuffix(text, ".")
 	code := ""
 	if len(a.codes) > 0 {
 		code = a.codes[len(a.codes)-1]
 	}
-	switch {
-	case text == "" && code == "":
-		return fmt.Sprintf("status %d", a.status)
-	case text == "":
-		return code
-	case code == "" || strings.Contains(text, code):
-		return text
-	}
-	return code + ": " + text
+	return cmp.Or(wire.Said(code, a.message), fmt.Sprintf("status %d", a.status))
 }
 
 // denied says which permission is missing where, and the cure. The service

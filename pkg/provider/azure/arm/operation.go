@@ -12,6 +12,8 @@ import (
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+
+	"github.com/fairlead/fairlead/pkg/provider/wire"
 )
 
 // finish waits until the operation that resp began is over, and returns what
@@ -32,7 +34,7 @@ func (c *Client) finish(ctx context.Context, r request, resp *http.Response) (js
 	}
 	wait := c.pollAfter(resp.Header)
 	for !poller.Done() {
-		if err := sleep(ctx, c.clock, wait); err != nil {
+		if err := wire.Sleep(ctx, c.clock, wait); err != nil {
 			return nil, err
 		}
 		resp, err := poller.Poll(c.annotatePoll(ctx, r, purposePoll)) //nolint:bodyclose // the pipeline has read it to its end

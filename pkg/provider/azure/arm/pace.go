@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"k8s.io/utils/clock"
+
+	"github.com/fairlead/fairlead/pkg/provider/wire"
 )
 
 // The refill of the service's token buckets, in calls a second for each
@@ -92,7 +94,7 @@ func (p *pace) take(ctx context.Context, k gateKey) (slot, error) {
 	if wait <= 0 {
 		return c, ctx.Err()
 	}
-	return c, sleep(ctx, p.clock, wait)
+	return c, wire.Sleep(ctx, p.clock, wait)
 }
 
 // reserve takes a call out, and says when it may be sent.
@@ -155,20 +157,5 @@ func (b *bucket) correct(said, running, beside, refilled float64) {
 		b.left = said - running
 	case b.left < said-beside:
 		b.left = said - beside
-	}
-}
-
-// sleep waits, or returns the context's error.
-func sleep(ctx context.Context, c clock.Clock, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := c.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C():
-		return ctx.Err()
 	}
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider/wire"
 )
 
 // Setup is what a client is made of besides the cloud-config. Zero fields have
@@ -159,7 +160,7 @@ func isCredentialError(err error) bool {
 // be corrected; otherwise says what it is when there was no answer.
 func credentialRefusal(what string, err error, otherwise plan.Kind) error {
 	e := &plan.Error{Kind: otherwise, Reason: reasonCredentials}
-	said, cure := rootText(err), ""
+	said, cure := wire.Innermost(err), ""
 	failed, ok := errors.AsType[*azidentity.AuthenticationFailedError](err)
 	switch {
 	case ok && failed.RawResponse != nil:
@@ -171,7 +172,7 @@ func credentialRefusal(what string, err error, otherwise plan.Kind) error {
 		e.Kind = plan.Denied
 	}
 	text, _, _ := strings.Cut(strings.Join(strings.Fields(said), " "), ". To troubleshoot")
-	e.Err = &sentenceError{fmt.Sprintf("%s: %s: no token: %s%s", what, e.Kind, text, cure), err}
+	e.Err = wire.Sentence(fmt.Sprintf("%s: %s: no token: %s%s", what, e.Kind, text, cure), err)
 	return e
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider/wire"
 )
 
 // writeRetries is how often a write is sent again when its answer was lost and
@@ -66,7 +67,7 @@ func (c *Client) write(ctx context.Context, id string, r request) (json.RawMessa
 		if what != notDone || try == writeRetries {
 			return out, after
 		}
-		if err := sleep(ctx, c.clock, wait); err != nil {
+		if err := wire.Sleep(ctx, c.clock, wait); err != nil {
 			return nil, c.refusal(r, err)
 		}
 		wait *= 2
@@ -137,7 +138,7 @@ func (c *Client) getSettled(ctx context.Context, t target) (json.RawMessage, err
 		if err != nil || settled(doc) {
 			return doc, err
 		}
-		if err := sleep(ctx, c.clock, max(c.times.Poll/4, time.Millisecond)); err != nil {
+		if err := wire.Sleep(ctx, c.clock, max(c.times.Poll/4, time.Millisecond)); err != nil {
 			return nil, err
 		}
 	}
