@@ -68,7 +68,7 @@ func newExplanation(in Input, r *Result, key plan.Key) (*explanation, error) {
 // targetGroups are the ARNs of those whose targets are told of.
 func (e *explanation) targetGroups() []string {
 	all := map[string]bool{}
-	for _, lb := range append(e.networksOf(e.ask), nil) {
+	for _, lb := range append(e.balancers(), nil) {
 		for _, g := range e.groupsOf(e.ask, lb) {
 			all[awssdk.ToString(g.TargetGroupArn)] = true
 		}
@@ -127,11 +127,11 @@ func (e *explanation) form() string {
 // be made.
 func (e *explanation) networkNames() []string {
 	all := map[string]bool{}
-	for _, lb := range e.networksOf(e.ask) {
+	for _, lb := range e.balancers() {
 		all[awssdk.ToString(lb.LoadBalancerName)] = true
 	}
-	if e.ask.network != nil {
-		all[awssdk.ToString(e.ask.network.LoadBalancerName)] = true
+	for _, name := range e.awaited() {
+		all[name] = true
 	}
 	return e.withSteps(all, kindNetwork)
 }

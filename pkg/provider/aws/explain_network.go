@@ -18,12 +18,22 @@ import (
 // network is a network load balancer with all below it.
 func (e *explanation) network(name string) provider.Part {
 	lb := e.networksByName[name]
+	by := e.sharersOf(name)
 	ids := []plan.ID{{Kind: kindNetwork, Name: name}}
-	for _, kind := range []string{kindAttributes, kindSubnets, kindAddressType, kindGroups, kindTags, kindPrivateLink} {
+	for _, kind := range []string{kindOwner, kindAttributes, kindSubnets, kindAddressType, kindGroups, kindTags, kindPrivateLink} {
 		ids = append(ids, plan.ID{Kind: kind, Name: name})
 	}
 	c := e.compare(provider.Comparison{Says: networkState(lb), Here: lb != nil}, ids...)
 	out := provider.Part{What: "network load balancer " + name, State: c.State(), Parts: c.Parts()}
+	out.Parts = append(out.Parts, e.shared(name, by)...)
+	follows := by.head != e.ask.key && len(by.all) > 0
+	switch {
+	case follows && lb == nil:
+		out.State = provider.StateMissing + ": Service " + by.head.String() + " makes it"
+		return out
+	case follows && c.Equal:
+		out.State = c.Says // the head's explanation tells whether it is in step
+	}
 	if lb != nil {
 		out.Parts = append(out.Parts, addressesOf(lb)...)
 		out.Parts = append(out.Parts, e.balancerGroups(lb.SecurityGroups, name)...)
@@ -107,10 +117,16 @@ func (e *explanation) listener(lb *Network, name string, port uint16, stays bool
 	if name == e.ask.name {
 		m = at(e.ask.mappings, port)
 	}
+	if key, ok := e.anothers(have); ok && m == nil {
+		return e.listenerOfAnother(have, name, key)
+	}
 	id := listenerID(name, int32(port))
 	c := e.compare(provider.Comparison{Here: have != nil}, id, plan.ID{Kind: kindCertificates, Name: id.Name}, plan.ID{Kind: kindListenerSettings, Name: id.Name})
 	c.Wanted = c.Wanted && stays
 	out := provider.Part{What: fmt.Sprintf("listener %d: %s", port, listenerText(have, m)), State: c.State(), Parts: c.Parts()}
+	if len(e.sharersOf(name).all) > 0 {
+		out.What += ", of this Service"
+	}
 	arn := forwardsTo(have)
 	if m != nil && m.group.name != "" {
 		arn = m.group.ref.ID

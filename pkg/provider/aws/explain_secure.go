@@ -64,6 +64,8 @@ func (e *explanation) securityGroup(g *ec2types.SecurityGroup, name string) prov
 		switch {
 		case awssdk.ToString(g.GroupId) == e.backend:
 			text += ", shared by load balancers so that the nodes let them in"
+		case e.letsSharersIn(g):
+			text += ", for the clients of all that share the load balancer"
 		case name == e.networkGroupName(e.ask) || name == names.ClassicGroup(e.ask.name):
 		case names.IsControllerBackend(tags):
 			text += ", shared by load balancers of the AWS Load Balancer Controller"
@@ -74,7 +76,7 @@ func (e *explanation) securityGroup(g *ec2types.SecurityGroup, name string) prov
 	}
 	c := e.compare(provider.Comparison{Here: g != nil}, plan.ID{Kind: kindGroup, Name: name})
 	crowd := provider.Crowd{Kind: "rule"}
-	missing, leaving := changesOf(e.whys(plan.ID{Kind: kindGroupRules, Name: name}))
+	missing, leaving := changesOf(slices.Concat(e.whys(plan.ID{Kind: kindGroupRules, Name: name}), e.whys(partRules(name, e.ask))))
 	for _, r := range sortedRules(have) {
 		if leaving[r.String()] {
 			crowd.Add(r.String(), provider.StateLeaving)
@@ -142,7 +144,7 @@ func (e *explanation) nodeGroup(g *ec2types.SecurityGroup) provider.Part {
 	crowd := provider.Crowd{Kind: "rule"}
 	for _, r := range sortedRules(have) {
 		_, mine := wanted[r]
-		if !mine && names.RuleOf(have[r]) != e.ask.name && !e.fromBalancer(r) {
+		if !mine && !leaving[r.String()] && !e.hasRule(r, have[r]) && !e.fromBalancer(r) {
 			continue
 		}
 		state := "left as it is"
@@ -172,7 +174,7 @@ func (e *explanation) fromBalancer(r rule) bool {
 	if r.kind != fromGroup {
 		return false
 	}
-	for _, lb := range e.networksOf(e.ask) {
+	for _, lb := range e.balancers() {
 		if slices.Contains(lb.SecurityGroups, r.source) {
 			return true
 		}

@@ -3,8 +3,11 @@
 package aws_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
+
+	v1 "k8s.io/api/core/v1"
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
@@ -36,6 +39,43 @@ func TestSharedLoadBalancerThatIsProtected(t *testing.T) {
 		}
 		if !strings.Contains(string(l.cloud.State()), `"front"`) {
 			t.Error("it is gone")
+		}
+	}
+}
+
+// The targets of a follower are told with their health, those of others are not
+// read.
+func TestExplainsAFollowerOverTheWire(t *testing.T) {
+	l := startLive(t, awssim.Options{})
+	claims(l.config)
+	l.restart(t)
+	s := newSite(t)
+	list := []*v1.Service{
+		s.service("first", external, with("name", "front")),
+		s.service("second", external, with("name", "front"), ports(tcp("a", 81, 30081), tcp("b", 82, 30082))),
+	}
+	for _, svc := range list {
+		l.add(t, svc)
+	}
+	l.must(t, -1, provider.Serve, provider.Edit, list...)
+	for i, svc := range list {
+		l.restart(t)
+		p, err := l.provider.Observe(t.Context(), provider.Batch{Group: "aws", Nodes: l.nodes, Items: []provider.Item{item(svc, provider.Serve, provider.Resync)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.cloud.ResetCalls()
+		parts, err := p.(provider.Explainer).Explain(t.Context(), provider.KeyOf(svc))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if reads := l.cloud.Counts().Reads; !maps.Equal(reads, map[string]int{"elbv2.DescribeTargetHealth": i + 1}) {
+			t.Errorf("%s: reads %v", svc.Name, reads)
+		}
+		var out strings.Builder
+		writeParts(&out, parts, "")
+		if got := out.String(); strings.Count(got, "[healthy]") != 3*(i+1) || strings.Contains(got, "no target") || strings.Contains(got, "not registered") {
+			t.Errorf("%s:\n%s", svc.Name, got)
 		}
 	}
 }
