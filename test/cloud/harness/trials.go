@@ -152,6 +152,10 @@ func (x Trials[S]) live(ctx context.Context, d *Disturbance[S], nth int) (e end,
 	return e, err
 }
 
+// errEndedBefore says that each life had less writes than the one that is asked
+// for.
+var errEndedBefore = errors.New("it ended before that write")
+
 // trial is a life in which the disturbance must strike. Services that come at
 // once are batched now so, now so: a life may have some writes less than another.
 func (x Trials[S]) trial(ctx context.Context, d *Disturbance[S], nth int) (e end, err error) {
@@ -160,12 +164,19 @@ func (x Trials[S]) trial(ctx context.Context, d *Disturbance[S], nth int) (e end
 		if e, err = x.live(ctx, d, nth); err != nil || e.struck {
 			return e, err
 		}
+		if e.writes >= nth {
+			return e, fmt.Errorf("it was never disturbed: %d writes", e.writes)
+		}
 	}
-	return e, fmt.Errorf("it was never disturbed: %d writes", e.writes)
+	return e, errEndedBefore
 }
 
 // atOnce is how many trials run side by side: most of their time they wait.
 const atOnce = 8
+
+// seldom is the part of the trials that may ask for a write that comes in some
+// lives alone.
+const seldom = 20
 
 // Run makes the trials.
 func (x Trials[S]) Run(t *testing.T) {
@@ -184,7 +195,7 @@ func (x Trials[S]) Run(t *testing.T) {
 		n = min(n, x.Short/Slower)
 	}
 	var wg sync.WaitGroup
-	var same atomic.Int32
+	var same, ended atomic.Int32
 	slots := make(chan struct{}, atOnce)
 	for _, at := range spread(n, len(x.Ways), want.writes) {
 		slots <- struct{}{}
@@ -192,7 +203,11 @@ func (x Trials[S]) Run(t *testing.T) {
 			defer func() { <-slots }()
 			d := x.Ways[at.way]
 			got, err := x.trial(ctx, &d, at.write)
-			if err != nil {
+			switch {
+			case errors.Is(err, errEndedBefore):
+				ended.Add(1)
+				return
+			case err != nil:
 				t.Errorf("write %d %s: %v", at.write, d.Name, err)
 				return
 			}
@@ -208,7 +223,10 @@ func (x Trials[S]) Run(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	t.Logf("%d writes, %d trials, %d with the same end", want.writes, n, same.Load())
+	t.Logf("%d writes, %d trials, %d with the same end, %d where life ended before", want.writes, n, same.Load(), ended.Load())
+	if over, most := int(ended.Load()), n/seldom+1; over > most {
+		t.Errorf("in %d of %d trials life ended before the write, want %d at most", over, n, most)
+	}
 }
 
 // nothingLeft judges what is left of an undisturbed life.
