@@ -46,7 +46,8 @@ type group struct {
 }
 
 // owed are writes that serve no Service of their pass, and failed, or what a
-// step left out though its Services are served: nobody would ask for it again.
+// step left out though its Services are served, or the look that a provider asks
+// for: nobody would ask for it again.
 type owed struct {
 	tries int       // failed passes, one after the other
 	at    time.Time // when all Services of the group go into a pass; zero: never
@@ -192,8 +193,8 @@ func (g *group) joining(now time.Time, size int) []*entry {
 }
 
 // over notes the end of a pass. When a write that serves nobody has failed, it
-// is owed from now on.
-func (g *group) over(now time.Time, failed error) {
+// is owed from now on, and so is the look that the provider asks for.
+func (g *group) over(now time.Time, failed error, again time.Duration) {
 	g.passes--
 	switch {
 	case failed != nil:
@@ -201,6 +202,9 @@ func (g *group) over(now time.Time, failed error) {
 		g.owed.tries++
 	case g.owed.at.IsZero():
 		g.owed.tries = 0
+	}
+	if at := now.Add(again); again > 0 && (g.owed.at.IsZero() || at.Before(g.owed.at)) {
+		g.owed.at = at
 	}
 }
 

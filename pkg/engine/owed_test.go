@@ -177,3 +177,44 @@ func TestWhatAStepLeavesOutIsToldAndTriedAgain(t *testing.T) {
 		}
 	})
 }
+
+// What the cloud does not show yet has no caller either: the provider says when
+// to look again, and when no more.
+func TestProviderAsksForAnotherLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud()
+		var waits []time.Duration
+		p := &altering{cloud: c, alter: func(d *provider.Decision) {
+			if len(waits) > 0 {
+				d.Again, waits = waits[0], waits[1:]
+			}
+		}}
+		r := start(t, c, func(o *Options) { o.Provider = p })
+		waits = []time.Duration{10 * time.Second, 20 * time.Second}
+		if err := r.ensure(t, r.put(t, service("web", 80))); err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range []struct {
+			after  time.Duration
+			passes int
+		}{{9 * time.Second, 1}, {2 * time.Second, 2}, {18 * time.Second, 2}, {2 * time.Second, 3}, {time.Hour, 3}} {
+			time.Sleep(x.after) //nolint:forbidigo // the bubble's clock
+			synctest.Wait()
+			if n := c.count("observe"); n != x.passes {
+				t.Errorf("after %s more: %d passes, want %d", x.after, n, x.passes)
+			}
+		}
+		waits = []time.Duration{time.Minute, 10 * time.Second}
+		for range 2 {
+			if err := r.ensure(t, r.put(t, service("web", 81))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := c.count("observe")
+		time.Sleep(15 * time.Second) //nolint:forbidigo // the bubble's clock
+		synctest.Wait()
+		if n := c.count("observe") - before; n != 1 {
+			t.Errorf("%d passes at the sooner time, want 1", n)
+		}
+	})
+}

@@ -30,6 +30,8 @@ type event struct {
 	freed  bool // with over: something was changed or removed, others may fit now
 	// failed is why a write that serves nobody was not done; with over.
 	failed error
+	// again is when the group is to be looked at once more; zero: never; with over.
+	again time.Duration
 	// join asks for those that came while a pass of that many Services
 	// observed; it holds one.
 	join chan []*entry
@@ -218,7 +220,7 @@ func (s *scheduler) handle(ev event) {
 		s.settle(g, ev.ended, ev.out)
 	}
 	if ev.over {
-		g.over(s.Clock.Now(), ev.failed)
+		g.over(s.Clock.Now(), ev.failed, ev.again)
 	}
 	if ev.freed {
 		g.unpark()

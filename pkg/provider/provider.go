@@ -6,6 +6,7 @@ package provider
 
 import (
 	"context"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
 	cloudprovider "k8s.io/cloud-provider"
@@ -105,6 +106,10 @@ type Decision struct {
 	Refused map[plan.Key]error
 	// Notices are to be told to the user, as events of the Service.
 	Notices map[plan.Key][]Notice
+	// Again is when the Services of the group are to be looked at once more though
+	// nothing happens, as the cloud does not show yet what they need; zero: never.
+	// The provider makes it longer from look to look, and gives up one day.
+	Again time.Duration
 }
 
 // Notice is something a user should know about a Service that is served.

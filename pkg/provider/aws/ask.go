@@ -38,7 +38,7 @@ type ask struct {
 	place    string                            // name of the load balancer that serves it
 	tags     map[string]string
 	targets  []string // ids of the instances that get its traffic, sorted
-	unseen   bool     // nothing is known of one of them, or there is none
+	unseen   bool     // the security groups of one are not known, or there is none
 	// guards are the security groups of its targets that get rules, sorted; nil:
 	// not looked for. doubts are what has to be told about them.
 	guards, doubts []string
@@ -86,7 +86,7 @@ func newAsk(it *provider.Item, t *turn, nodes []node) *ask {
 		t.beExternal(a)
 	}
 	a.targets = targetsOf(nodes, a.nodeLabels())
-	a.unseen = len(a.targets) == 0 || slices.ContainsFunc(a.targets, func(id string) bool { return t.observed.Instances[id] == nil })
+	a.unseen = len(a.targets) == 0 || slices.ContainsFunc(a.targets, t.hidden)
 	return a
 }
 

@@ -68,9 +68,9 @@ func listClassics(ctx context.Context, c *api.Client) (map[string]*Classic, erro
 	return out, err
 }
 
-func listGroups(ctx context.Context, c *api.Client, vpc string) (map[string]*ec2types.SecurityGroup, error) {
+func listGroups(ctx context.Context, c *api.Client, filters []ec2types.Filter) (map[string]*ec2types.SecurityGroup, error) {
 	out := map[string]*ec2types.SecurityGroup{}
-	in := &ec2.DescribeSecurityGroupsInput{Filters: inVPC(vpc), MaxResults: awssdk.Int32(pageSizeEC2)}
+	in := &ec2.DescribeSecurityGroupsInput{Filters: filters, MaxResults: awssdk.Int32(pageSizeEC2)}
 	err := api.Pages(ctx, c.EC2.DescribeSecurityGroups, in, &in.NextToken, func(page *ec2.DescribeSecurityGroupsOutput) *string {
 		for i := range page.SecurityGroups {
 			out[awssdk.ToString(page.SecurityGroups[i].GroupId)] = &page.SecurityGroups[i]

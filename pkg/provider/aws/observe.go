@@ -46,7 +46,12 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 			return nil, err
 		}
 	}
-	if observed.Instances, err = p.machines.of(ctx, instanceIDs(batch.Nodes), p.clock.Now().Add(-instancesAge)); err != nil {
+	nodes := instanceIDs(batch.Nodes)
+	if observed.Instances, err = p.machines.of(ctx, nodes, p.clock.Now().Add(-instancesAge)); err != nil {
+		return nil, err
+	}
+	again, err := p.findGroups(ctx, s, observed, nodes)
+	if err != nil {
 		return nil, err
 	}
 	if observed.Slices, err = p.endpoints(); err != nil {
@@ -54,7 +59,9 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 	}
 	batch.Before = nil // it is done with
 	in := Input{Settings: s, Observed: observed, Batch: batch}
-	return newPass(p, in, Compute(in)), nil
+	out := newPass(p, in, Compute(in))
+	out.next = again
+	return out, nil
 }
 
 // endpoints are the EndpointSlices of all Services; none when nobody needs them.
@@ -172,7 +179,7 @@ func (p *Provider) lists(ctx context.Context, s *Settings) (*Observed, error) {
 		return err
 	})
 	g.Go(func() (err error) {
-		o.Groups, err = listGroups(ctx, p.client, s.VPC)
+		o.Groups, err = listGroups(ctx, p.client, inVPC(s.VPC))
 		return err
 	})
 	g.Go(func() (err error) {

@@ -23,6 +23,9 @@ type Observed struct {
 	Classics     map[string]*Classic                // by name
 	Groups       map[string]*ec2types.SecurityGroup // of the VPC, by id
 	Instances    map[string]*Instance               // of the cluster's nodes, by id
+	// Lost are the ids of nodes' instances, and of these instances' groups, that
+	// AWS has not listed for so long that nobody waits for them.
+	Lost map[string]bool
 
 	// Subnets and RouteTables are those of the VPC; nil: not read.
 	Subnets     []ec2types.Subnet

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"reflect"
 	"sync"
+	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	v1 "k8s.io/api/core/v1"
@@ -25,6 +26,7 @@ type pass struct {
 	in       Input
 	result   *Result
 	items    map[plan.Key]*provider.Item
+	next     time.Duration // when to look again; zero: never
 
 	mu       sync.Mutex
 	observed *Observed
@@ -40,7 +42,11 @@ func newPass(p *Provider, in Input, r *Result) *pass {
 }
 
 // Decide is what was computed from what was observed.
-func (p *pass) Decide() provider.Decision { return Decide(p.result) }
+func (p *pass) Decide() provider.Decision {
+	d := Decide(p.result)
+	d.Again = p.next
+	return d
+}
 
 // Decide is the plan of a result. When its steps have no order, which is a
 // fault of the code, nothing is written and the Services that they serve are

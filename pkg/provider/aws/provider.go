@@ -74,6 +74,8 @@ type Provider struct {
 	// learned are the calls since reading began.
 	learned []learned
 	reading bool
+
+	unlisted unlisted // of Observe alone, which is never called twice at once
 }
 
 var _ provider.Provider = (*Provider)(nil)

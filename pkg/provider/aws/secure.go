@@ -114,6 +114,9 @@ func (t *turn) findGuards(a *ask) {
 		}
 	}
 	slices.Sort(a.guards)
+	if lost := t.lostOf(a); lost != "" {
+		a.doubts = append(a.doubts, lost)
+	}
 }
 
 // guardOf is the security group of an instance that gets rules, and what is
@@ -129,6 +132,9 @@ func (t *turn) guardOf(i *Instance) (group, doubt string) {
 
 func (t *turn) findGuard(i *Instance) (group, doubt string) {
 	var tagged []string
+	if t.hidden(i.ID) {
+		return "", "" // it may be the one that is not known
+	}
 	for _, id := range i.Groups {
 		if g, ok := t.observed.Groups[id]; ok && t.settings.Tags.Has(ec2Tags(g.Tags)) {
 			tagged = append(tagged, id)

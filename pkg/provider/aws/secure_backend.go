@@ -242,14 +242,14 @@ func (t *turn) wantBackend(g *nodeGroup) {
 
 // narrowing are the Services of the batch that answer for rules that let the
 // shared group in and are wanted no more: those whose load balancers may leave
-// ports, or else any one.
+// ports, or else any one. The rules are ours, whoever made the load balancers.
 func (t *turn) narrowing() []*ask {
 	if t.hiddenPorts {
 		return nil
 	}
 	var all, out []*ask
 	for _, a := range t.asks {
-		if !a.answers() || a.blind() {
+		if a.blind() || !(a.answers() || (a.serve() && t.behind(a))) {
 			continue
 		}
 		all = append(all, a)

@@ -14,6 +14,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/aws"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
 
@@ -118,5 +119,53 @@ func TestHealthChecksOverIPv6AreLetIn(t *testing.T) {
 		}
 		s.settle(t, s.all(provider.Remove, provider.Edit))
 		s.empty(t)
+	}
+}
+
+// rangesAt are the ranges of ports at which a security group lets the shared one
+// in.
+func (s *site) rangesAt(id string) []string {
+	var out []string
+	for _, r := range sources(s.observed.Groups[id]) {
+		if strings.HasSuffix(r, names.BackendRule) {
+			out = append(out, strings.Fields(r)[1])
+		}
+	}
+	return out
+}
+
+// Ranges that load balancers share stay wide where a node may be whose security
+// group is not known, and narrow once it is.
+func TestSharedRangesNarrowOnceANodeIsKnown(t *testing.T) {
+	for _, peers := range []string{"", names.TagMade} {
+		s := newSite(t)
+		managed(&s.settings)
+		s.observed.Groups["sg-pool"] = &ec2types.SecurityGroup{GroupId: awssdk.String("sg-pool"), GroupName: awssdk.String("pool"), VpcId: awssdk.String(s.settings.VPC)}
+		node, _ := names.InstanceID(s.nodes[0].Spec.ProviderID)
+		s.observed.Instances[node].Groups = []string{"sg-pool"}
+		s.service("web")
+		svc := s.service("moves", ports(tcp("a", 80, 31000)))
+		s.settle(t, s.all(provider.Serve, provider.Edit))
+		for _, lb := range s.observed.Networks {
+			delete(lb.Tags, peers)
+		}
+		svc.Spec.Ports[0].NodePort = 30090
+		was := s.observed.Instances[node]
+		look := func(what, want string, cause provider.Cause) {
+			t.Helper()
+			s.settle(t, s.all(provider.Serve, cause))
+			if got := strings.Join(s.rangesAt("sg-pool"), ", "); got != want {
+				t.Errorf("without tag %q, %s: %s, want %s", peers, what, got, want)
+			}
+		}
+		delete(s.observed.Instances, node)
+		look("the node is not listed", "30080-31000", provider.Edit)
+		s.observed.Instances[node] = &aws.Instance{ID: node, VPC: was.VPC, Groups: []string{"sg-pool", "sg-new"}}
+		look("a group of it is not", "30080-31000", provider.Nodes)
+		s.observed.Instances[node] = was
+		look("all is", "30080-30090", provider.Nodes)
+		if got := strings.Join(s.rangesAt(nodesGroup), ", "); got != "30080-30090" {
+			t.Errorf("without tag %q, the other group: %s", peers, got)
+		}
 	}
 }

@@ -176,13 +176,9 @@ func descriptions(targets []Target) []elbv2types.TargetDescription {
 
 // targetNames names a few targets, and counts the others.
 func targetNames(targets []Target) string {
-	const most = 3
-	var list []string
-	for _, x := range targets[:min(len(targets), most)] {
-		list = append(list, fmt.Sprintf("%s:%d", x.ID, x.Port))
+	list := make([]string, len(targets))
+	for i, x := range targets {
+		list[i] = fmt.Sprintf("%s:%d", x.ID, x.Port)
 	}
-	if more := len(targets) - most; more > 0 {
-		list = append(list, fmt.Sprintf("%d more", more))
-	}
-	return strings.Join(list, ", ")
+	return strings.Join(few(list), ", ")
 }
