@@ -203,7 +203,9 @@ func (t *turn) leaving(a *ask) []plan.ID {
 	if len(a.lettingGo) == 0 {
 		kinds = append(kinds, kindClassic)
 	}
-	return slices.DeleteFunc(t.targetsOfKind(a, kinds...), func(id plan.ID) bool { return slices.Contains(a.leaving, id) })
+	return slices.DeleteFunc(t.targetsOfKind(a, kinds...), func(id plan.ID) bool {
+		return slices.ContainsFunc(t.asks, func(x *ask) bool { return slices.Contains(x.leaving, id) })
+	})
 }
 
 // putClassicSubnets moves the load balancer to the subnets that it shall have:

@@ -4,8 +4,6 @@ package aws
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -23,22 +21,18 @@ import (
 // asks who lives. What is told by the tags of one Service, or the name of its
 // load balancer, and belongs to none that lives is deleted.
 func (p *Provider) Leftovers(ctx context.Context, living provider.Living) (provider.Pass, error) {
-	s, err := p.settings(ctx)
-	if err != nil && p.config.Load().ClusterID == "" {
-		return nil, &plan.Error{Kind: plan.Invalid, Reason: reasonNoID, Err: fmt.Errorf("without the cluster's id nothing is known to be its own, and so nothing is left over; set kubernetesClusterID in the cloud-config: %w", err)}
-	}
+	s, err := p.settings(ctx, toCollect)
 	if err != nil {
 		return nil, err
-	}
-	if s.Tags.ID == "" {
-		return nil, &plan.Error{Kind: plan.Invalid, Reason: reasonNoID, Err: errors.New("the cluster has no id, so nothing tells what is left over from what is another cluster's; set kubernetesClusterID in the cloud-config")}
 	}
 	o, err := p.lists(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.details(ctx, s, o, ReadsOfLeftovers(s, o)); err != nil {
-		return nil, err
+	for _, reads := range []func(*Settings, *Observed) Reads{ReadsOfLeftovers, readsOfParts} {
+		if err := p.details(ctx, s, o, reads(s, o)); err != nil {
+			return nil, err
+		}
 	}
 	all, err := living(ctx)
 	if err != nil {
@@ -83,13 +77,18 @@ func Leftovers(in Input) *Result {
 	t.coming = t.findComing()
 	l := newLeft(t)
 	for _, a := range l.asks() {
-		if a.key == (plan.Key{}) || !in.Without[a.key] {
-			t.asks = append(t.asks, a)
+		if a.key != (plan.Key{}) && in.Without[a.key] {
+			continue
+		}
+		t.asks = append(t.asks, a)
+		if len(a.leaves) > 0 {
+			t.inBatch[a.key] = a
 		}
 	}
 	t.ours = nil // it knows the asks from now on
 	for _, a := range t.asks {
 		l.remove(a)
+		t.leave(a)
 	}
 	t.secureNodes()
 	for _, g := range l.groups() {

@@ -90,8 +90,14 @@ func (l *left) asks() []*ask {
 		out = append(out, vanished(l.owners[name], name))
 		delete(l.loose, l.owners[name])
 	}
+	parts := l.parts()
+	for key := range parts {
+		l.loose[key] = true
+	}
 	for _, key := range slices.SortedFunc(maps.Keys(l.loose), plan.CompareKeys) {
-		out = append(out, vanished(key, ""))
+		a := vanished(key, "")
+		a.leaves = parts[key]
+		out = append(out, a)
 	}
 	if len(out) == 0 && (stray || len(l.groups()) > 0) {
 		out = append(out, vanished(plan.Key{}, ""))

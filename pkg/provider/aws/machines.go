@@ -59,7 +59,7 @@ func (p *Provider) newRoutes(c *api.Client, clk clock.PassiveClock, nodes coreli
 
 // where is where the cluster is, and how it is marked.
 func (p *Provider) where(ctx context.Context) (instances.Cluster, error) {
-	s, err := p.settings(ctx)
+	s, err := p.settings(ctx, toAnswer)
 	if err != nil {
 		return instances.Cluster{}, err
 	}

@@ -29,10 +29,7 @@ const instancesAge = 10 * time.Minute
 // then what is particular to the batch. When only the nodes changed, what the
 // provider remembers is enough.
 func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.Pass, error) {
-	s, err := p.settings(ctx)
-	if err == nil {
-		err = s.needsID()
-	}
+	s, err := p.settings(ctx, toServe)
 	if err != nil {
 		return nil, err
 	}

@@ -120,14 +120,19 @@ func atStart(c *cloudconfig.AWS) []any {
 }
 
 // settings are those of the configuration now. What it leaves open is asked of
-// the controller's own instance, once.
-func (p *Provider) settings(ctx context.Context) (*Settings, error) {
+// the controller's own instance, once. A task that needs the cluster's id is
+// refused without one.
+func (p *Provider) settings(ctx context.Context, to task) (*Settings, error) {
 	c := p.config.Load()
 	self, err := p.whoAmI(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	return NewSettings(c, p.cluster, p.client.Region, *self), nil
+	s := NewSettings(c, p.cluster, p.client.Region, *self)
+	if err := s.needsID(to); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // whoAmI is what the controller's own instance says; nobody is asked when the

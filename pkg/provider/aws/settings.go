@@ -10,10 +10,8 @@ package aws
 
 import (
 	"cmp"
-	"errors"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
-	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
 
@@ -101,12 +99,28 @@ func NewSettings(c *cloudconfig.AWS, cluster, region string, self Self) *Setting
 	return s
 }
 
-// needsID refuses what cannot be told from another cluster's without an id.
-func (s *Settings) needsID() error {
-	if s.Tags.ID != "" || (s.NetworkGroups == NoGroups && s.Claims == PeerOnly) {
-		return nil
+// task is what settings are asked for. The zero value is none.
+type task uint8
+
+const (
+	toServe   task = iota + 1 // Services
+	toCollect                 // what is left of Services that are gone
+	toAnswer                  // for nodes
+)
+
+// needsID refuses a task that cannot tell the cluster's own from another one's
+// without an id.
+func (s *Settings) needsID(to task) error {
+	const sentence = "the cluster has no id, and nothing else tells %s; set kubernetesClusterID in the cloud-config%s"
+	shares := s.NetworkGroups == ManagedGroups || s.Claims == AlsoLoadBalancerController
+	switch {
+	case s.Tags.ID != "":
+	case to == toCollect:
+		return refuse(reasonNoID, sentence, "what is left over from what is another cluster's", "")
+	case to == toServe && shares:
+		return refuse(reasonNoID, sentence, "whose the security group is that load balancers share", ", or leave out nlbSecurityGroupMode Managed and loadBalancerController.claim")
 	}
-	return &plan.Error{Kind: plan.Invalid, Reason: reasonNoID, Err: errors.New("the cluster has no id, and nothing else tells whose the security group is that load balancers share; set kubernetesClusterID in the cloud-config, or leave out nlbSecurityGroupMode Managed and loadBalancerController.claim")}
+	return nil
 }
 
 // Self is what the controller's own instance says of the cluster.

@@ -97,9 +97,13 @@ func (t *turn) ownsListener(a *ask, l *elbv2types.Listener) bool {
 	return t.belongs(a, g)
 }
 
-// movesOn reports whether another Service of the batch gets the listener.
+// movesOn reports whether another Service of the batch gets the listener. What is
+// left over is any Service's that asks for the port.
 func (t *turn) movesOn(a *ask, lb *Network, port int32) bool {
 	s := t.sharing[awssdk.ToString(lb.LoadBalancerName)]
+	if s != nil && a.leftOver {
+		return slices.ContainsFunc(s.members, func(svc *v1.Service) bool { return hasPort(svc, uint16(port)) }) //nolint:gosec // AWS has ports up to 65535
+	}
 	return s != nil && slices.ContainsFunc(t.asks, func(x *ask) bool {
 		return x != a && x.share == s && t.refused[x.key] == nil && hasPort(x.item.Service, uint16(port)) //nolint:gosec // AWS has ports up to 65535
 	})
@@ -205,10 +209,12 @@ func (t *turn) leave(a *ask) {
 			first = append(first, id)
 		}
 		first = tidy(plan.Step{Needs: first}).Needs
+		moving := map[string]bool{} // target groups
 		for i := range lb.Listeners {
 			l := &lb.Listeners[i]
 			port := awssdk.ToInt32(l.Port)
 			if key, ok := t.listenerOf(l); !ok || key != a.key || t.movesOn(a, lb, port) {
+				moving[forwardsTo(l)] = true
 				continue
 			}
 			id := listenerID(awssdk.ToString(lb.LoadBalancerName), port)
@@ -219,6 +225,9 @@ func (t *turn) leave(a *ask) {
 			}, &elbv2.DeleteListenerInput{ListenerArn: l.ListenerArn})
 		}
 		for _, g := range t.partsOf(a, lb) {
+			if a.leftOver && moving[awssdk.ToString(g.TargetGroupArn)] {
+				continue // the listener leads to it until the controller gives it away
+			}
 			t.deleteGroup(a, g, append(forwarding(lb, g), first...))
 		}
 	}

@@ -63,7 +63,7 @@ func (t *turn) realmOf(a *ask, lb *Network) realm {
 		}
 	}
 	out.head = serves && !a.follows()
-	out.rest = out.head || t.firstAt(lb) == a
+	out.rest = out.head || (!a.leftOver && t.firstAt(lb) == a)
 	return out
 }
 
