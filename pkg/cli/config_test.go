@@ -4,22 +4,19 @@ package cli_test
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/fairlead/fairlead/pkg/cli"
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/test/goldenfile"
 )
-
-var updateConfig = flag.Bool("update-config", false, "rewrite the golden files of validate and convert")
 
 // ran is what a command left behind.
 type ran struct {
@@ -50,22 +47,6 @@ func run(t *testing.T, command newCommand, in string, args ...string) ran {
 	return ran{out: out.String(), errOut: errOut.String(), err: err}
 }
 
-func compareGolden(t *testing.T, file, got string) {
-	t.Helper()
-	if *updateConfig {
-		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(filepath.Clean(file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got), -update-config rewrites it:\n%s", file, diff)
-	}
-}
-
 func TestValidate(t *testing.T) {
 	t.Chdir("testdata/validate")
 	metallb := "peers:\n- {peer-address: 10.0.0.1, peer-asn: 1, my-asn: 1}\n"
@@ -91,7 +72,7 @@ func TestValidate(t *testing.T) {
 			if args == nil {
 				args = []string{}
 			}
-			compareGolden(t, tc.name+".txt", run(t, cli.NewValidateCommand, tc.in, args...).String())
+			goldenfile.Check(t, tc.name+".txt", run(t, cli.NewValidateCommand, tc.in, args...).String())
 		})
 	}
 }
@@ -105,7 +86,7 @@ func TestConvert(t *testing.T) {
 		{"no_such_file", "missing.yaml"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			compareGolden(t, tc.name+".txt", run(t, cli.NewConvertCommand, "", tc.file).String())
+			goldenfile.Check(t, tc.name+".txt", run(t, cli.NewConvertCommand, "", tc.file).String())
 		})
 	}
 }

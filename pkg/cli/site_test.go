@@ -4,14 +4,11 @@ package cli
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -23,9 +20,8 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/engine"
 	"github.com/fairlead/fairlead/pkg/speaker"
+	"github.com/fairlead/fairlead/test/goldenfile"
 )
-
-var updateSite = flag.Bool("update-site", false, "rewrite the golden files of bgp, explain and plan")
 
 const siteConfig = `apiVersion: config.fairlead.dev/v1alpha1
 kind: CloudConfig
@@ -136,19 +132,7 @@ func exampleCluster(t *testing.T) *fake.Clientset {
 
 func goldenSite(t *testing.T, name, got string) {
 	t.Helper()
-	file := filepath.Join("testdata", "site", name)
-	if *updateSite {
-		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(filepath.Clean(file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got), -update-site rewrites it:\n%s", file, diff)
-	}
+	goldenfile.Check(t, filepath.Join("testdata", "site", name), got)
 }
 
 func exampleSite(t *testing.T) *site {

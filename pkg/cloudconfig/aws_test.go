@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/test/goldenfile"
 )
 
 func TestAWSIsReadAsItStands(t *testing.T) {
@@ -16,7 +17,7 @@ func TestAWSIsReadAsItStands(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		golden(t, file, report(t, c))
+		goldenfile.Check(t, file, report(t, c))
 	})
 }
 

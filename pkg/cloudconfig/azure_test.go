@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/test/goldenfile"
 )
 
 const azureRequired = "subscriptionId: sub\nresourceGroup: RG\nlocation: West Europe\nsecurityGroupName: nsg\n"
@@ -21,7 +22,7 @@ func TestAzureIsReadAsItStands(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		golden(t, file, report(t, c))
+		goldenfile.Check(t, file, report(t, c))
 	})
 }
 

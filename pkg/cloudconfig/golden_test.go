@@ -3,35 +3,14 @@
 package cloudconfig_test
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/test/goldenfile"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
-
-// golden compares got with a file.
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(filepath.Clean(file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got), -update rewrites it:\n%s", file, diff)
-	}
-}
 
 // eachFile runs a subtest for every YAML and INI file of a folder in testdata.
 func eachFile(t *testing.T, folder string, test func(t *testing.T, data []byte, golden string)) {
@@ -86,7 +65,7 @@ func TestBadInputIsLeftOutAndTheRestUsed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		golden(t, file, report(t, c))
+		goldenfile.Check(t, file, report(t, c))
 	})
 }
 
@@ -96,7 +75,7 @@ func TestMetalLBIsReadAsItStands(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		golden(t, file, report(t, c))
+		goldenfile.Check(t, file, report(t, c))
 	})
 }
 
@@ -106,6 +85,6 @@ func TestFileThatCannotBeUsedSaysWhy(t *testing.T) {
 		if err == nil {
 			t.Fatalf("got %+v, want an error", c)
 		}
-		golden(t, file, err.Error()+"\n")
+		goldenfile.Check(t, file, err.Error()+"\n")
 	})
 }

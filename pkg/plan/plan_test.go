@@ -5,34 +5,12 @@ package plan
 import (
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/fairlead/fairlead/test/goldenfile"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got), -update rewrites it:\n%s", file, diff)
-	}
-}
 
 func id(name string) ID { return ID{Kind: "azure/rule", Name: name} }
 
@@ -57,8 +35,8 @@ func example(t *testing.T) Plan {
 }
 
 func TestPlanPrintsForPeople(t *testing.T) {
-	golden(t, "plan.txt", example(t).String())
-	golden(t, "empty.txt", Plan{}.String())
+	goldenfile.Check(t, "testdata/plan.txt", example(t).String())
+	goldenfile.Check(t, "testdata/empty.txt", Plan{}.String())
 }
 
 func TestPlanPrintsAsJSON(t *testing.T) {
@@ -66,7 +44,7 @@ func TestPlanPrintsAsJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "plan.json", string(b)+"\n")
+	goldenfile.Check(t, "testdata/plan.json", string(b)+"\n")
 	empty, err := json.Marshal(Plan{})
 	if err != nil || string(empty) != `{"steps":[]}` {
 		t.Errorf("empty plan is %s, %v", empty, err)

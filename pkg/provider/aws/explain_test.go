@@ -19,6 +19,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws"
+	"github.com/fairlead/fairlead/pkg/provider/providertest"
 )
 
 // look is how the targets of the state are, and all nodes.
@@ -51,21 +52,7 @@ func (s *site) explain(t *testing.T, b provider.Batch, l aws.Look) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out strings.Builder
-	out.WriteString("Service " + b.Items[0].Key.String() + "\n")
-	writeParts(&out, parts, "  ")
-	return out.String()
-}
-
-func writeParts(b *strings.Builder, parts []provider.Part, indent string) {
-	for _, p := range parts {
-		b.WriteString(indent + p.What)
-		if p.State != "" {
-			b.WriteString(" [" + p.State + "]")
-		}
-		b.WriteString("\n")
-		writeParts(b, p.Parts, indent+"  ")
-	}
+	return providertest.Tree(b.Items[0].Key, parts)
 }
 
 func TestExplainsWhatThePeerLeft(t *testing.T) {

@@ -4,9 +4,7 @@ package aws_test
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,13 +19,12 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/fairlead/fairlead/pkg/intent"
-	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
+	"github.com/fairlead/fairlead/pkg/provider/providertest"
+	"github.com/fairlead/fairlead/test/goldenfile"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
 
 // site is a cluster and its cloud, as one test has them.
 type site struct {
@@ -229,34 +226,12 @@ func text(t *testing.T, r *aws.Result) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b strings.Builder
-	b.WriteString(p.String())
-	for _, k := range slices.SortedFunc(maps.Keys(r.Refused), plan.CompareKeys) {
-		b.WriteString("refused " + k.String() + ": " + r.Refused[k].Error() + "\n")
-	}
-	for _, k := range slices.SortedFunc(maps.Keys(r.Notices), plan.CompareKeys) {
-		for _, n := range r.Notices[k] {
-			b.WriteString("notice " + k.String() + ": " + n.Reason + ": " + n.Message + "\n")
-		}
-	}
-	return b.String()
+	return providertest.Text(&provider.Decision{Plan: p, Refused: r.Refused, Notices: r.Notices})
 }
 
 func golden(t *testing.T, name, got string) {
 	t.Helper()
-	file := filepath.Join("testdata", "plans", strings.ReplaceAll(name, " ", "_")+".txt")
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got), -update rewrites it:\n%s", file, diff)
-	}
+	goldenfile.Check(t, filepath.Join("testdata", "plans", strings.ReplaceAll(name, " ", "_")+".txt"), got)
 }
 
 // empty checks that nothing of any Service remains.

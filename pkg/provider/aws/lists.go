@@ -19,8 +19,6 @@ import (
 const (
 	pageSizeELB = 400  // DescribeLoadBalancers of both APIs
 	pageSizeEC2 = 1000 // DescribeSecurityGroups, DescribeSubnets, DescribeInstances
-	// pageSizeRoutes is that of DescribeRouteTables.
-	pageSizeRoutes = 100
 )
 
 // tagsPerCall is how many resources DescribeTags of both APIs takes.
@@ -85,16 +83,6 @@ func listSubnets(ctx context.Context, c *api.Client, vpc string) ([]ec2types.Sub
 	in := &ec2.DescribeSubnetsInput{Filters: inVPC(vpc), MaxResults: awssdk.Int32(pageSizeEC2)}
 	err := api.Pages(ctx, c.EC2.DescribeSubnets, in, &in.NextToken, func(page *ec2.DescribeSubnetsOutput) *string {
 		out = append(out, page.Subnets...)
-		return page.NextToken
-	})
-	return out, err
-}
-
-func listRouteTables(ctx context.Context, c *api.Client, vpc string) ([]ec2types.RouteTable, error) {
-	out := []ec2types.RouteTable{}
-	in := &ec2.DescribeRouteTablesInput{Filters: inVPC(vpc), MaxResults: awssdk.Int32(pageSizeRoutes)}
-	err := api.Pages(ctx, c.EC2.DescribeRouteTables, in, &in.NextToken, func(page *ec2.DescribeRouteTablesOutput) *string {
-		out = append(out, page.RouteTables...)
 		return page.NextToken
 	})
 	return out, err

@@ -19,6 +19,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
+	"github.com/fairlead/fairlead/pkg/provider/aws/routes"
 )
 
 // instancesAge is how old the knowledge of instances may be: their security
@@ -207,7 +208,7 @@ func (p *Provider) details(ctx context.Context, s *Settings, o *Observed, r Read
 	d.classics(gctx, r)
 	if r.Discovery {
 		d.group.Go(func() (err error) {
-			o.RouteTables, err = listRouteTables(gctx, p.client, s.VPC)
+			o.RouteTables, err = routes.List(gctx, p.client, s.VPC)
 			return err
 		})
 		d.group.Go(func() (err error) {

@@ -88,28 +88,18 @@ func TestClassicCallsKeepToTheBudget(t *testing.T) {
 		l.add(t, svc)
 		list = append(list, svc)
 	}
-	check := func(what string, reads, writes float64) {
-		t.Helper()
-		c := l.cloud.Counts()
-		r, w := float64(total(c.Reads)+c.Pages), float64(total(c.Writes))
-		t.Logf("%s: %.0f reads, %.0f writes: %v %v", what, r, w, c.Reads, c.Writes)
-		if r > reads || w > writes {
-			t.Errorf("%s: %.0f reads of at most %.0f, %.0f writes of at most %.0f", what, r, reads, w, writes)
-		}
-		l.cloud.ResetCalls()
-	}
 	l.must(t, -1, provider.Serve, provider.Edit, list...)
-	check("created", n, 5.1*n)
+	l.costs(t, "created", n, 5.1*n)
 	l.restart(t)
 	l.must(t, 0, provider.Serve, provider.Resync, list...)
-	check("restart", 1.5*n, 0)
+	l.costs(t, "restart", 1.5*n, 0)
 	l.must(t, 0, provider.Serve, provider.Drift, list...)
-	check("drift", 1.5*n, 0)
+	l.costs(t, "drift", 1.5*n, 0)
 	l.nodes = l.nodes[:2]
 	l.must(t, n, provider.Serve, provider.Nodes, list...)
-	check("node gone", 5, n)
+	l.costs(t, "node gone", 5, n)
 	l.must(t, -1, provider.Remove, provider.Edit, list...)
-	check("removed", 0.3*n, 2.1*n)
+	l.costs(t, "removed", 0.3*n, 2.1*n)
 }
 
 // TestClassicGroupInUseHoldsUpItsServiceAlone removes a load balancer whose

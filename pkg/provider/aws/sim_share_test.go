@@ -11,6 +11,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/providertest"
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
 )
 
@@ -72,9 +73,7 @@ func TestExplainsAFollowerOverTheWire(t *testing.T) {
 		if reads := l.cloud.Counts().Reads; !maps.Equal(reads, map[string]int{"elbv2.DescribeTargetHealth": i + 1}) {
 			t.Errorf("%s: reads %v", svc.Name, reads)
 		}
-		var out strings.Builder
-		writeParts(&out, parts, "")
-		if got := out.String(); strings.Count(got, "[healthy]") != 3*(i+1) || strings.Contains(got, "no target") || strings.Contains(got, "not registered") {
+		if got := providertest.Tree(provider.KeyOf(svc), parts); strings.Count(got, "[healthy]") != 3*(i+1) || strings.Contains(got, "no target") || strings.Contains(got, "not registered") {
 			t.Errorf("%s:\n%s", svc.Name, got)
 		}
 	}

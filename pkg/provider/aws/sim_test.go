@@ -186,6 +186,18 @@ func TestOverTheWire(t *testing.T) {
 	}
 }
 
+// costs checks what was called since it was asked last.
+func (l *live) costs(t *testing.T, what string, reads, writes float64) {
+	t.Helper()
+	c := l.cloud.Counts()
+	r, w := float64(total(c.Reads)+c.Pages), float64(total(c.Writes))
+	t.Logf("%s: %.0f reads, %.0f writes: %v %v", what, r, w, c.Reads, c.Writes)
+	if r > reads || w > writes {
+		t.Errorf("%s: %.0f reads of at most %.0f, %.0f writes of at most %.0f", what, r, reads, w, writes)
+	}
+	l.cloud.ResetCalls()
+}
+
 // TestCallsKeepToTheBudget counts calls: what the bench measures with time.
 func TestCallsKeepToTheBudget(t *testing.T) {
 	const n = 50
@@ -199,28 +211,18 @@ func TestCallsKeepToTheBudget(t *testing.T) {
 		l.add(t, svc)
 		list = append(list, svc)
 	}
-	check := func(what string, reads, writes float64) {
-		t.Helper()
-		c := l.cloud.Counts()
-		r, w := float64(total(c.Reads)+c.Pages), float64(total(c.Writes))
-		t.Logf("%s: %.0f reads, %.0f writes: %v %v", what, r, w, c.Reads, c.Writes)
-		if r > reads || w > writes {
-			t.Errorf("%s: %.0f reads of at most %.0f, %.0f writes of at most %.0f", what, r, reads, w, writes)
-		}
-		l.cloud.ResetCalls()
-	}
 	l.must(t, -1, provider.Serve, provider.Edit, list...)
-	check("created", n, 4.1*n)
+	l.costs(t, "created", n, 4.1*n)
 	l.restart(t)
 	l.must(t, 0, provider.Serve, provider.Resync, list...)
-	check("restart", 3.3*n, 0)
+	l.costs(t, "restart", 3.3*n, 0)
 	l.must(t, 0, provider.Serve, provider.Drift, list...)
-	check("drift", 3.3*n, 0)
+	l.costs(t, "drift", 3.3*n, 0)
 	l.nodes = l.nodes[:2]
 	l.must(t, n, provider.Serve, provider.Nodes, list...)
-	check("node gone", 5, n)
+	l.costs(t, "node gone", 5, n)
 	l.must(t, -1, provider.Remove, provider.Edit, list...)
-	check("removed", 0.5*n, 2.1*n)
+	l.costs(t, "removed", 0.5*n, 2.1*n)
 }
 
 // TestWhoJoinsAPassIsReadForAlone is a pass that is joined while it observes:

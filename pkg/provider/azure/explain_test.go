@@ -12,6 +12,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure"
 	"github.com/fairlead/fairlead/pkg/provider/azure/machines"
+	"github.com/fairlead/fairlead/pkg/provider/providertest"
 )
 
 // explain is the tree of one Service of a batch, as text.
@@ -26,21 +27,7 @@ func (s *site) explain(t *testing.T, key plan.Key, batch provider.Batch) string 
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b strings.Builder
-	b.WriteString("Service " + key.String() + "\n")
-	writeParts(&b, parts, "  ")
-	return b.String()
-}
-
-func writeParts(b *strings.Builder, parts []provider.Part, indent string) {
-	for _, p := range parts {
-		b.WriteString(indent + p.What)
-		if p.State != "" {
-			b.WriteString(" [" + p.State + "]")
-		}
-		b.WriteString("\n")
-		writeParts(b, p.Parts, indent+"  ")
-	}
+	return providertest.Tree(key, parts)
 }
 
 func TestExplainsWhatThePeerLeftAsInStep(t *testing.T) {

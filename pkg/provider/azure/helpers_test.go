@@ -4,13 +4,13 @@ package azure_test
 
 import (
 	"encoding/json"
-	"flag"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/fairlead/fairlead/pkg/intent"
@@ -18,9 +18,9 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure"
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
+	"github.com/fairlead/fairlead/pkg/provider/providertest"
+	"github.com/fairlead/fairlead/test/goldenfile"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
 
 // site is a cluster and its cloud, as one test has them.
 type site struct {
@@ -140,49 +140,16 @@ func text(t *testing.T, r *azure.Result) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b strings.Builder
-	b.WriteString(p.String())
-	for _, k := range sortedKeys(r.Refused) {
-		b.WriteString("refused " + k.String() + ": " + r.Refused[k].Error() + "\n")
-	}
-	for _, k := range sortedKeys(r.Notices) {
-		for _, n := range r.Notices[k] {
-			b.WriteString("notice " + k.String() + ": " + n.Reason + ": " + n.Message + "\n")
-		}
-	}
-	return b.String()
+	return providertest.Text(&provider.Decision{Plan: p, Refused: r.Refused, Notices: r.Notices})
 }
 
 func golden(t *testing.T, name, got string) {
 	t.Helper()
-	file := filepath.Join("testdata", "plans", strings.ReplaceAll(name, " ", "_")+".txt")
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got), -update rewrites it:\n%s", file, diff)
-	}
+	goldenfile.Check(t, filepath.Join("testdata", "plans", strings.ReplaceAll(name, " ", "_")+".txt"), got)
 }
 
 func sortedKeys[V any](m map[plan.Key]V) []plan.Key {
-	var out []plan.Key
-	for k := range m {
-		out = append(out, k)
-	}
-	for i := range out {
-		for j := i + 1; j < len(out); j++ {
-			if plan.CompareKeys(out[j], out[i]) < 0 {
-				out[i], out[j] = out[j], out[i]
-			}
-		}
-	}
-	return out
+	return slices.SortedFunc(maps.Keys(m), plan.CompareKeys)
 }
 
 func (s *site) lbID(name string) string { return s.settings.LoadBalancerID(name) }

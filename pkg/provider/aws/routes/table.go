@@ -59,6 +59,19 @@ func routeOf(x *ec2types.Route) (netip.Prefix, route, bool) {
 // tablesPerPage is how many DescribeRouteTables answers at once.
 const tablesPerPage = 100
 
+// List reads the route tables of a VPC. They are not nil, however few.
+func List(ctx context.Context, c *api.Client, vpc string) ([]ec2types.RouteTable, error) {
+	out := []ec2types.RouteTable{}
+	in := &ec2.DescribeRouteTablesInput{
+		Filters: []ec2types.Filter{{Name: awssdk.String("vpc-id"), Values: []string{vpc}}}, MaxResults: awssdk.Int32(tablesPerPage),
+	}
+	err := api.Pages(ctx, c.EC2.DescribeRouteTables, in, &in.NextToken, func(page *ec2.DescribeRouteTablesOutput) *string {
+		out = append(out, page.RouteTables...)
+		return page.NextToken
+	})
+	return out, err
+}
+
 // readTable reads the table of the cluster: the one of the configuration, or
 // the only one in the VPC with the cluster's tag.
 func (r *Routes) readTable(ctx context.Context) (*table, error) {
@@ -76,24 +89,19 @@ func (r *Routes) readTable(ctx context.Context) (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &ec2.DescribeRouteTablesInput{
-		Filters: []ec2types.Filter{{Name: awssdk.String("vpc-id"), Values: []string{cluster.VPC}}}, MaxResults: awssdk.Int32(tablesPerPage),
-	}
-	var found []*table
-	err = api.Pages(ctx, r.options.Client.EC2.DescribeRouteTables, in, &in.NextToken, func(page *ec2.DescribeRouteTablesOutput) *string {
-		for i := range page.RouteTables {
-			tags := map[string]string{}
-			for _, t := range page.RouteTables[i].Tags {
-				tags[awssdk.ToString(t.Key)] = awssdk.ToString(t.Value)
-			}
-			if cluster.Tags.Has(tags) {
-				found = append(found, tableOf(&page.RouteTables[i]))
-			}
-		}
-		return page.NextToken
-	})
+	all, err := List(ctx, r.options.Client, cluster.VPC)
 	if err != nil {
 		return nil, err
+	}
+	var found []*table
+	for i := range all {
+		tags := map[string]string{}
+		for _, t := range all[i].Tags {
+			tags[awssdk.ToString(t.Key)] = awssdk.ToString(t.Value)
+		}
+		if cluster.Tags.Has(tags) {
+			found = append(found, tableOf(&all[i]))
+		}
 	}
 	if len(found) != 1 {
 		var ids []string

@@ -4,7 +4,6 @@ package machines
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,31 +12,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/test/goldenfile"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	file = filepath.Join("testdata", file)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got), -update rewrites it:\n%s", file, diff)
-	}
-}
 
 func poolID(lb, name string) string {
 	return "/subscriptions/" + subscription + "/resourceGroups/rig/providers/Microsoft.Network/loadBalancers/" + lb + "/backendAddressPools/" + name
@@ -140,7 +120,7 @@ func TestDecide(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r, _ := newTestReader(newFake(t), options())
-			golden(t, tc.name+".txt", show(t, decide(t, r, tc.wish), tc.wish.Leave...))
+			goldenfile.Check(t, filepath.Join("testdata", tc.name+".txt"), show(t, decide(t, r, tc.wish), tc.wish.Leave...))
 		})
 	}
 }
