@@ -71,7 +71,7 @@ func newAsk(it *provider.Item, t *turn, nodes []node) *ask {
 	svc := it.Service
 	a := &ask{item: it, key: it.Key, want: it.Want, base: names.LoadBalancer(svc.UID)}
 	a.name, a.place = a.base, a.base
-	a.leftOver = t.livesAnew(a)
+	a.leftOver = t.livesAgain(a)
 	a.kind, a.elsewhere = kindOf(svc, t.settings.Claims)
 	a.elsewhere = a.elsewhere && !t.lostToController(a)
 	a.tags = t.settings.Tags.ServiceTags(t.moreTags(a), svc.Namespace, svc.Name)
@@ -90,9 +90,9 @@ func newAsk(it *provider.Item, t *turn, nodes []node) *ask {
 	return a
 }
 
-// livesAnew reports whether the Service goes while another one with its name
+// livesAgain reports whether the Service goes while another one with its name
 // lives already, to which belongs what the tags say.
-func (t *turn) livesAnew(a *ask) bool {
+func (t *turn) livesAgain(a *ask) bool {
 	return a.want == provider.Remove && slices.ContainsFunc(t.observed.Services, func(svc *v1.Service) bool {
 		return svc.Name == a.key.Name && svc.Namespace == a.key.Namespace && svc.UID != a.item.Service.UID
 	})

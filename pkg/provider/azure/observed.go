@@ -14,7 +14,6 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
-	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure/machines"
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
@@ -124,54 +123,6 @@ func idOf(doc json.RawMessage) string {
 		return ""
 	}
 	return h.ID
-}
-
-// Reads is what a batch needs beside the load balancers and the security
-// group of the settings, and what LinkGroups says.
-type Reads struct {
-	PublicIPGroups []string // resource groups whose public IPs are listed
-	Subnets        []string // of the virtual network
-	Zones          bool     // new addresses may be made
-}
-
-// ReadsOf is what the batch needs. What has no name that Azure knows is not
-// asked for.
-func ReadsOf(s *Settings, items []provider.Item) Reads {
-	groups := map[string]string{names.Key(s.ResourceGroup): s.ResourceGroup}
-	subnets := map[string]string{}
-	add := func(subnet string) {
-		if subnet != "" && s.Network != "" {
-			subnets[names.Key(subnet)] = subnet
-		}
-	}
-	r := Reads{}
-	for i := range items {
-		it := &items[i]
-		if group := publicIPGroup(s, it.Service.Annotations); intent.IsAzureGroupName(group) {
-			groups[names.Key(group)] = group
-		}
-		if it.Want != provider.Serve {
-			continue
-		}
-		r.Zones = true
-		if create, _ := it.Intent.Options.Bool(intent.KeyAzurePLSCreate); create {
-			add(linkSubnet(s, it))
-		}
-		if isInternal(it) {
-			add(subnetOf(s, it))
-		}
-	}
-	r.PublicIPGroups, r.Subnets = values(groups), values(subnets)
-	return r
-}
-
-func values(m map[string]string) []string {
-	out := make([]string, 0, len(m))
-	for _, v := range m {
-		out = append(out, v)
-	}
-	slices.Sort(out)
-	return out
 }
 
 // node is what load balancers depend on of a node.

@@ -3,7 +3,6 @@
 package azure
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -230,76 +229,4 @@ func (b *balancer) carriesLinks(base string) bool {
 		}
 	}
 	return false
-}
-
-// HeldGroups are the resource groups where Services of the batch have public
-// IPs that they may lose, by what is known of the load balancers, beside those
-// that are read already: the annotation named another group before.
-func HeldGroups(s *Settings, items []provider.Item, loadBalancers []json.RawMessage) []string {
-	read := map[string]bool{}
-	for _, group := range ReadsOf(s, items).PublicIPGroups {
-		read[names.Key(group)] = true
-	}
-	groups := map[string]string{}
-	var there []*balancer
-	for i := range items {
-		if !mayLose(&items[i]) {
-			continue
-		}
-		if there == nil {
-			there = managed(s, loadBalancers)
-		}
-		base := names.Base(items[i].Service.UID)
-		for _, b := range there {
-			for _, f := range b.frontends.all() {
-				id := f.Properties.PublicIPAddress.id()
-				group := names.Group(id)
-				if id != "" && !read[names.Key(group)] && names.Same(names.Segment(id, "subscriptions"), s.Subscription) && b.isFrontendOf(base, f) {
-					groups[names.Key(group)] = group
-				}
-			}
-		}
-	}
-	return values(groups)
-}
-
-// LinkGroups are the resource groups whose private link services the batch
-// must know of, by what is known of the load balancers: those where Services
-// want one, and those of Services that may have one and lose it.
-func LinkGroups(s *Settings, items []provider.Item, loadBalancers []json.RawMessage) []string {
-	groups := map[string]string{}
-	var there []*balancer
-	for i := range items {
-		it := &items[i]
-		group := linkGroup(s, it.Service.Annotations)
-		create, _ := it.Intent.Options.Bool(intent.KeyAzurePLSCreate)
-		create = create && it.Want == provider.Serve
-		if !intent.IsAzureGroupName(group) || (!create && !mayLose(it)) {
-			continue
-		}
-		if !create {
-			if there == nil {
-				there = managed(s, loadBalancers)
-			}
-			base := names.Base(it.Service.UID)
-			create = slices.ContainsFunc(there, func(b *balancer) bool { return b.carriesLinks(base) })
-		}
-		if create {
-			groups[names.Key(group)] = group
-		}
-	}
-	return values(groups)
-}
-
-// managed are the load balancers of the cluster. One that cannot be read fails
-// the computation later.
-func managed(s *Settings, docs []json.RawMessage) []*balancer {
-	w := world{settings: s}
-	out := []*balancer{}
-	for _, doc := range docs {
-		if b, err := loadBalancer(doc); err == nil && w.manages(doc) {
-			out = append(out, b)
-		}
-	}
-	return out
 }

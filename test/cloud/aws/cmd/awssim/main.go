@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -18,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	awssim "github.com/fairlead/fairlead/test/cloud/aws" //nolint:depguard // this command is no part of the product
+	"github.com/fairlead/fairlead/test/cloud/sim"        //nolint:depguard // this command is no part of the product
 )
 
 func main() {
@@ -96,25 +95,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.listen)
-	if err != nil {
-		return err
-	}
-	server := &http.Server{Handler: handler(cloud, site), ReadHeaderTimeout: 10 * time.Second}
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(listener) }()
-	if _, err := fmt.Fprintf(out, "listening on http://%s\n", listener.Addr()); err != nil {
-		return err
-	}
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-	}
-	if err := server.Close(); err != nil {
-		return err
-	}
-	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+	if err := sim.Serve(ctx, s.listen, handler(cloud, site), out); err != nil {
 		return err
 	}
 	if s.state == "" {

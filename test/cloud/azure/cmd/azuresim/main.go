@@ -9,8 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -19,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure" //nolint:depguard // this command is no part of the product
+	"github.com/fairlead/fairlead/test/cloud/sim"            //nolint:depguard // this command is no part of the product
 )
 
 func main() {
@@ -86,25 +85,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err := fill(cloud, s); err != nil {
 		return err
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.listen)
-	if err != nil {
-		return err
-	}
-	server := &http.Server{Handler: handler(cloud), ReadHeaderTimeout: 10 * time.Second}
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(listener) }()
-	if _, err := fmt.Fprintf(out, "listening on http://%s\n", listener.Addr()); err != nil {
-		return err
-	}
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-	}
-	if err := server.Close(); err != nil {
-		return err
-	}
-	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+	if err := sim.Serve(ctx, s.listen, handler(cloud), out); err != nil {
 		return err
 	}
 	return save(cloud, s.state)
