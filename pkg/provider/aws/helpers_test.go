@@ -109,7 +109,7 @@ func newSite(t testing.TB) *site {
 	s.settings = aws.Settings{
 		Cluster: "rig", Tags: names.Cluster{ID: "rig"}, Region: "us-east-1", VPC: made.VPC, Subnet: made.Private[0],
 		NodeRules: true, NetworkGroups: aws.NoGroups, Claims: aws.PeerOnly,
-		Probes: aws.OwnProbes, SharedProbePort: 10256, SharedProbePath: "/healthz", RuleLimit: 60,
+		Probes: aws.OwnProbes, SharedProbePort: 10256, SharedProbePath: "/healthz", RuleLimit: 60, Registry: intent.Annotations(),
 	}
 	read(t, filepath.Join(dir, "nodes.json"), &s.nodes)
 	s.learn(t, filepath.Join(dir, "state.json"))

@@ -54,6 +54,7 @@ type Provider struct {
 	client    *api.Client
 	cluster   string
 	config    atomic.Pointer[cloudconfig.AWS]
+	registry  *intent.Registry
 	services  corelisters.ServiceLister
 	slices    discoverylisters.EndpointSliceLister
 	nodes     corelisters.NodeLister // nil: nobody asks
@@ -86,7 +87,7 @@ func New(o Options) *Provider {
 		o.Clock = clock.RealClock{}
 	}
 	p := &Provider{
-		client: o.Client, cluster: o.Cluster, services: o.Services, slices: o.Slices, nodes: o.Nodes, clock: o.Clock,
+		client: o.Client, cluster: o.Cluster, registry: intent.Annotations(), services: o.Services, slices: o.Slices, nodes: o.Nodes, clock: o.Clock,
 		changed: provider.NewAgain(), moved: provider.NewAgain(),
 	}
 	p.config.Store(o.Config)
@@ -129,6 +130,7 @@ func (p *Provider) settings(ctx context.Context, to task) (*Settings, error) {
 		return nil, err
 	}
 	s := NewSettings(c, p.cluster, p.client.Region, *self)
+	s.Registry = p.registry
 	if err := s.needsID(to); err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ package aws
 import (
 	"maps"
 	"slices"
-	"sync"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	v1 "k8s.io/api/core/v1"
@@ -32,7 +31,6 @@ func (t *turn) findComing() []*ask {
 		inBatch[a.key] = inBatch[a.key] || !a.leftOver
 	}
 	attached := t.groupsByBalancer()
-	registry := sync.OnceValue(intent.Annotations)
 	var out []*ask
 	for _, svc := range t.observed.Services {
 		key := provider.KeyOf(svc)
@@ -40,7 +38,7 @@ func (t *turn) findComing() []*ask {
 		if inBatch[key] || elsewhere || !lives(svc) || t.seemsWhole(svc, kind, attached) {
 			continue
 		}
-		in, problems := intent.New(svc, intent.AWS, registry())
+		in, problems := intent.New(svc, intent.AWS, t.settings.Registry)
 		if intent.Refusal(problems) != nil {
 			continue
 		}

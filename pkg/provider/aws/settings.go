@@ -12,6 +12,7 @@ import (
 	"cmp"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
 
@@ -70,6 +71,9 @@ type Settings struct {
 
 	// RuleLimit is how many rules a security group may have.
 	RuleLimit int
+
+	// Registry are the annotations of Services outside the batch.
+	Registry *intent.Registry
 }
 
 // backendCluster is the cluster in the name of the group that network load
