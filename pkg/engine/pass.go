@@ -140,9 +140,13 @@ func (s *scheduler) observe(ctx context.Context, name provider.Group, entries []
 // drift pass found and left.
 const reasonDrift = "DriftFound"
 
-// reportDrift turns the steps of a decision into notices.
+// reportDrift turns the steps of a decision into notices, beside those that it
+// has: what lasts is told once, whoever looks.
 func reportDrift(d provider.Decision) provider.Decision {
 	notices := map[plan.Key][]provider.Notice{}
+	for k, list := range d.Notices {
+		notices[k] = slices.Clone(list)
+	}
 	for _, st := range d.Plan.Steps {
 		for _, k := range st.Serves {
 			notices[k] = append(notices[k], provider.Notice{

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
 )
 
 // The traps that the upstream service controller sets for a load balancer, as
@@ -183,6 +185,35 @@ func TestDriftIsReportedOrRepaired(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What lasts is told once, though passes of all kinds find it.
+func TestWhatLastsIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud()
+		p := &altering{cloud: c, alter: func(d *provider.Decision) {
+			d.Notices = map[plan.Key][]provider.Notice{keyOf("web"): {{Reason: "NoTargets", Message: "no node serves", Warning: true}}}
+		}}
+		r := start(t, c, func(o *Options) {
+			o.Provider, o.Drift = p, cloudconfig.Drift{Mode: cloudconfig.DriftReport, Interval: time.Minute}
+		})
+		if err := r.ensure(t, r.put(t, service("web", 80))); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			time.Sleep(time.Minute + time.Second) //nolint:forbidigo // the bubble's clock
+			synctest.Wait()
+			r.NodeHandler().OnAdd(&v1.Node{Spec: v1.NodeSpec{ProviderID: "metal://a"}}, false)
+			time.Sleep(nodeWindow) //nolint:forbidigo // the bubble's clock
+			synctest.Wait()
+		}
+		if n := len(c.causes("web")); n != 7 {
+			t.Errorf("%d passes, want 7", n)
+		}
+		if got := r.said(); len(got) != 1 || !strings.Contains(got[0], "Warning NoTargets no node serves") {
+			t.Errorf("told: %q", got)
+		}
+	})
 }
 
 func TestDriftCanBeSwitchedWhileItRuns(t *testing.T) {
