@@ -193,7 +193,7 @@ func (t *turn) putInstances(a *ask, c *Classic, needs []plan.ID) {
 	for _, i := range c.Instances {
 		have = append(have, awssdk.ToString(i.InstanceId))
 	}
-	missing, surplus := notIn(a.targets, have), notIn(have, a.targets)
+	missing, surplus := slices.DeleteFunc(notIn(a.targets, have), t.sleeps), notIn(have, a.targets)
 	var calls []Call
 	var diffs []plan.Diff
 	if len(missing) > 0 {

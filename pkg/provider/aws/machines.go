@@ -4,9 +4,13 @@ package aws
 
 import (
 	"context"
+	"maps"
 	"regexp"
+	"slices"
 	"time"
 
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	v1 "k8s.io/api/core/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
@@ -14,6 +18,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/pkg/provider/aws/api"
 	"github.com/fairlead/fairlead/pkg/provider/aws/instances"
+	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 	"github.com/fairlead/fairlead/pkg/provider/aws/routes"
 )
 
@@ -21,18 +26,54 @@ import (
 // ask about nodes alike.
 type machines struct{ *instances.Reader }
 
-// of are the instances with the ids, those read before notBefore anew. What AWS
-// does not know is missing.
-func (m machines) of(ctx context.Context, ids []string, notBefore time.Time) (map[string]*Instance, error) {
-	found, err := m.Find(ctx, ids, notBefore)
+// instancesAge is how old the knowledge of instances may be: their security
+// groups hardly ever change.
+const instancesAge = 10 * time.Minute
+
+// of are the instances of the nodes now. Those that did not run when they were
+// read, and those of nodes that are not ready, are read anew. What AWS does not
+// know is missing.
+func (m machines) of(ctx context.Context, nodes []*v1.Node, now time.Time) (map[string]*Instance, error) {
+	found, err := m.Find(ctx, instanceIDs(nodes), now.Add(-instancesAge))
 	if err != nil {
 		return nil, err
 	}
+	var doubtful []string
+	for _, n := range nodes {
+		id, _ := names.InstanceID(n.Spec.ProviderID)
+		if x := found[id]; x != nil && (x.State != ec2types.InstanceStateNameRunning || notReady(n)) {
+			doubtful = append(doubtful, id)
+			delete(found, id)
+		}
+	}
+	again, err := m.Find(ctx, doubtful, now)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(found, again)
 	out := make(map[string]*Instance, len(found))
 	for id, x := range found {
 		out[id] = &Instance{ID: x.ID, Groups: x.Groups, VPC: x.VPC, Zone: x.Zone, State: x.State}
 	}
 	return out, nil
+}
+
+func instanceIDs(nodes []*v1.Node) []string {
+	var out []string
+	for _, n := range nodes {
+		if id, ok := names.InstanceID(n.Spec.ProviderID); ok {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// notReady reports whether the node is known not to be ready. One that says
+// nothing of it is no reason for doubt.
+func notReady(n *v1.Node) bool {
+	return slices.ContainsFunc(n.Status.Conditions, func(c v1.NodeCondition) bool {
+		return c.Type == v1.NodeReady && c.Status != v1.ConditionTrue
+	})
 }
 
 // newMachines reads the instances of the nodes.

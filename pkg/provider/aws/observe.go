@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -18,13 +17,8 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
-	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 	"github.com/fairlead/fairlead/pkg/provider/aws/routes"
 )
-
-// instancesAge is how old the knowledge of instances may be: their security
-// groups hardly ever change.
-const instancesAge = 10 * time.Minute
 
 // Observe makes the reads of a pass: lists of all there is, side by side, and
 // then what is particular to the batch. When only the nodes changed, what the
@@ -44,11 +38,10 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 			return nil, err
 		}
 	}
-	nodes := instanceIDs(batch.Nodes)
-	if observed.Instances, err = p.machines.of(ctx, nodes, p.clock.Now().Add(-instancesAge)); err != nil {
+	if observed.Instances, err = p.machines.of(ctx, batch.Nodes, p.clock.Now()); err != nil {
 		return nil, err
 	}
-	again, err := p.findGroups(ctx, s, observed, nodes)
+	again, err := p.findGroups(ctx, s, observed, instanceIDs(batch.Nodes))
 	if err != nil {
 		return nil, err
 	}
@@ -77,16 +70,6 @@ func (p *Provider) endpoints() (map[plan.Key][]*discoveryv1.EndpointSlice, error
 		out[key] = append(out[key], s)
 	}
 	return out, nil
-}
-
-func instanceIDs(nodes []*v1.Node) []string {
-	var out []string
-	for _, n := range nodes {
-		if id, ok := names.InstanceID(n.Spec.ProviderID); ok {
-			out = append(out, id)
-		}
-	}
-	return out
 }
 
 // recall is what the provider knows from the last passes, when that is enough

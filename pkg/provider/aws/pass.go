@@ -83,7 +83,7 @@ func (p *pass) Execute(ctx context.Context, st plan.Step, without map[plan.Key]b
 	for _, c := range w.Calls {
 		err := p.send(ctx, st.Target, c)
 		if part, ok := errors.AsType[*partError](err); ok {
-			owed = part.owed()
+			owed = part.owed(&p.in)
 			continue
 		}
 		if err != nil {

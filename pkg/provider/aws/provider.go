@@ -189,8 +189,9 @@ func (p *Provider) Name() string { return intent.AWS }
 // Group is the same for all Services.
 func (p *Provider) Group(*v1.Service) provider.Group { return group }
 
-// NodeFingerprint is what targets depend on: the instance and, by annotations,
-// any label. Empty for what is no instance.
+// NodeFingerprint is what targets depend on: the instance, whether it may have
+// been stopped or started, which shows in whether the node is ready, and by
+// annotations any label. Empty for what is no instance.
 func (p *Provider) NodeFingerprint(n *v1.Node) string {
 	id, ok := names.InstanceID(n.Spec.ProviderID)
 	if !ok {
@@ -198,6 +199,9 @@ func (p *Provider) NodeFingerprint(n *v1.Node) string {
 	}
 	var b strings.Builder
 	b.WriteString(id)
+	if notReady(n) {
+		b.WriteString(" not ready")
+	}
 	for _, key := range slices.Sorted(maps.Keys(n.Labels)) {
 		b.WriteString(" " + key + "=" + n.Labels[key])
 	}

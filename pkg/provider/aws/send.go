@@ -5,6 +5,7 @@ package aws
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -127,11 +128,12 @@ func register(ctx context.Context, c *api.Client, in *elbv2.RegisterTargetsInput
 	}
 	done := *in
 	done.Targets = p.taken
-	var refused []Target
+	var refused []string
 	for _, x := range p.refused {
-		refused = append(refused, targetOf(x))
+		refused = append(refused, awssdk.ToString(x.Id))
 	}
-	return &partError{done: &done, refused: "target " + targetNames(refused), cause: p.cause}
+	slices.Sort(refused)
+	return &partError{done: &done, refused: slices.Compact(refused), cause: p.cause}
 }
 
 // deregister deregisters targets. What AWS refuses is no target.

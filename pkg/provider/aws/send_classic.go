@@ -89,7 +89,7 @@ func registerClassic(ctx context.Context, c *api.Client, in *elb.RegisterInstanc
 	for i, x := range p.refused {
 		ids[i] = classicID(x)
 	}
-	return &partError{done: &done, refused: "instance " + someOf(ids), cause: p.cause}
+	return &partError{done: &done, refused: ids, cause: p.cause}
 }
 
 // deregisterClassic deregisters instances. What AWS does not know is gone.

@@ -5,28 +5,82 @@ package aws
 import (
 	"fmt"
 	"slices"
+	"strings"
+
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	v1 "k8s.io/api/core/v1"
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider/aws/api"
+	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
 
 // partError is the answer of a call that AWS took but for some targets.
 type partError struct {
-	done    Call // what AWS took
-	refused string
-	cause   error // what AWS said of the first
+	done    Call     // what AWS took
+	refused []string // ids of instances, or addresses, each once
+	cause   error    // what AWS said of the first
 }
 
 func (e *partError) Error() string {
-	return fmt.Sprintf("%s cannot be registered, and is tried again later; the others serve: %v", e.refused, e.cause)
+	return fmt.Sprintf("AWS does not take %s as targets: %v", someOf(e.refused), e.cause)
 }
 
 func (e *partError) Unwrap() error { return e.cause }
 
 // owed is what the Services are told. The wait before the next try is that of a
 // refusal: most often AWS is ending the instance, or somebody stopped it.
-func (e *partError) owed() error {
-	return &plan.Error{Kind: plan.Invalid, Reason: ReasonTargetsRefused, Err: e}
+func (e *partError) owed(in *Input) error {
+	list := slices.Clone(e.refused)
+	for i, id := range list {
+		list[i] = refusedText(id, in.Batch.Nodes)
+	}
+	what := list[0] + " as a target"
+	if len(list) > 1 {
+		what = someOf(list) + " as targets"
+	}
+	why, cure := e.why(in.Observed.Instances[e.refused[0]], in.Settings.VPC)
+	return &plan.Error{Kind: plan.Invalid, Reason: ReasonTargetsRefused, Err: fmt.Errorf("AWS does not take %s, since %s; %s. The others serve, and it is tried again", what, why, cure)}
+}
+
+// refusedText names a target by its node where it has one.
+func refusedText(id string, nodes []*v1.Node) string {
+	for _, n := range nodes {
+		if x, ok := names.InstanceID(n.Spec.ProviderID); ok && x == id {
+			return fmt.Sprintf("node %s (%s)", n.Name, id)
+		}
+	}
+	if strings.HasPrefix(id, "i-") {
+		return "instance " + id
+	}
+	return "address " + id
+}
+
+// why is why AWS refuses the first target, whose instance is nil where nothing
+// is known of it, and what helps.
+func (e *partError) why(i *Instance, vpc string) (why, cure string) {
+	switch {
+	case !strings.HasPrefix(e.refused[0], "i-"):
+		return "it says: " + e.words(), "look whether the pod is in the VPC of the load balancer"
+	case i == nil:
+		return "it does not know that instance", "delete the Node when the instance is gone"
+	case i.VPC != "" && i.VPC != vpc:
+		return fmt.Sprintf("its instance is in VPC %s, and the load balancer in %s", i.VPC, vpc), "give the Node label " + v1.LabelNodeExcludeBalancers
+	case i.State != "" && i.State != ec2types.InstanceStateNameRunning:
+		return "its instance is " + string(i.State), cureStopped
+	}
+	return "it says: " + e.words(), cureStopped
+}
+
+// cureStopped is what helps where an instance does not run.
+const cureStopped = "start the instance, or delete its Node"
+
+// words are AWS's own.
+func (e *partError) words() string {
+	if text := strings.TrimSuffix(strings.Join(strings.Fields(api.Message(e.cause)), " "), "."); text != "" {
+		return text
+	}
+	return api.Code(e.cause)
 }
 
 // partly is a call about many items, of which AWS refuses all when it refuses

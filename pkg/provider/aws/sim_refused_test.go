@@ -58,6 +58,9 @@ func TestRefusedTargetsAreTriedAgainAlone(t *testing.T) {
 				if e, ok := errors.AsType[*plan.Error](left.Owed); !ok || e.Reason != aws.ReasonTargetsRefused {
 					t.Errorf("%s: %v", what, left.Owed)
 				}
+				if text := left.Owed.Error(); !strings.HasPrefix(text, "AWS does not take node n1 ("+bad+") as a target, since it says: ") || !strings.Contains(text, "; start the instance, or delete its Node. The others serve") || strings.Contains(text, "egister") && !strings.Contains(tt.message, "egister") {
+					t.Errorf("%s: %s", what, text)
+				}
 				if len(status[keyOf(svc)].Ingress) != 1 {
 					t.Errorf("%s: no status", what)
 				}

@@ -33,8 +33,8 @@ const (
 
 // node is a node that may receive traffic.
 type node struct {
-	instance string
-	labels   map[string]string
+	name, instance string
+	labels         map[string]string
 }
 
 // nodesOf are the nodes whose instances can be targets, by instance. Those that
@@ -46,7 +46,7 @@ func (t *turn) nodesOf(list []*v1.Node) []node {
 		if !ok || t.ends(id) {
 			continue
 		}
-		out = append(out, node{instance: id, labels: n.Labels})
+		out = append(out, node{name: n.Name, instance: id, labels: n.Labels})
 	}
 	slices.SortFunc(out, func(x, y node) int { return cmp.Compare(x.instance, y.instance) })
 	return out
@@ -64,6 +64,13 @@ func (t *turn) ends(id string) bool {
 	case ec2types.InstanceStateNamePending, ec2types.InstanceStateNameRunning, ec2types.InstanceStateNameStopping, ec2types.InstanceStateNameStopped:
 	}
 	return false
+}
+
+// sleeps reports whether the instance is known to be stopped, or to stop: AWS
+// takes no such target, and leaves it one that is.
+func (t *turn) sleeps(id string) bool {
+	i, ok := t.observed.Instances[id]
+	return ok && (i.State == ec2types.InstanceStateNameStopping || i.State == ec2types.InstanceStateNameStopped)
 }
 
 // targetsOf are the instances of the nodes with the labels, in the nodes' order.
@@ -86,12 +93,13 @@ func targetsOf(nodes []node, labels map[string]string) []string {
 // putTargets registers what is missing in a target group and deregisters what
 // is too much. It never takes the last instance away: a view of no nodes at all
 // is most likely a partial one. The address of a pod that is gone may be
-// another's soon, so the last of them goes.
+// another's soon, so the last of them goes. What is stopped comes when it runs.
 func (t *turn) putTargets(a *ask, g groupRef, want []Target, have map[Target]elbv2types.TargetHealthStateEnum) {
 	if len(want) == 0 && !t.podsKnown(a, have) {
 		return
 	}
 	missing, surplus := targetChanges(want, have)
+	missing = slices.DeleteFunc(missing, func(x Target) bool { return t.sleeps(x.ID) })
 	if a.sharesTargets() {
 		surplus = nil // other clusters have theirs there
 	}
