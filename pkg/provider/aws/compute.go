@@ -125,6 +125,8 @@ func (r *Result) Rewrite(in Input, target plan.ID) (Write, bool) {
 type turn struct {
 	settings       *Settings
 	observed       *Observed
+	nodes          []node // whose instances can be targets, of nodesGiven that may serve
+	nodesGiven     int
 	asks           []*ask // oldest Service first
 	inBatch        map[plan.Key]*ask
 	without        map[plan.Key]bool
@@ -188,13 +190,13 @@ func newTurn(in *Input, refused map[plan.Key]error) *turn {
 		t.networksByName[awssdk.ToString(lb.LoadBalancerName)] = lb
 	}
 	t.findLiving(in)
-	nodes := t.nodesOf(in.Batch.Nodes)
+	t.nodes, t.nodesGiven = t.nodesOf(in.Batch.Nodes), len(in.Batch.Nodes)
 	for i := range in.Batch.Items {
 		it := &in.Batch.Items[i]
 		if in.Without[it.Key] {
 			continue
 		}
-		a := newAsk(it, t, nodes)
+		a := newAsk(it, t, t.nodes)
 		if refused[it.Key] != nil {
 			a.want = provider.Keep
 		}
@@ -229,6 +231,9 @@ func (t *turn) run() {
 	}
 	for _, a := range t.asks {
 		t.leave(a)
+		if a.serve() {
+			t.warnNoTargets(a)
+		}
 	}
 	if len(t.refused) == 0 {
 		t.coming = t.findComing()

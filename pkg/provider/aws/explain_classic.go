@@ -120,7 +120,7 @@ func (e *explanation) classicTargets(name string, b *Classic) []provider.Part {
 		all[Target{ID: id}] = true
 	}
 	if len(all) == 0 {
-		return []provider.Part{{What: "no target", State: "nothing can serve"}}
+		return e.noTarget()
 	}
 	crowd := provider.Crowd{Kind: "node"}
 	for _, x := range e.byName(all) {

@@ -55,9 +55,18 @@ func (e *explanation) targets(lb *Network, g *TargetGroup, m *mapping) []provide
 		e.unready(&crowd)
 	}
 	if len(all) == 0 && crowd.All("") {
-		return []provider.Part{{What: "no target", State: "nothing can serve"}}
+		return e.noTarget()
 	}
 	return crowd.Parts()
+}
+
+// noTarget tells of what has no target, and why.
+func (e *explanation) noTarget() []provider.Part {
+	state := "nothing can serve"
+	if e.ask.serve() {
+		state = strings.TrimSuffix(state+": "+e.whyNoTargets(e.ask), ": ")
+	}
+	return []provider.Part{{What: "no target", State: state}}
 }
 
 // unready are the pods of the Service that are no targets.
@@ -147,6 +156,8 @@ func (e *explanation) unregisteredText(id string) string {
 		return "cannot be registered: AWS knows no instance " + id
 	case i.VPC != "" && i.VPC != e.settings.VPC:
 		return fmt.Sprintf("cannot be registered: its instance is in VPC %s, and the load balancer in %s", i.VPC, e.settings.VPC)
+	case e.sleeps(id):
+		return fmt.Sprintf("left out: its instance is %s, and AWS takes no such target; %s", i.State, cureStopped)
 	case i.State != "" && i.State != ec2types.InstanceStateNameRunning:
 		return "not registered yet: its instance is " + string(i.State)
 	}

@@ -98,7 +98,7 @@ func readyIn(s *discoveryv1.EndpointSlice) []netip.Addr {
 	var out []netip.Addr
 	for i := range s.Endpoints {
 		e := &s.Endpoints[i]
-		if e.Conditions.Ready != nil && !*e.Conditions.Ready {
+		if !isReady(e) {
 			continue
 		}
 		for _, text := range e.Addresses {
@@ -109,6 +109,10 @@ func readyIn(s *discoveryv1.EndpointSlice) []netip.Addr {
 	}
 	return out
 }
+
+// isReady reports whether the pod is ready. One of which nothing says it is, as
+// the API has it.
+func isReady(e *discoveryv1.Endpoint) bool { return e.Conditions.Ready == nil || *e.Conditions.Ready }
 
 // portsOf are the ports at which the Service's targets are reached.
 func (t *turn) portsOf(a *ask, m *mapping) []int32 {

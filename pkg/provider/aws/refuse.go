@@ -23,7 +23,6 @@ const (
 	ReasonConflicting       = "ConflictingAnnotations"
 	ReasonChangedMeanwhile  = "ChangedMeanwhile"
 	ReasonAdoptedAsIs       = "AdoptedAsIs"
-	ReasonNoTargets         = "NoTargets"
 	ReasonGroupNotFound     = "SecurityGroupNotFound"
 	reasonNoID              = "NoClusterID"
 	ReasonTargetsRefused    = "TargetsRefused"

@@ -264,6 +264,7 @@ func (t *turn) run() {
 	if !t.leftovers {
 		t.fillPools()
 		t.fillLocalPools()
+		t.warnNoNodes()
 	}
 	t.releasePublicIPs()
 	t.secure()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure/document"
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
@@ -228,4 +229,25 @@ func (t *turn) keptIn(b *balancer, pool string) []plan.Key {
 		}
 	}
 	return out
+}
+
+// warnNoNodes tells the Services of load balancers that get no node.
+func (t *turn) warnNoNodes() {
+	for _, a := range t.asks {
+		if !a.serve() || t.settings.Preconfigured[a.balancer.exposure] || len(t.nodesIn(a.balancer)) > 0 {
+			continue
+		}
+		a.notices = append(a.notices, provider.NothingServes(t.whyNoNode(a.balancer)))
+	}
+}
+
+// whyNoNode is why a load balancer gets no node, and what helps.
+func (t *turn) whyNoNode(b *balancer) string {
+	switch {
+	case t.nodesGiven == 0:
+		return provider.WhyNoNode
+	case len(t.nodes) == 0:
+		return "all nodes that load balancers may send to have label " + labelManaged + "=false, or are of the control plane, which excludeMasterFromStandardLB of the cloud-config keeps out; add a node, or change that"
+	}
+	return "the configurations of load balancers in the cloud-config give no node to " + b.Name + "; add one that its nodeSelector or primaryVMSet takes"
 }

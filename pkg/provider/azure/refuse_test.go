@@ -15,6 +15,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure"
+	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
 // What cannot be served is refused with a sentence, and nothing is written for
@@ -363,4 +364,40 @@ func TestOtherIPTagsMakeAnotherAddress(t *testing.T) {
 		t.Errorf("got\n%s", text(t, r))
 	}
 	s.settled(t, batch)
+}
+
+// A load balancer without any node is made, and one Warning says what is missing.
+func TestNoNodeBehindALoadBalancerWarns(t *testing.T) {
+	labelled := func(key, value string) *v1.Node {
+		n := &v1.Node{}
+		n.Name, n.Labels = "n", map[string]string{key: value}
+		return n
+	}
+	for name, tt := range map[string]struct {
+		nodes   []*v1.Node
+		prepare func(*site)
+		want    string // begins the sentence; empty: none
+	}{
+		"none may serve":             {want: provider.WhyNoNode},
+		"none is Azure's":            {nodes: []*v1.Node{labelled("kubernetes.azure.com/managed", "false")}, want: "all nodes that load balancers may send to have label kubernetes.azure.com/managed=false, or are of the control plane"},
+		"one is":                     {nodes: []*v1.Node{labelled("kubernetes.azure.com/managed", "true")}},
+		"members are left to others": {prepare: func(s *site) { s.settings.Preconfigured = map[names.Exposure]bool{names.Public: true} }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := empty(t)
+			s.nodes = tt.nodes
+			if tt.prepare != nil {
+				tt.prepare(s)
+			}
+			web := newService("web", "TCP:80")
+			r := s.compute(t, s.edits(web))
+			got := r.Notices[keyOf("web")]
+			switch {
+			case len(r.Places) != 1:
+				t.Errorf("not served: %v", r.Refused)
+			case tt.want == "" && len(got) > 0, tt.want != "" && (len(got) != 1 || got[0].Reason != provider.ReasonNoTargets || !got[0].Warning || !strings.Contains(got[0].Message, ": "+tt.want)):
+				t.Errorf("told %v, want %q", got, tt.want)
+			}
+		})
+	}
 }

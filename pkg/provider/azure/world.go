@@ -169,7 +169,9 @@ type world struct {
 	subnets map[string]*subnetState // by the name in lower case
 	links   map[string]*privateLink // by names.Key of the id
 	nodes   []node                  // that may be in pools
-	broken  []broken
+	// nodesGiven is how many there were before Azure's own rules.
+	nodesGiven int
+	broken     []broken
 	// badSubnets are the errors of subnets that are not as Azure writes them, by
 	// the name in lower case.
 	badSubnets map[string]error
@@ -179,7 +181,7 @@ func newWorld(in *Input) (*world, error) {
 	w := &world{
 		settings: in.Settings, observed: in.Observed,
 		balancers: map[string]*balancer{}, publicIPs: map[string]*publicIP{}, tagged: map[string][]*publicIP{}, subnets: map[string]*subnetState{}, links: map[string]*privateLink{}, badSubnets: map[string]error{},
-		nodes: nodesOf(in.Settings, in.Observed, in.Batch.Nodes),
+		nodes: nodesOf(in.Settings, in.Observed, in.Batch.Nodes), nodesGiven: len(in.Batch.Nodes),
 	}
 	for _, doc := range in.Observed.LoadBalancers {
 		if !w.manages(doc) {
