@@ -180,11 +180,11 @@ func (a *ask) groupAttributes(m *mapping) map[string]string {
 	}
 	maps.Copy(out, a.pairs(intent.AWSTargetGroupAttributesKey(m.port)))
 	ports := strings.Split(strings.ReplaceAll(a.written(intent.KeyAWSProxyProtocolPorts), " ", ""), ",")
-	if a.text(intent.KeyAWSProxyProtocol) != "" || slices.Contains(ports, strconv.Itoa(int(m.port))) {
-		out[attrProxyProtocol] = "true"
+	if _, set := out[attrProxyProtocol]; !set || a.has(intent.KeyAWSProxyProtocolPorts) {
+		out[attrProxyProtocol] = strconv.FormatBool(slices.Contains(ports, strconv.Itoa(int(m.port))))
 	}
-	if _, set := out[attrProxyProtocol]; !set {
-		out[attrProxyProtocol] = "false"
+	if a.text(intent.KeyAWSProxyProtocol) != "" {
+		out[attrProxyProtocol] = "true"
 	}
 	return out
 }
@@ -222,13 +222,24 @@ func (a *ask) networkAttributes() map[string]string {
 	if !a.external || a.has(intent.KeyAWSCrossZone) {
 		out[attrCrossZone] = strconv.FormatBool(a.on(intent.KeyAWSCrossZone))
 	}
-	if !a.external || a.has(intent.KeyAWSAccessLog) {
-		out[attrLogs] = strconv.FormatBool(a.on(intent.KeyAWSAccessLog))
-	}
-	if a.on(intent.KeyAWSAccessLog) {
-		out[attrLogsBucket], out[attrLogsPrefix] = a.text(intent.KeyAWSAccessLogBucket), a.text(intent.KeyAWSAccessLogPrefix)
-	}
+	a.logAttributes(out)
 	return out
+}
+
+// logAttributes are those of access logs. For the AWS Load Balancer Controller
+// each annotation counts where it is written, and "false" where the list of
+// attributes says nothing.
+func (a *ask) logAttributes(out map[string]string) {
+	on := a.on(intent.KeyAWSAccessLog)
+	_, listed := out[attrLogs]
+	if !a.external || on || (a.has(intent.KeyAWSAccessLog) && !listed) {
+		out[attrLogs] = strconv.FormatBool(on)
+	}
+	for attr, key := range map[string]string{attrLogsBucket: intent.KeyAWSAccessLogBucket, attrLogsPrefix: intent.KeyAWSAccessLogPrefix} {
+		if on && (!a.external || a.has(key)) {
+			out[attr] = a.text(key)
+		}
+	}
 }
 
 // addressType is the families of the load balancer's addresses.

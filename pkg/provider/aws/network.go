@@ -157,7 +157,7 @@ func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 	if kind := a.addressType(); kind != elbv2types.IpAddressTypeIpv4 {
 		in.IpAddressType = kind
 	}
-	if in.SubnetMappings, err = a.subnetMappings(subnets); err != nil {
+	if in.SubnetMappings, err = t.subnetMappings(a, subnets); err != nil {
 		return err
 	}
 	if err := t.groupsForNew(a); err != nil {

@@ -88,7 +88,7 @@ func (a *ask) resource(m *mapping) string { return fmt.Sprintf("%s:%d", a.key, m
 
 // fits reports whether the target group can serve the mapping.
 func (m *mapping) fits(g *TargetGroup) bool {
-	return awssdk.ToInt32(g.Port) == int32(m.nodePort) && g.Protocol == m.target && g.TargetType == m.kind && (m.kind != elbv2types.TargetTypeEnumIp || g.IpAddressType == m.family)
+	return awssdk.ToInt32(g.Port) == int32(m.nodePort) && g.Protocol == m.target && g.TargetType == m.kind && (m.kind != elbv2types.TargetTypeEnumIp || slices.Contains(m.families, g.IpAddressType))
 }
 
 // putGroup brings the target group of a mapping to what it shall be; it makes
@@ -100,6 +100,9 @@ func (t *turn) putGroup(a *ask, m *mapping, g *TargetGroup) {
 		return
 	}
 	m.group = groupRef{name: awssdk.ToString(g.TargetGroupName), ref: Ref{ID: awssdk.ToString(g.TargetGroupArn)}}
+	if a.external {
+		m.family = cmp.Or(g.IpAddressType, m.family)
+	}
 	t.putHealth(a, m, g)
 	t.putGroupAttributes(a, m, wanted, g.Attributes)
 	t.putTargets(a, m.group, t.targetsAt(a, m), g.Targets)
@@ -117,7 +120,7 @@ func (t *turn) createGroup(a *ask, m *mapping, attributes map[string]string) {
 		HealthyThresholdCount: awssdk.Int32(h.healthy), UnhealthyThresholdCount: awssdk.Int32(h.unhealthy),
 		Tags: elbv2Tags(names.As(a.tags, a.resource(m))),
 	}
-	if m.kind == elbv2types.TargetTypeEnumIp {
+	if m.kind == elbv2types.TargetTypeEnumIp || (a.external && m.family == elbv2types.TargetGroupIpAddressTypeEnumIpv6) {
 		in.IpAddressType = m.family
 	}
 	if h.codes != "" {

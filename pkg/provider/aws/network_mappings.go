@@ -19,8 +19,10 @@ type mapping struct {
 	// or with addresses of pods the port of the pods, 1 where it has a name.
 	port, nodePort uint16
 	kind           elbv2types.TargetTypeEnum
-	family         elbv2types.TargetGroupIpAddressTypeEnum // of addresses of pods
-	name           string                                  // of the Service's port
+	// family is that of the targets' addresses, and families those that they have.
+	family   elbv2types.TargetGroupIpAddressTypeEnum
+	families []elbv2types.TargetGroupIpAddressTypeEnum
+	name     string // of the Service's port
 	// listener and target are the protocols before and behind the load balancer.
 	listener, target elbv2types.ProtocolEnum
 	certificates     []string // ARNs; the first is the default one
@@ -52,7 +54,7 @@ func (t *turn) mappingsOf(a *ask) ([]*mapping, error) {
 			return nil, err
 		}
 		if other := at(out, p.Port); other != nil {
-			if err := other.join(m); err != nil {
+			if err := other.join(a, m); err != nil {
 				return nil, err
 			}
 			continue
@@ -75,16 +77,22 @@ func at(list []*mapping, port uint16) *mapping {
 }
 
 // join makes one listener of two ports with one number: AWS has TCP_UDP for
-// it, with one node port.
-func (m *mapping) join(other *mapping) error {
+// it, with one node port, and never TLS: the peer has no such port, and the AWS
+// Load Balancer Controller leaves TLS out.
+func (m *mapping) join(a *ask, other *mapping) error {
 	if m.nodePort != other.nodePort {
 		return refuse(ReasonProtocolMix, "port %d is TCP with node port %d and UDP with node port %d, but one listener serves both with one node port; give both ports of the Service the same nodePort, or different numbers",
 			m.port, m.tcp(other).nodePort, m.udp(other).nodePort)
 	}
-	if m.listener == elbv2types.ProtocolEnumTls || other.listener == elbv2types.ProtocolEnumTls {
+	tls := m.tcp(other).listener == elbv2types.ProtocolEnumTls
+	if tls && !a.external {
 		return refuse(ReasonProtocolMix, "port %d is UDP and TLS, which one listener cannot be; leave it out of annotation %s", m.port, intent.KeyAWSTLSPorts)
 	}
+	if tls && a.has(intent.KeyAWSTLSPorts) {
+		a.warn(ReasonProtocolMix, fmt.Sprintf("port %d is UDP too, so it is served without TLS; leave it out of annotation %s", m.port, intent.KeyAWSTLSPorts))
+	}
 	*m = *m.tcp(other)
+	m.certificates, m.policy, m.alpn, m.plain = nil, "", "", false
 	m.listener, m.target = elbv2types.ProtocolEnumTcpUdp, elbv2types.ProtocolEnumTcpUdp
 	return nil
 }
@@ -105,7 +113,8 @@ func (m *mapping) udp(other *mapping) *mapping {
 
 func (t *turn) mapping(a *ask, p *intent.Port, kind elbv2types.TargetTypeEnum) (*mapping, error) {
 	s := t.settings
-	m := &mapping{port: p.Port, nodePort: a.groupPort(p, kind), kind: kind, family: a.groupFamily(), name: p.Name}
+	m := &mapping{port: p.Port, nodePort: a.groupPort(p, kind), kind: kind, families: a.groupFamilies(), name: p.Name}
+	m.family = m.families[0]
 	switch p.Proto {
 	case intent.TCP:
 		m.listener, m.target = elbv2types.ProtocolEnumTcp, elbv2types.ProtocolEnumTcp

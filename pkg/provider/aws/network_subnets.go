@@ -30,11 +30,14 @@ func (t *turn) putSubnets(a *ask, b *balancer) error {
 	if err != nil {
 		return err
 	}
-	mappings, err := a.subnetMappings(subnets)
+	mappings, err := t.subnetMappings(a, subnets)
 	if err != nil {
 		return err
 	}
 	want := t.zonesOf(mappings)
+	if a.external && !a.mine && sameAddresses(have, want) {
+		return nil // which is where was that controller's choice
+	}
 	writes := moves(have, want)
 	if len(writes) == 0 {
 		return nil
@@ -87,6 +90,23 @@ func (t *turn) zonesOf(list []elbv2types.SubnetMapping) zones {
 		out[cmp.Or(t.zoneOf(id), id)] = list[i]
 	}
 	return out
+}
+
+// sameAddresses reports whether the subnets are the same, and elastic IPs are,
+// though in others of them.
+func sameAddresses(have, want zones) bool {
+	eips := func(z zones) []string {
+		var out []string
+		for _, m := range z {
+			out = append(out, awssdk.ToString(m.AllocationId))
+		}
+		slices.Sort(out)
+		return out
+	}
+	return slices.Equal(eips(have), eips(want)) && maps.EqualFunc(have, want, func(h, w elbv2types.SubnetMapping) bool {
+		w.AllocationId = nil
+		return keeps(h, w)
+	})
 }
 
 func (z zones) mappings() []elbv2types.SubnetMapping {

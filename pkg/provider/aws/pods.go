@@ -56,12 +56,22 @@ func (a *ask) groupPort(p *intent.Port, kind elbv2types.TargetTypeEnum) uint16 {
 	return p.Port
 }
 
-// groupFamily is the family of addresses of pods.
-func (a *ask) groupFamily() elbv2types.TargetGroupIpAddressTypeEnum {
-	if families := a.item.Intent.Families; len(families) > 0 && families[0] == intent.V6 {
-		return elbv2types.TargetGroupIpAddressTypeEnumIpv6
+// groupFamilies are those of the Service's targets, of which a new target group
+// has the first. The AWS Load Balancer Controller prefers IPv6: what it made
+// stays.
+func (a *ask) groupFamilies() []elbv2types.TargetGroupIpAddressTypeEnum {
+	var out []elbv2types.TargetGroupIpAddressTypeEnum
+	for _, f := range a.item.Intent.Families {
+		if f == intent.V6 {
+			out = append(out, elbv2types.TargetGroupIpAddressTypeEnumIpv6)
+		} else {
+			out = append(out, elbv2types.TargetGroupIpAddressTypeEnumIpv4)
+		}
 	}
-	return elbv2types.TargetGroupIpAddressTypeEnumIpv4
+	if len(out) == 0 {
+		out = append(out, elbv2types.TargetGroupIpAddressTypeEnumIpv4)
+	}
+	return out
 }
 
 // targetsAt are the targets of a mapping.

@@ -34,12 +34,15 @@ type rule struct {
 // described are rules with their descriptions.
 type described map[rule]string
 
-// icmp of path MTU discovery: type 3, code 4.
+// icmp of path MTU discovery: type 3, code 4; for IPv6 type 2, code 0.
 const (
-	protocolICMP = "icmp"
-	icmpType     = 3
-	icmpCode     = 4
-	allProtocols = "-1"
+	protocolICMP   = "icmp"
+	icmpType       = 3
+	icmpCode       = 4
+	protocolICMPv6 = "icmpv6"
+	icmpv6Type     = 2
+	icmpv6Code     = 0
+	allProtocols   = "-1"
 )
 
 // String is the rule in a plan.

@@ -241,12 +241,13 @@ func (t *turn) healthPorts(a *ask, m *mapping) []int32 {
 // clients may connect to the same ports.
 func (t *turn) healthRules(a *ask) described {
 	out := described{}
-	open := slices.Contains(a.clients(), everyone()[0])
-	if a.groupFamily() == elbv2types.TargetGroupIpAddressTypeEnumIpv6 {
-		open = slices.Contains(a.clients(), netip.PrefixFrom(netip.IPv6Unspecified(), 0))
-	}
+	open := true
 	for _, m := range a.mappings {
-		open = open && slices.Equal(t.healthPorts(a, m), t.portsOf(a, m)) && slices.Contains(transports(m.target), "tcp")
+		anyone := everyone()[0]
+		if m.family == elbv2types.TargetGroupIpAddressTypeEnumIpv6 {
+			anyone = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+		}
+		open = open && slices.Contains(a.clients(), anyone) && slices.Equal(t.healthPorts(a, m), t.portsOf(a, m)) && slices.Contains(transports(m.target), "tcp")
 	}
 	if open {
 		return out

@@ -150,8 +150,13 @@ func (a *ask) listenerRules() described {
 			a.letClients(out, rule{protocol: protocol, from: int32(m.port), to: int32(m.port)}, "")
 		}
 	}
-	if !a.external || a.text(intent.KeyAWSPathMTURule) != "" {
+	asked := a.external && a.text(intent.KeyAWSPathMTURule) != ""
+	if !a.external || asked {
 		out.let(a.clients(), rule{protocol: protocolICMP, from: icmpType, to: icmpCode}, "")
+	}
+	if asked {
+		six := slices.DeleteFunc(slices.Clone(a.clients()), func(p netip.Prefix) bool { return p.Addr().Is4() })
+		out.let(six, rule{protocol: protocolICMPv6, from: icmpv6Type, to: icmpv6Code}, "")
 	}
 	return out
 }

@@ -107,7 +107,7 @@ func (t *turn) putClientRules(a *ask) error {
 		return nil
 	}
 	want := a.listenerRules()
-	maps.DeleteFunc(want, func(r rule, _ string) bool { return r.protocol == protocolICMP })
+	maps.DeleteFunc(want, func(r rule, _ string) bool { return r.protocol == protocolICMP || r.protocol == protocolICMPv6 })
 	return t.putRules(a, groupRules{name: clients.name, target: partRules(clients.name, a), group: clients.ref, want: want, realm: t.realmOf(a, a.network)})
 }
 

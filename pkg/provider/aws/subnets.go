@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -32,11 +33,36 @@ func (t *turn) subnetsFor(a *ask) ([]string, error) {
 		return idsOf(list), err
 	}
 	list, rejected := t.discover(a, a.subnets)
+	if a.external { // whose elastic IPs go by the subnets' ids
+		slices.SortFunc(list, bySubnetID)
+	}
 	if len(list) == 0 {
 		return nil, refuse(ReasonNoSubnets, "no subnet of %s can hold the %s load balancer%s; tag subnets with %s or name them in annotation %s",
 			t.settings.VPC, a.scheme, reasons(rejected), roleTag(a.scheme), intent.KeyAWSSubnets)
 	}
 	return idsOf(list), nil
+}
+
+// asController are, of the subnets of a Service of the AWS Load Balancer
+// Controller, those that it would take: the ones with the role's tag where there
+// are some, or else private ones where clients are not in the internet.
+func (t *turn) asController(a *ask, list []*ec2types.Subnet) []*ec2types.Subnet {
+	tagged := slices.DeleteFunc(slices.Clone(list), func(s *ec2types.Subnet) bool {
+		value, has := ec2Tags(s.Tags)[roleTag(a.scheme)]
+		return !has || (value != "" && value != "1")
+	})
+	switch {
+	case len(tagged) > 0:
+		return tagged
+	case a.scheme == elbv2types.LoadBalancerSchemeEnumInternetFacing:
+		return list
+	}
+	public := t.publicSubnets()
+	return slices.DeleteFunc(slices.Clone(list), func(s *ec2types.Subnet) bool { return public(awssdk.ToString(s.SubnetId)) })
+}
+
+func bySubnetID(x, y *ec2types.Subnet) int {
+	return cmp.Compare(awssdk.ToString(x.SubnetId), awssdk.ToString(y.SubnetId))
 }
 
 func idsOf(list []*ec2types.Subnet) []string {
@@ -86,6 +112,9 @@ func roleTag(s elbv2types.LoadBalancerSchemeEnum) string {
 // lowest id.
 func (t *turn) discover(a *ask, have []string) ([]*ec2types.Subnet, []rejection) {
 	candidates, rejected := t.clusterSubnets()
+	if a.external {
+		candidates = t.asController(a, candidates)
+	}
 	public := t.publicSubnets()
 	best := map[string]*ec2types.Subnet{}
 	for _, sub := range candidates {
@@ -133,16 +162,17 @@ func full(s *ec2types.Subnet) string {
 	return ""
 }
 
-// ranks is lower for subnets that count before others. Candidates come by id.
+// ranks is lower for subnets that count before others: by the role's tag, and
+// then by the cluster's. Candidates come by id.
 func (t *turn) ranks(sub *ec2types.Subnet, s elbv2types.LoadBalancerSchemeEnum) int {
-	tags := ec2Tags(sub.Tags)
-	if _, ok := tags[roleTag(s)]; ok {
-		return 0
+	tags, rank := ec2Tags(sub.Tags), 0
+	if _, ok := tags[roleTag(s)]; !ok {
+		rank += 2
 	}
-	if t.settings.Tags.Has(tags) {
-		return 1
+	if !t.settings.Tags.Has(tags) {
+		rank++
 	}
-	return 2
+	return rank
 }
 
 // clusterSubnets are the subnets of the cluster and those of no cluster, by id;
@@ -172,9 +202,7 @@ func (t *turn) sortedSubnets() []*ec2types.Subnet {
 	for i := range t.observed.Subnets {
 		out[i] = &t.observed.Subnets[i]
 	}
-	slices.SortFunc(out, func(x, y *ec2types.Subnet) int {
-		return cmp.Compare(awssdk.ToString(x.SubnetId), awssdk.ToString(y.SubnetId))
-	})
+	slices.SortFunc(out, bySubnetID)
 	return out
 }
 
@@ -244,8 +272,9 @@ func (t *turn) namedSubnet(item string) (*ec2types.Subnet, error) {
 }
 
 // subnetMappings join subnets with the addresses that the annotations ask for.
-func (a *ask) subnetMappings(subnets []string) ([]elbv2types.SubnetMapping, error) {
-	eips, private, v6 := a.list(intent.KeyAWSElasticIPs), a.addresses(intent.KeyAWSPrivateIPv4s), a.addresses(intent.KeyAWSIPv6s)
+func (t *turn) subnetMappings(a *ask, subnets []string) ([]elbv2types.SubnetMapping, error) {
+	eips := a.list(intent.KeyAWSElasticIPs)
+	private, v6 := t.bySubnet(a.addresses(intent.KeyAWSPrivateIPv4s), subnets), t.bySubnet(a.addresses(intent.KeyAWSIPv6s), subnets)
 	if len(v6) > 0 && a.addressType() != elbv2types.IpAddressTypeDualstack {
 		return nil, refuse(ReasonConflicting, "annotation %s asks for IPv6 addresses, which only a load balancer with annotation %s dualstack has; set it", intent.KeyAWSIPv6s, intent.KeyAWSIPAddressType)
 	}
@@ -271,6 +300,35 @@ func (a *ask) subnetMappings(subnets []string) ([]elbv2types.SubnetMapping, erro
 		}
 	}
 	return out, nil
+}
+
+// bySubnet are the addresses in the order of the subnets that have them, or as
+// they were where a subnet has none of them.
+func (t *turn) bySubnet(addresses, subnets []string) []string {
+	var out []string
+	for _, id := range subnets {
+		for _, text := range addresses {
+			if ip, err := netip.ParseAddr(text); err == nil && t.holds(id, ip) {
+				out = append(out, text)
+			}
+		}
+	}
+	if len(out) != len(addresses) || len(out) != len(subnets) {
+		return addresses
+	}
+	return out
+}
+
+// holds reports whether the address is the subnet's.
+func (t *turn) holds(id string, ip netip.Addr) bool {
+	family := elbv2types.TargetGroupIpAddressTypeEnumIpv4
+	if ip.Is6() {
+		family = elbv2types.TargetGroupIpAddressTypeEnumIpv6
+	}
+	return slices.ContainsFunc(t.subnetPrefixes([]string{id}, family), func(r rule) bool {
+		p, err := netip.ParsePrefix(r.source)
+		return err == nil && p.Contains(ip)
+	})
 }
 
 // subnetPrefixes are rules, without ports, from the prefixes of subnets: those
