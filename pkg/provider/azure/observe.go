@@ -36,7 +36,7 @@ const longestRead = 20 * time.Second
 // only those.
 func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.Pass, error) {
 	s := p.settings()
-	observed, err := p.observe(ctx, s, batch.Items)
+	observed, err := p.observe(ctx, s, batch.Items, ReadsOf(s, batch.Items))
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,11 @@ func (p *Provider) Leftovers(ctx context.Context, living provider.Living) (provi
 	}
 	// Who lives is not known yet: all that may be gone says where to look.
 	candidates := Leftovers(s, first).Batch.Items
-	observed, err := p.observe(ctx, s, candidates)
+	known, err := provider.LoadBalancers(p.services)
+	if err != nil {
+		return nil, err
+	}
+	observed, err := p.observe(ctx, s, candidates, ReadsOfLeftovers(s, candidates, known))
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +92,7 @@ func (p *Provider) Leftovers(ctx context.Context, living provider.Living) (provi
 	return newPass(p, in, result, membership), nil
 }
 
-func (p *Provider) observe(ctx context.Context, s *Settings, items []provider.Item) (*Observed, error) {
+func (p *Provider) observe(ctx context.Context, s *Settings, items []provider.Item, reads Reads) (*Observed, error) {
 	o := &Observed{
 		PublicIPs: map[string][]json.RawMessage{}, PrivateLinks: map[string][]json.RawMessage{}, Subnets: map[string]json.RawMessage{},
 		Unread: map[Read]error{},
@@ -104,7 +108,6 @@ func (p *Provider) observe(ctx context.Context, s *Settings, items []provider.It
 		return nil, err
 	}
 	look := lookup{provider: p, settings: s, observed: o}
-	reads := ReadsOf(s, items)
 	g, groupCtx := errgroup.WithContext(ctx)
 	g.Go(func() error { return look.loadBalancers(groupCtx, items) })
 	for _, rg := range reads.PublicIPGroups {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	v1 "k8s.io/api/core/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -20,7 +21,7 @@ import (
 
 // liveProvider is the whole provider on the simulated cloud, with a clock that
 // stands still.
-func (w *wired) liveProvider(t *testing.T) (*azure.Provider, *clocktesting.FakePassiveClock) {
+func (w *wired) liveProvider(t *testing.T, services ...*v1.Service) (*azure.Provider, *clocktesting.FakePassiveClock) {
 	t.Helper()
 	conf, err := cloudconfig.Parse([]byte(`{"tenantId": "22222222-2222-2222-2222-222222222222", "subscriptionId": "` + azuresim.DefaultSubscription +
 		`", "resourceGroup": "rig", "location": "eastus", "vnetName": "rig-vnet", "subnetName": "rig-subnet", "securityGroupName": "rig-nsg",
@@ -31,10 +32,16 @@ func (w *wired) liveProvider(t *testing.T) (*azure.Provider, *clocktesting.FakeP
 	indexer := func() cache.Indexer {
 		return cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
 	}
+	known := indexer()
+	for _, svc := range services {
+		if err := known.Add(svc); err != nil {
+			t.Fatal(err)
+		}
+	}
 	clock := clocktesting.NewFakePassiveClock(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))
 	return azure.New(azure.Options{
 		Client: w.client, Config: conf.Azure, Cluster: "kubernetes", Clock: clock,
-		Services: corelisters.NewServiceLister(indexer()), Nodes: corelisters.NewNodeLister(indexer()),
+		Services: corelisters.NewServiceLister(known), Nodes: corelisters.NewNodeLister(indexer()),
 	}), clock
 }
 
