@@ -37,6 +37,7 @@ func awsProblems(svc *v1.Service, in *Intent) []Problem {
 	c.attributes()
 	c.health()
 	c.external()
+	c.values()
 	return c.problems
 }
 
@@ -49,7 +50,7 @@ func (c *awsCheck) wrong(severity Severity, key, after string) {
 	if used == "" {
 		used = key
 	}
-	raw := c.svc.Annotations[used]
+	raw, _ := AWSWritten(c.svc, used)
 	reason := ReasonInvalidAnnotation
 	if severity == Warn {
 		reason = ReasonIgnoredAnnotation
@@ -112,7 +113,7 @@ func (c *awsCheck) addresses() {
 	}
 	count := func(key string, n int) {
 		if n > 0 && len(subnets) > 0 && n != len(subnets) {
-			c.wrong(Refuse, key, fmt.Sprintf("which has %d items, but annotation %s has %d subnets; write one for each subnet", n, KeyAWSSubnets, len(subnets)))
+			c.wrong(Refuse, key, fmt.Sprintf("but its number of items, %d, is not that of annotation %s, %d; write one for each subnet", n, KeyAWSSubnets, len(subnets)))
 		}
 	}
 	count(KeyAWSElasticIPs, len(eips))
@@ -124,8 +125,8 @@ func (c *awsCheck) groups() {
 		c.wrong(Refuse, KeyAWSExtraSecurityGroups, "but a load balancer of type nlb has none; remove the annotation")
 		return
 	}
-	if c.is(AWSExternal) {
-		return // names are as good as ids
+	if !c.is(AWSClassic) {
+		return // names are as good as ids, or nothing counts without NLBSecurityGroupMode
 	}
 	for _, key := range []string{KeyAWSSecurityGroups, KeyAWSExtraSecurityGroups} {
 		ids, _ := c.in.Options.Texts(key)
@@ -174,9 +175,14 @@ func (c *awsCheck) tlsPorts() {
 		}
 		c.in.Options.values[key] = option{value: list, key: key}
 	}
+	certificates, _ := c.in.Options.Texts(KeyAWSCertificates)
+	then := ""
+	if len(certificates) > 0 && !slices.ContainsFunc(c.in.Ports, c.terminates) {
+		then = ", and no port at all is served with TLS"
+	}
 	for _, item := range items {
 		if !slices.ContainsFunc(c.in.Ports, func(p Port) bool { return AWSNames([]string{item}, c.in.AWS, p) }) {
-			c.wrong(Warn, key, fmt.Sprintf("but %s is no port of the Service; remove that item, or write the number or name of a port as it is, without spaces", quote(item)))
+			c.wrong(Warn, key, fmt.Sprintf("but %s is no port of the Service%s; remove that item, or write the number or name of a port as it is, without spaces", quote(item), then))
 		}
 	}
 }

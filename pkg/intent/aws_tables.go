@@ -6,8 +6,10 @@ import "strings"
 
 // Limits of the APIs of AWS.
 const (
-	awsNameMax           = 32   // Elastic Load Balancing, LoadBalancerName
-	awsTagsMax           = 50   // tags of a resource
+	awsNameMax           = 32 // Elastic Load Balancing, LoadBalancerName
+	awsTagsMax           = 50 // tags of a resource
+	awsTagKeyMax         = 128
+	awsTagValueMax       = 256
 	awsARNMax            = 2048 // of certificates, IAM
 	awsBucketMax         = 255  // names of the oldest buckets; new ones have 63
 	awsObjectMax         = 1024 // keys of S3

@@ -71,7 +71,7 @@ func TestAzureAnnotationsThatThePeerToleratesAreWarnings(t *testing.T) {
 		},
 		"a time that the peer refuses": {
 			"service.beta.kubernetes.io/azure-load-balancer-tcp-idle-timeout", "3",
-			`refuse: annotation azure-load-balancer-tcp-idle-timeout is "3", but must be a whole number from 4 to 100 (minutes); write it like "4", or remove the annotation`,
+			`refuse: annotation azure-load-balancer-tcp-idle-timeout is "3", but must be a whole number from 4 to 100 (minutes); correct it, or remove the annotation`,
 		},
 		"an address that the peer refuses": {
 			"service.beta.kubernetes.io/azure-load-balancer-ipv4", "2001:db8::1",

@@ -40,12 +40,14 @@ const isValue = " is "
 // value stand before it.
 func (a *Annotation) mustBe() string {
 	after := ", but must be " + a.Kind.allowed() + "; "
+	const orRemove = ", or remove the annotation"
 	if a.invalid() == Warn {
-		after += "it counts as " + a.toleratedAs()
-	} else {
-		after += "write it like " + quote(a.Kind.example()) + ", or remove the annotation"
+		return after + "it counts as " + a.toleratedAs()
 	}
-	return after
+	if _, number := a.Kind.(Int); number {
+		return after + "correct it" + orRemove // its example is the least, which is no advice
+	}
+	return after + "write it like " + quote(a.Kind.example()) + orRemove
 }
 
 func (a *Annotation) toleratedAs() string {
