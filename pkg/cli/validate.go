@@ -211,7 +211,8 @@ func (v *verdict) summary() string {
 			usable = append(usable, count(kind.n, kind.name))
 		}
 	}
-	objects := "no objects"
+	const nothing = "no objects"
+	objects := nothing
 	switch {
 	case len(usable) > 0:
 		objects = strings.Join(usable, ", ")
@@ -219,6 +220,8 @@ func (v *verdict) summary() string {
 		objects = v.cloud
 	}
 	switch {
+	case !v.OK && objects == nothing:
+		return fmt.Sprintf("%s: %s; not usable\n", v.File, count(len(v.Faults)-warnings, "fault"))
 	case !v.OK:
 		return fmt.Sprintf("%s: %s; usable: %s\n", v.File, count(len(v.Faults)-warnings, "fault"), objects)
 	case warnings > 0:

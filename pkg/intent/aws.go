@@ -143,18 +143,34 @@ func AWSWritten(svc *v1.Service, key string) (text string, ok bool) {
 	return text, ok
 }
 
-// AWSWritesAny reports whether an annotation begins with the key, under either
-// prefix where the Service's form has both.
-func AWSWritesAny(svc *v1.Service, key string) bool {
+// AWSSays is how sentences name an annotation and what is written in it, under
+// the key that counts for the Service's form.
+func AWSSays(svc *v1.Service, key string) string {
+	text, _ := AWSWritten(svc, key)
+	if _, first := svc.Annotations[key]; !first {
+		key = strings.Replace(key, awsPrefix, awsOtherPrefix, 1)
+	}
+	return annotationName(key) + isValue + quote(text)
+}
+
+// AWSKeysLike are the keys of the Service's annotations that begin with the key,
+// under either prefix where the Service's form has both, sorted.
+func AWSKeysLike(svc *v1.Service, key string) []string {
 	suffix, both := strings.CutPrefix(key, awsPrefix)
 	both = both && AWSFormOf(svc) == AWSExternal
+	var out []string
 	for k := range svc.Annotations {
 		if strings.HasPrefix(k, key) || (both && strings.HasPrefix(k, awsOtherPrefix+suffix)) {
-			return true
+			out = append(out, k)
 		}
 	}
-	return false
+	slices.Sort(out)
+	return out
 }
+
+// AWSWritesAny reports whether an annotation begins with the key, under either
+// prefix where the Service's form has both.
+func AWSWritesAny(svc *v1.Service, key string) bool { return len(AWSKeysLike(svc, key)) > 0 }
 
 // awsRead are the annotations that count for the form: cloud-provider-aws does
 // not know the other prefix, and the Load Balancer Controller does not read

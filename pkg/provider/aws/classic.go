@@ -44,6 +44,9 @@ func (t *turn) serveClassic(a *ask) error {
 	if b.listeners, err = a.classicListeners(); err != nil {
 		return err
 	}
+	if err := a.probesFit(a.classicHealth(t.settings, b.listeners)); err != nil {
+		return err
+	}
 	if err := t.wantClassicGroups(a, b); err != nil {
 		return err
 	}
@@ -108,6 +111,9 @@ func shows(svc *v1.Service, address *string) bool {
 func (t *turn) createClassic(a *ask, b *classicBalancer) error {
 	subnets, err := t.subnetsFor(a)
 	if err != nil {
+		return err
+	}
+	if err := a.tagsFit(); err != nil {
 		return err
 	}
 	in := &elb.CreateLoadBalancerInput{LoadBalancerName: awssdk.String(b.name), Subnets: subnets, Tags: classicTags(a.tagsOfBalancer())}

@@ -72,6 +72,14 @@ func (a *ask) classicHealth(s *Settings, listeners []classicListener) elbtypes.H
 	}
 }
 
+// probesFit refuses a path that AWS does not take, where it counts.
+func (a *ask) probesFit(h elbtypes.HealthCheck) error {
+	if strings.HasPrefix(awssdk.ToString(h.Target), classicHTTP) { // HTTPS too
+		return a.pathFits(a.text(intent.KeyAWSHealthPath))
+	}
+	return nil
+}
+
 // classicHealthText is a health check in a plan; the protocol is in upper case,
 // as it is when AWS answers.
 func classicHealthText(h *elbtypes.HealthCheck) string {

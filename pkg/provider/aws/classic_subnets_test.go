@@ -79,7 +79,7 @@ func TestOneAnnotationOfAddressesIsNamedAlways(t *testing.T) {
 		s.observed.Subnets[i].Ipv6CidrBlockAssociationSet = []ec2types.SubnetIpv6CidrBlockAssociation{{}}
 	}
 	for range 20 {
-		if got := text(t, s.compute(s.all(provider.Serve, provider.Edit))); !strings.Contains(got, "private-ipv4-addresses has 2 items") {
+		if got := text(t, s.compute(s.all(provider.Serve, provider.Edit))); !strings.Contains(got, "private-ipv4-addresses is 2, and that of subnets 3") {
 			t.Fatal(got)
 		}
 	}

@@ -4,6 +4,7 @@ package aws
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -73,6 +74,29 @@ func (h health) of(kind elbv2types.TargetTypeEnum, protocol elbv2types.ProtocolE
 		h.protocol, h.port, h.path = elbv2types.ProtocolEnumHttp, strconv.Itoa(int(s.SharedProbePort)), s.SharedProbePath
 	}
 	return h
+}
+
+// statusCodes are those that AWS takes for healthy answers of targets of network
+// load balancers: Elastic Load Balancing, Matcher.
+var statusCodes = regexp.MustCompile(`^[2-5][0-9]{2}(-[2-5][0-9]{2})?(,[2-5][0-9]{2}(-[2-5][0-9]{2})?)*$`)
+
+// healthFits refuses what AWS does not take of a health check, where it counts.
+func (a *ask) healthFits(h health) error {
+	if h.codes != "" && !statusCodes.MatchString(h.codes) {
+		return refuse(intent.ReasonInvalidAnnotation, "%s, but must be status codes from 200 to 599; write them like \"200-399\" or \"200,202\", or remove the annotation", intent.AWSSays(a.item.Service, intent.KeyAWSHealthCodes))
+	}
+	if h.path != a.text(intent.KeyAWSHealthPath) {
+		return nil
+	}
+	return a.pathFits(h.path)
+}
+
+// pathFits refuses a path of health checks that is none.
+func (a *ask) pathFits(path string) error {
+	if path == "" || strings.HasPrefix(path, "/") {
+		return nil
+	}
+	return refuse(intent.ReasonInvalidAnnotation, "%s, but must begin with /; write it like \"/healthz\", or remove the annotation", intent.AWSSays(a.item.Service, intent.KeyAWSHealthPath))
 }
 
 // String is the health check in a plan.

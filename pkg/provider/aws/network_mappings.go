@@ -125,6 +125,9 @@ func (t *turn) mapping(a *ask, p *intent.Port, kind elbv2types.TargetTypeEnum) (
 	}
 	m.before = t.healthOf(a)
 	m.health = m.before.of(kind, m.target, s)
+	if err := a.healthFits(m.health); err != nil {
+		return nil, err
+	}
 	if p.Proto == intent.TCP && intent.AWSTerminatesTLS(a.item.Intent, *p) {
 		m.plain = !a.onTLSForPeer(p)
 		m.listener, m.certificates, m.policy = elbv2types.ProtocolEnumTls, a.list(intent.KeyAWSCertificates), a.text(intent.KeyAWSTLSPolicy)

@@ -51,9 +51,22 @@ func (t *turn) groupNamed(name string) *ec2types.SecurityGroup { return t.groups
 // groupsForNew are the security groups of a new network load balancer.
 func (t *turn) groupsForNew(a *ask) error {
 	if !t.hasGroups(a) {
+		a.warnWithoutGroups("is made")
 		return nil
 	}
 	return t.wantGroups(a, t.settings.NodeRules)
+}
+
+// warnWithoutGroups tells that the groups of the annotation do not count.
+func (a *ask) warnWithoutGroups(isMade string) {
+	if a.written(intent.KeyAWSSecurityGroups) == "" {
+		return
+	}
+	cure := "set nlbSecurityGroupMode Managed in the cloud-config before the load balancer is made, or remove the annotation"
+	if a.external {
+		cure = "set annotation " + intent.KeyAWSNoSecurityGroup + " to false before the load balancer is made, or remove this one"
+	}
+	a.warn(ReasonUnsupported, fmt.Sprintf("annotation %s has no effect: load balancer %s %s without security groups, and AWS gives it none later; %s", intent.KeyAWSSecurityGroups, a.name, isMade, cure))
 }
 
 // hasGroups reports whether a new load balancer of the Service gets security
@@ -277,7 +290,7 @@ func (t *turn) putNetworkGroups(a *ask, b *balancer) error {
 			a.groups = append(a.groups, Ref{ID: id})
 		}
 		if len(have) == 0 && a.strict() && a.has(intent.KeyAWSSecurityGroups) {
-			a.warn(ReasonUnsupported, fmt.Sprintf("annotation %s has no effect: load balancer %s was made without security groups, and AWS gives it none later", intent.KeyAWSSecurityGroups, a.name))
+			a.warnWithoutGroups("was made")
 		}
 		return nil
 	}

@@ -227,6 +227,12 @@ func TestRefusals(t *testing.T) {
 		{name: "unknown subnet", change: []func(*v1.Service){with("subnets", "subnet-0ec221ad912000a7d,nowhere")}},
 		{name: "two subnets of one zone", change: []func(*v1.Service){with("subnets", "public-us-east-1a,private-us-east-1a")}},
 		{name: "too few elastic addresses", change: []func(*v1.Service){with("eip-allocations", "eipalloc-1")}},
+		{name: "a private address of another subnet", change: []func(*v1.Service){with("internal", "true", "subnets", "private-us-east-1a,private-us-east-1b", "private-ipv4-addresses", "10.0.112.9,10.0.112.10")}},
+		{name: "a path of health checks without a slash", change: []func(*v1.Service){with("healthcheck-protocol", "HTTP", "healthcheck-path", "live")}},
+		{name: "a path of a local check without a slash", change: []func(*v1.Service){local, with("healthcheck-path", "live")}},
+		{name: "a classic path of health checks without a slash", change: []func(*v1.Service){classic, with("healthcheck-protocol", "https", "healthcheck-path", "live")}},
+		{name: "status codes that are none", site: claimedSite, change: []func(*v1.Service){with("type", "external", "healthcheck-protocol", "HTTP", "healthcheck-success-codes", "2xx")}},
+		{name: "too many tags", change: []func(*v1.Service){with("additional-resource-tags", manyTags(49))}},
 		{name: "sctp", change: []func(*v1.Service){ports(v1.ServicePort{Protocol: v1.ProtocolSCTP, Port: 1, NodePort: 30001})}},
 		{name: "tcp and udp with two node ports", change: []func(*v1.Service){ports(tcp("a", 53, 30053), udp("b", 53, 30054))}},
 		{name: "no node ports", change: []func(*v1.Service){ports(tcp("a", 53, 0))}},
@@ -293,5 +299,67 @@ func TestAnotherClustersLoadBalancerIsLeftAlone(t *testing.T) {
 		if st.Target.Kind == "aws/loadBalancer" {
 			t.Errorf("%s", st.Target)
 		}
+	}
+}
+
+func claimedSite(s *site) { claimed(&s.settings) }
+
+// manyTags are n tags as an annotation.
+func manyTags(n int) string {
+	tags := make([]string, n)
+	for i := range tags {
+		tags[i] = fmt.Sprintf("k%d=v", i)
+	}
+	return strings.Join(tags, ",")
+}
+
+// TestSecurityGroupsThatCannotCountAreToldBeforeTheLoadBalancerIsMade: AWS gives
+// it none later.
+func TestSecurityGroupsThatCannotCountAreToldBeforeTheLoadBalancerIsMade(t *testing.T) {
+	s := newSite(t)
+	svc := s.service("web", with("security-groups", "sg-c79d4313baf0217ab"))
+	r := s.compute(s.all(provider.Serve, provider.Edit))
+	told := func(r *aws.Result) bool {
+		return slices.ContainsFunc(r.Notices[keyOf(svc)], func(n provider.Notice) bool {
+			return n.Warning && n.Reason == aws.ReasonUnsupported && strings.Contains(n.Message, "nlbSecurityGroupMode Managed")
+		})
+	}
+	if len(r.Refused) > 0 || !told(r) {
+		t.Errorf("refused %v, told %v", r.Refused, r.Notices)
+	}
+	s.settle(t, s.all(provider.Serve, provider.Edit))
+	if r = s.compute(s.all(provider.Serve, provider.Edit)); !told(r) {
+		t.Errorf("later: %v", r.Notices)
+	}
+	managed(&s.settings)
+	other := newSite(t)
+	managed(&other.settings)
+	svc = other.service("web", with("security-groups", "sg-c79d4313baf0217ab"))
+	if r = other.compute(other.all(provider.Serve, provider.Edit)); told(r) {
+		t.Errorf("though they count: %v", r.Notices)
+	}
+}
+
+// TestValuesThatDoNotCountAreNotJudged, as the peer does not send them.
+func TestValuesThatDoNotCountAreNotJudged(t *testing.T) {
+	shared := func(s *site) { s.settings.Probes = aws.SharedProbe }
+	for name, c := range map[string]struct {
+		site   func(*site)
+		change []func(*v1.Service)
+	}{
+		"a path of a check by TCP":      {func(*site) {}, []func(*v1.Service){with("healthcheck-path", "live")}},
+		"a path beside the shared one":  {shared, []func(*v1.Service){with("healthcheck-path", "live", "healthcheck-protocol", "HTTP")}},
+		"a path of a classic TCP check": {func(*site) {}, []func(*v1.Service){classic, with("healthcheck-path", "live")}},
+		"codes of a check by TCP":       {claimedSite, []func(*v1.Service){with("type", "external", "healthcheck-success-codes", "2xx")}},
+		"just as many tags as can be":   {func(*site) {}, []func(*v1.Service){with("additional-resource-tags", manyTags(40))}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			c.site(s)
+			s.service("web", c.change...)
+			if r := s.compute(s.all(provider.Serve, provider.Edit)); len(r.Refused) > 0 {
+				t.Errorf("refused %v", r.Refused)
+			}
+		})
 	}
 }

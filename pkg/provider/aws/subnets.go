@@ -247,7 +247,7 @@ func (t *turn) namedSubnets(a *ask) ([]*ec2types.Subnet, error) {
 		}
 		zone := awssdk.ToString(sub.AvailabilityZone)
 		if other, taken := zones[zone]; taken {
-			return nil, refuse(ReasonSubnetNotFound, "annotation %s names %s and %s, which are both in zone %s; a load balancer has one subnet in a zone", intent.KeyAWSSubnets, other, item, zone)
+			return nil, refuse(ReasonSubnetNotFound, "annotation %s names %s and %s, which are both in zone %s; a load balancer has one subnet in a zone: take one of them away", intent.KeyAWSSubnets, other, item, zone)
 		}
 		zones[zone] = item
 		out = append(out, sub)
@@ -266,7 +266,7 @@ func (t *turn) namedSubnet(item string) (*ec2types.Subnet, error) {
 	case 1:
 		return found[0], nil
 	case 0:
-		return nil, refuse(ReasonSubnetNotFound, "annotation %s names %s, which is no id and no Name tag of a subnet of %s", intent.KeyAWSSubnets, item, t.settings.VPC)
+		return nil, refuse(ReasonSubnetNotFound, "annotation %s names %s, which is no id and no Name tag of a subnet of %s; correct it", intent.KeyAWSSubnets, item, t.settings.VPC)
 	}
 	return nil, refuse(ReasonSubnetNotFound, "annotation %s names %s, which is the Name tag of %d subnets of %s; give their ids", intent.KeyAWSSubnets, item, len(found), t.settings.VPC)
 }
@@ -284,8 +284,14 @@ func (t *turn) subnetMappings(a *ask, subnets []string) ([]elbv2types.SubnetMapp
 		list []string
 	}{{intent.KeyAWSElasticIPs, eips}, {intent.KeyAWSPrivateIPv4s, private}, {intent.KeyAWSIPv6s, v6}} {
 		if n := len(asked.list); n > 0 && n != len(subnets) {
-			return nil, refuse(ReasonAddressesMismatch, "annotation %s has %d items for %d subnets (%s); give one for each", asked.key, n, len(subnets), strings.Join(subnets, ", "))
+			return nil, refuse(ReasonAddressesMismatch, "the number of items in annotation %s is %d, and that of subnets %d (%s); give one item for each subnet", asked.key, n, len(subnets), strings.Join(subnets, ", "))
 		}
+	}
+	if err := t.inSubnets(intent.KeyAWSPrivateIPv4s, private, subnets); err != nil {
+		return nil, err
+	}
+	if err := t.inSubnets(intent.KeyAWSIPv6s, v6, subnets); err != nil {
+		return nil, err
 	}
 	for i, id := range subnets {
 		out[i].SubnetId = awssdk.String(id)
@@ -329,6 +335,35 @@ func (t *turn) holds(id string, ip netip.Addr) bool {
 		p, err := netip.ParsePrefix(r.source)
 		return err == nil && p.Contains(ip)
 	})
+}
+
+// inSubnets refuses an address that is not of the subnet for which it is asked.
+// What is not known of a subnet is left to AWS.
+func (t *turn) inSubnets(key string, addresses, subnets []string) error {
+	for i, text := range addresses {
+		ip, err := netip.ParseAddr(text)
+		if err != nil {
+			continue
+		}
+		var ranges []string
+		inside := false
+		for _, r := range t.subnetPrefixes(subnets[i:i+1], familyOfGroup(ip)) {
+			p, err := netip.ParsePrefix(r.source)
+			inside = inside || err != nil || p.Contains(ip)
+			ranges = append(ranges, r.source)
+		}
+		if len(ranges) > 0 && !inside {
+			return refuse(ReasonAddressesMismatch, "annotation %s asks for %s in subnet %s, whose range is %s; write an address of that range, in the order of the subnets", key, text, subnets[i], strings.Join(ranges, ", "))
+		}
+	}
+	return nil
+}
+
+func familyOfGroup(ip netip.Addr) elbv2types.TargetGroupIpAddressTypeEnum {
+	if ip.Is4() {
+		return elbv2types.TargetGroupIpAddressTypeEnumIpv4
+	}
+	return elbv2types.TargetGroupIpAddressTypeEnumIpv6
 }
 
 // subnetPrefixes are rules, without ports, from the prefixes of subnets: those

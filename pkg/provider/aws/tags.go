@@ -57,6 +57,17 @@ func (a *ask) marks() map[string]string {
 // Tag.
 const tagValueMax = 256
 
+// tagsMax is how many tags a resource may have: Elastic Load Balancing, quotas.
+const tagsMax = 50
+
+// tagsFit refuses more tags than a load balancer can have.
+func (a *ask) tagsFit() error {
+	if n := len(a.tagsOfBalancer()); n > tagsMax {
+		return refuse(intent.ReasonInvalidAnnotation, "annotation %s has %d tags, with which the load balancer would have %d, and AWS allows %d; take %d away", intent.KeyAWSTags, len(a.pairs(intent.KeyAWSTags)), n, tagsMax, n-tagsMax)
+	}
+	return nil
+}
+
 // addedTags are the keys of the user's tags, with spaces between; they tell
 // later which of them were taken away. It is a mere word when there are none,
 // or too many.

@@ -52,7 +52,7 @@ func (s *sender) answered(c *call, err error) error {
 		what, cure := denied(c.permission(), Message(err))
 		text += ": " + what + "; " + cure
 	default:
-		text += ": " + said(err)
+		text += ": " + Said(err)
 		if v.cure != "" {
 			text += "; " + v.cure
 		}
@@ -61,8 +61,20 @@ func (s *sender) answered(c *call, err error) error {
 	return e
 }
 
-// said is the service's own words, on one line.
-func said(err error) string { return wire.Said(Code(err), Message(err)) }
+// Reworded is the refusal of a call with another sentence. An error of another
+// kind is left as it is.
+func Reworded(err error, sentence string) error {
+	e, ok := errors.AsType[*plan.Error](err)
+	if !ok {
+		return err
+	}
+	out := *e
+	out.Err = wire.Sentence(sentence, e.Err)
+	return &out
+}
+
+// Said is the service's own words with its code, on one line.
+func Said(err error) string { return wire.Said(Code(err), Message(err)) }
 
 // What messages of denied calls say, which have no other form.
 var (

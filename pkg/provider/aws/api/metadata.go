@@ -62,7 +62,7 @@ func credentialRefusal(what string, err error, otherwise plan.Kind) error {
 	case Code(err) != "":
 		v := verdictOfError("", err)
 		e.Kind = v.kind
-		text = what + ": " + v.word + ": " + said(err)
+		text = what + ": " + v.word + ": " + Said(err)
 		if v.kind == plan.Denied && v.reason == reasonDenied {
 			missing, cure := denied(serviceSTSName+":AssumeRole", Message(err))
 			text = what + ": " + v.word + ": " + missing + "; " + strings.TrimSuffix(cure, wholePolicy) + ", and let the role trust it"

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package aws_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	v1 "k8s.io/api/core/v1"
+
+	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
+	awssim "github.com/fairlead/fairlead/test/cloud/aws"
+)
+
+// TestWhatAWSRefusesIsSaidByItsAnnotation has Services with values that only AWS
+// can judge: the sentence names annotation, value and cure, and another Service
+// is served in the same pass.
+func TestWhatAWSRefusesIsSaidByItsAnnotation(t *testing.T) {
+	refusing := func(action, code, message string) func(awssim.Call) *awssim.Fault {
+		return func(c awssim.Call) *awssim.Fault {
+			if c.Action != action {
+				return nil
+			}
+			return &awssim.Fault{When: awssim.Before, Status: http.StatusBadRequest, Code: code, Message: message}
+		}
+	}
+	const attributes = "; correct the key or the value as AWS lists them, or take it away"
+	for name, tt := range map[string]struct {
+		change []func(*v1.Service)
+		fault  func(awssim.Call) *awssim.Fault
+		want   string // after the step; annotations by their suffixes
+	}{
+		"a certificate that is not there": {
+			change: []func(*v1.Service){with("ssl-cert", theCertificate+"9")},
+			want:   `annotation ssl-cert is "` + shortened(theCertificate+"9") + `", but AWS refuses it: CertificateNotFound: Certificate '` + theCertificate + `9' not found; write the ARN of a certificate that is there, of this account and region`,
+		},
+		"one of a classic load balancer": {
+			change: []func(*v1.Service){classic, with("ssl-cert", theCertificate+"9")},
+			want:   `annotation ssl-cert is "` + shortened(theCertificate+"9") + `", but AWS refuses it: CertificateNotFound: Certificate '` + theCertificate + `9' not found; write the ARN of a certificate that is there, of this account and region`,
+		},
+		"a policy that is not there": {
+			change: []func(*v1.Service){with("ssl-cert", theCertificate, "ssl-negotiation-policy", "Best")},
+			want:   `annotation ssl-negotiation-policy is "Best", but AWS refuses it: SSLPolicyNotFound: The security policy 'Best' does not exist; write the name of a policy that Elastic Load Balancing has`,
+		},
+		"an elastic IP that is not there": {
+			change: []func(*v1.Service){with("subnets", "public-us-east-1a", "eip-allocations", "eipalloc-1")},
+			want:   `annotation eip-allocations is "eipalloc-1", but AWS refuses it: AllocationIdNotFound: The allocation IDs 'eipalloc-1' do not exist; write the ids of elastic IPs of this account and region that nothing else uses`,
+		},
+		"an attribute that is none": {
+			change: []func(*v1.Service){external, with("attributes", "foo.bar=1")},
+			want:   `annotation attributes is "foo.bar=1", but AWS refuses it: ` + `ValidationError: Load balancer attribute key 'foo.bar' is not recognized` + attributes,
+		},
+		"one of a port's target group": {
+			change: []func(*v1.Service){external, with("target-group-attributes.80", "foo.bar=1")},
+			want:   `annotation target-group-attributes.80 is "foo.bar=1", but AWS refuses it: ` + `ValidationError: Target group attribute key 'foo.bar' is not recognized` + attributes,
+		},
+		"one of a listener": {
+			change: []func(*v1.Service){external, with("listener-attributes.TCP-80", "foo.bar=1")},
+			want:   `annotation listener-attributes.TCP-80 is "foo.bar=1", but AWS refuses it: ` + `ValidationError: Listener attribute key 'foo.bar' is not recognized` + attributes,
+		},
+		"a bucket that AWS may not write to": {
+			change: []func(*v1.Service){with("access-log-enabled", "true", "access-log-s3-bucket-name", "logs", "access-log-s3-bucket-prefix", "web")},
+			fault:  refusing("ModifyLoadBalancerAttributes", "InvalidConfigurationRequest", "Access Denied for bucket: logs. Please check S3bucket permission"),
+			want:   `annotation access-log-s3-bucket-name is "logs", but AWS refuses it: InvalidConfigurationRequest: Access Denied for bucket: logs. Please check S3bucket permission; name a bucket of this region, and let Elastic Load Balancing write to it`,
+		},
+		"words without a value": {
+			change: []func(*v1.Service){with("healthcheck-interval", "7", "healthcheck-port", "81")},
+			fault:  refusing("CreateTargetGroup", "ValidationError", "Something is not supported."),
+			want:   `annotation healthcheck-port is "81", and annotation healthcheck-interval is "7", and AWS refuses what is asked for so: ValidationError: Something is not supported; correct it, or remove the annotation`,
+		},
+		"what is no annotation's": {
+			fault: refusing("CreateTargetGroup", "ValidationError", "Something is not supported."),
+			want:  `refused: ValidationError: Something is not supported`,
+		},
+		"a subnet that nobody named": {
+			change: []func(*v1.Service){with("additional-resource-tags", "team=web")},
+			fault:  refusing("CreateLoadBalancer", "InvalidSubnet", "VPC has no internet gateway"),
+			want:   `refused: InvalidSubnet: VPC has no internet gateway`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := startLive(t, awssim.Options{Certificates: []string{theCertificate}})
+			claims(l.config)
+			l.restart(t)
+			s := newSite(t)
+			bad := s.service("bad", tt.change...)
+			l.add(t, bad)
+			if tt.fault != nil {
+				l.cloud.SetFault(tt.fault)
+			}
+			d, _, err := l.pass(t, provider.Serve, provider.Edit, bad)
+			if err == nil || len(d.Refused) > 0 {
+				t.Fatalf("AWS does not refuse it: %v", d.Refused)
+			}
+			first, _, _ := strings.Cut(err.Error(), "\n") // what needs the step fails, too
+			if got := strings.ReplaceAll(first, annotation, ""); !strings.HasSuffix(got, ": "+tt.want) {
+				t.Errorf("got  %s\nwant ...: %s", got, tt.want)
+			}
+			if kind := plan.KindOf(err); kind != plan.Invalid {
+				t.Errorf("kind %d", kind)
+			}
+			if tt.fault != nil {
+				return
+			}
+			good := s.service("good")
+			l.add(t, good)
+			_, status, _ := l.pass(t, provider.Serve, provider.Edit, bad, good)
+			if len(status[keyOf(good)].Ingress) != 1 {
+				t.Error("another Service is not served")
+			}
+		})
+	}
+}
+
+// shortened is a value as sentences show it.
+func shortened(text string) string {
+	const most = 64
+	if len(text) <= most {
+		return text
+	}
+	return text[:most] + "…"
+}
