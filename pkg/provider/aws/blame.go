@@ -130,36 +130,31 @@ func (p *pass) byAnnotation(err error, c Call, st *plan.Step) error {
 		return err
 	}
 	all := p.saidIn(c, st)
-	found := where(all, func(s said) bool { return slices.Contains(s.codes, api.Code(err)) })
-	sure := len(found) > 0
-	if ofOne := slices.ContainsFunc(sources(), func(s source) bool { return slices.Contains(s.codes, api.Code(err)) }); !sure && !ofOne && e.Kind == plan.Invalid {
+	found, verdict := where(all, func(s said) bool { return slices.Contains(s.codes, api.Code(err)) }), ", but AWS refuses it: "
+	ofOne := slices.ContainsFunc(sources(), func(s source) bool { return slices.Contains(s.codes, api.Code(err)) })
+	if len(found) == 0 && !ofOne && e.Kind == plan.Invalid {
 		words := wordsOf(api.Message(err))
-		if found = where(all, func(s said) bool { return s.isNamed(words) }); len(found) > 0 {
-			sure = true
-		} else {
+		if found = where(all, func(s said) bool { return s.isNamed(words) }); len(found) == 0 {
 			found = where(all, func(s said) bool { return s.key != intent.KeyAWSTags }) // their form is known to be good
+			verdict = ", and AWS refuses what is asked for so: "
 		}
 	}
 	if len(found) == 0 {
 		return err
 	}
-	return api.Reworded(err, blame(found, sure, len(st.Serves) > 1)+api.Said(err)+"; "+found[0].cure)
+	return api.Reworded(err, blamed(found, st)+verdict+api.Said(err)+"; "+found[0].cure)
 }
 
-// blame begins the sentence.
-func blame(found []said, sure, shared bool) string { //nolint:revive // two words of one sentence
+// blamed are the annotations, and the Services of a step that serves several.
+func blamed(found []said, st *plan.Step) string {
 	texts := make([]string, len(found))
 	for i, s := range found {
 		texts[i] = intent.AWSSays(s.service, s.key)
-		if shared {
+		if len(st.Serves) > 1 {
 			texts[i] = fmt.Sprintf("Service %s: %s", provider.KeyOf(s.service), texts[i])
 		}
 	}
-	text := strings.Join(texts, ", and ")
-	if sure {
-		return text + ", but AWS refuses it: "
-	}
-	return text + ", and AWS refuses what is asked for so: "
+	return strings.Join(texts, ", and ")
 }
 
 func where(list []said, fits func(said) bool) []said {

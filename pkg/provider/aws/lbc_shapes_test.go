@@ -110,9 +110,9 @@ func dimensions() [][]shape {
 			{},
 			says("attributes", "load_balancing.cross_zone.enabled=true,deletion_protection.enabled=false,dns_record.client_routing_policy=availability_zone_affinity"),
 			says("cross-zone-load-balancing-enabled", "true"), says("cross-zone-load-balancing-enabled", "false", "attributes", "load_balancing.cross_zone.enabled=true"),
-			says("access-log-enabled", "true", "access-log-s3-bucket-name", "b"), says("access-log-enabled", "true", "access-log-s3-bucket-name", "b", "access-log-s3-bucket-prefix", "p"),
-			says("access-log-enabled", "true", "attributes", "access_logs.s3.bucket=b,access_logs.s3.prefix=p"),
-			says("attributes", "access_logs.s3.enabled=true,access_logs.s3.bucket=b", "access-log-enabled", "false"),
+			says("access-log-enabled", "true", "access-log-s3-bucket-name", "logs"), says("access-log-enabled", "true", "access-log-s3-bucket-name", "logs", "access-log-s3-bucket-prefix", "p"),
+			says("access-log-enabled", "true", "attributes", "access_logs.s3.bucket=logs,access_logs.s3.prefix=p"),
+			says("attributes", "access_logs.s3.enabled=true,access_logs.s3.bucket=logs", "access-log-enabled", "false"),
 		},
 		{
 			{},
