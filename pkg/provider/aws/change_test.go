@@ -33,6 +33,8 @@ func changes() []change {
 		{name: "another protocol", after: []func(*v1.Service){ports(udp("http", 80, 30080))}},
 		{name: "udp joins tcp", after: []func(*v1.Service){ports(tcp("a", 80, 30080), udp("b", 80, 30080))}},
 		{name: "tls on and its policy", after: []func(*v1.Service){with("ssl-cert", certificates, "ssl-negotiation-policy", "ELBSecurityPolicy-TLS13-1-2-2021-06")}},
+		{name: "policy of tls is taken away", before: []func(*v1.Service){with("ssl-cert", certificates, "ssl-negotiation-policy", "ELBSecurityPolicy-TLS13-1-2-2021-06")}, after: []func(*v1.Service){without("ssl-negotiation-policy")}},
+		{name: "alpn policy is taken away", settings: claimed, before: []func(*v1.Service){external, with("ssl-cert", certificates, "alpn-policy", "HTTP2Preferred")}, after: []func(*v1.Service){without("alpn-policy")}},
 		{name: "another certificate", before: []func(*v1.Service){with("ssl-cert", certificates)}, after: []func(*v1.Service){with("ssl-cert", certificates+"0")}},
 		{name: "traffic policy local", after: []func(*v1.Service){local}},
 		{name: "health check interval and unhealthy threshold", after: []func(*v1.Service){with("healthcheck-interval", "10", "healthcheck-unhealthy-threshold", "5")}},

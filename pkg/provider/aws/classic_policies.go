@@ -18,7 +18,7 @@ import (
 
 // usualTLSPolicy is what AWS gives a listener with TLS that asks for none:
 // Elastic Load Balancing, predefined security policies of classic load
-// balancers.
+// balancers, and CreateListener for network load balancers.
 const usualTLSPolicy = "ELBSecurityPolicy-2016-08"
 
 // putClassicPolicies sets the policies of listeners with TLS and of node ports.

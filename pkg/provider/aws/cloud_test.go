@@ -212,7 +212,16 @@ func (s *site) modifyListener(in *elbv2.ModifyListenerInput) (any, error) {
 			if *l.ListenerArn != *in.ListenerArn {
 				continue
 			}
-			l.Protocol, l.DefaultActions, l.Certificates, l.SslPolicy, l.AlpnPolicy = in.Protocol, in.DefaultActions, in.Certificates, in.SslPolicy, in.AlpnPolicy
+			l.Protocol, l.DefaultActions, l.Certificates = in.Protocol, in.DefaultActions, in.Certificates
+			if in.SslPolicy != nil { // what is left out stays
+				l.SslPolicy = in.SslPolicy
+			}
+			if len(in.AlpnPolicy) > 0 {
+				l.AlpnPolicy = in.AlpnPolicy
+			}
+			if l.Protocol != elbv2types.ProtocolEnumTls {
+				l.SslPolicy, l.AlpnPolicy = nil, nil
+			}
 			return &elbv2.ModifyListenerOutput{Listeners: []elbv2types.Listener{l}}, s.forwards(&l)
 		}
 	}

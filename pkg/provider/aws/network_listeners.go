@@ -3,6 +3,7 @@
 package aws
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
 
@@ -54,6 +56,16 @@ func listenerID(lb string, port int32) plan.ID {
 	return plan.ID{Kind: kindListener, Name: fmt.Sprintf("%s:%d", lb, port)}
 }
 
+// noALPN is the policy of a listener that negotiates no protocol, as when none is
+// asked for: AWS, ALPN policies of TLS listeners.
+const noALPN = "None"
+
+// resetsTLS reports whether policies that no annotation asks for go back to the
+// usual ones. cloud-provider-aws leaves them, so they may be set by hand.
+func (a *ask) resetsTLS() bool {
+	return a.mine || a.item.Cause == provider.Repair || (a.external && a.strict())
+}
+
 // putListener brings the listener of a mapping to what it shall be.
 func (t *turn) putListener(a *ask, b *balancer, m *mapping) {
 	var certificates []elbv2types.Certificate
@@ -65,6 +77,10 @@ func (t *turn) putListener(a *ask, b *balancer, m *mapping) {
 		Needs: append(b.needs(), m.group.target(), plan.ID{Kind: kindTargets, Name: m.group.name}),
 	}
 	l := listenerAt(b.have, m.port)
+	usual := m.listener == elbv2types.ProtocolEnumTls && a.resetsTLS()
+	if usual && m.policy == "" {
+		m.policy = usualTLSPolicy // an omitted one would be left as it is
+	}
 	if l == nil {
 		in := &elbv2.CreateListenerInput{
 			LoadBalancerArn: awssdk.String(b.ref.Text()), Port: awssdk.Int32(int32(m.port)), Protocol: m.listener,
@@ -84,6 +100,9 @@ func (t *turn) putListener(a *ask, b *balancer, m *mapping) {
 		a.warn(ReasonAdoptedAsIs, fmt.Sprintf("port %d is served without TLS, as annotation %s has a space before it; it stays so until the Service is edited; set annotation %s for that", m.port, intent.KeyAWSTLSPorts, intent.KeyRepair))
 		m.listener, certificates, m.policy = elbv2types.ProtocolEnumTcp, nil, ""
 	}
+	if usual && m.alpn == "" {
+		m.alpn = noALPN
+	}
 	st.Why = t.listenerDiffs(m, l)
 	if len(st.Why) == 0 {
 		return
@@ -100,8 +119,8 @@ func (t *turn) putListener(a *ask, b *balancer, m *mapping) {
 	t.add(a, st, in)
 }
 
-// listenerDiffs are what differs. A policy counts when it is asked for: else
-// AWS has chosen one.
+// listenerDiffs are what differs. A policy counts when it is asked for, or the
+// usual one is to be set: else AWS has chosen one.
 func (t *turn) listenerDiffs(m *mapping, l *elbv2types.Listener) []plan.Diff {
 	var out []plan.Diff
 	compare := func(field, have, want string) {
@@ -120,7 +139,7 @@ func (t *turn) listenerDiffs(m *mapping, l *elbv2types.Listener) []plan.Diff {
 		compare("policy", awssdk.ToString(l.SslPolicy), m.policy)
 	}
 	if m.alpn != "" {
-		compare("ALPN", strings.Join(l.AlpnPolicy, ", "), m.alpn)
+		compare("ALPN", cmp.Or(strings.Join(l.AlpnPolicy, ", "), noALPN), m.alpn)
 	}
 	var certificate string
 	if len(l.Certificates) > 0 {

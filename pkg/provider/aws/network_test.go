@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -111,4 +113,23 @@ func TestNewNetworkLoadBalancers(t *testing.T) {
 			golden(t, c.name, b.String())
 		})
 	}
+}
+
+// A policy of TLS that no annotation asks for stays on what the peer made, until
+// the user asks for a repair.
+func TestPolicyOfTLSStaysUntilARepair(t *testing.T) {
+	s := load(t, "nlb-tls")
+	for _, lb := range s.observed.Networks {
+		for i := range lb.Listeners {
+			if l := &lb.Listeners[i]; l.Protocol == elbv2types.ProtocolEnumTls {
+				l.SslPolicy, l.AlpnPolicy = awssdk.String("ELBSecurityPolicy-TLS13-1-2-2021-06"), []string{"HTTP2Preferred"}
+			}
+		}
+	}
+	for _, cause := range []provider.Cause{provider.Resync, provider.Nodes, provider.Drift, provider.Edit} {
+		if got := text(t, s.compute(s.all(provider.Serve, cause))); got != nothing {
+			t.Error(got)
+		}
+	}
+	golden(t, "policies of adopted tls at a repair", text(t, s.compute(s.all(provider.Serve, provider.Repair))))
 }

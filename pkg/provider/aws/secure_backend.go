@@ -249,7 +249,8 @@ func (t *turn) narrowing() []*ask {
 	}
 	var all, out []*ask
 	for _, a := range t.asks {
-		if a.blind() || !(a.answers() || (a.serve() && t.behind(a))) {
+		ours := a.answers() || (a.serve() && t.behind(a))
+		if a.blind() || !ours {
 			continue
 		}
 		all = append(all, a)
