@@ -69,7 +69,15 @@ func (t *turn) serveNetwork(a *ask) error {
 		return err
 	}
 	t.putParts(a, b)
+	if b.have == nil || a.item.Cause == provider.Edit || (a.item.Cause == provider.Repair && t.writesFor(a)) {
+		a.explainHairpin()
+	}
 	return nil
+}
+
+// writesFor reports whether there is a step for the Service.
+func (t *turn) writesFor(a *ask) bool {
+	return slices.ContainsFunc(t.steps, func(st plan.Step) bool { return slices.Contains(st.Serves, a.key) })
 }
 
 // putParts brings the Service's listeners and target groups to what they shall
@@ -186,7 +194,6 @@ func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 	if private := a.privateLink(&Network{}); private != "" && len(a.groups) > 0 {
 		t.putPrivateLink(a, b, private)
 	}
-	a.explainHairpin()
 	return nil
 }
 

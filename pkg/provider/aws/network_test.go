@@ -133,3 +133,33 @@ func TestPolicyOfTLSStaysUntilARepair(t *testing.T) {
 	}
 	golden(t, "policies of adopted tls at a repair", text(t, s.compute(s.all(provider.Serve, provider.Repair))))
 }
+
+// What pods cannot reach is told when a load balancer is made and when the user
+// edits its Service; with a repair that changes nothing, and at a start, it is not.
+func TestHairpinTrafficIsToldAtEdits(t *testing.T) {
+	s := newSite(t)
+	s.service("web", with("internal", "true"))
+	told := func(cause provider.Cause) bool {
+		t.Helper()
+		return strings.Contains(text(t, s.compute(s.all(provider.Serve, cause))), "HairpinTraffic")
+	}
+	if !told(provider.Edit) {
+		t.Error("not told when it is made")
+	}
+	s.settle(t, s.all(provider.Serve, provider.Edit))
+	for cause, want := range map[provider.Cause]bool{
+		provider.Resync: false, provider.Nodes: false, provider.Drift: false, provider.Config: false, provider.Repair: false, provider.Edit: true,
+	} {
+		if got := told(cause); got != want {
+			t.Errorf("cause %d: told %t", cause, got)
+		}
+	}
+	s.services[0].Spec.Ports[0].NodePort = 30999
+	if !told(provider.Repair) {
+		t.Error("not told with a repair that writes")
+	}
+	with("target-group-attributes", "preserve_client_ip.enabled=false")(s.services[0])
+	if told(provider.Edit) {
+		t.Error("told though client addresses are not preserved")
+	}
+}
