@@ -54,7 +54,7 @@ func (t *turn) groupsForNew(a *ask) error {
 		a.warnWithoutGroups("is made")
 		return nil
 	}
-	return t.wantGroups(a, t.settings.NodeRules)
+	return t.wantGroups(a, nil)
 }
 
 // warnWithoutGroups tells that the groups of the annotation do not count.
@@ -80,8 +80,9 @@ func (t *turn) hasGroups(a *ask) bool {
 
 // wantGroups are the groups that the annotation names; or else one of the
 // Service's own, which is made where it is missing, and perhaps the one that
-// all share.
-func (t *turn) wantGroups(a *ask, backend bool) error { //nolint:revive // what differs is one group in a list
+// all share. A load balancer that is there has some already.
+func (t *turn) wantGroups(a *ask, have []string) error {
+	backend := slices.Contains(have, t.backend) || (t.settings.NodeRules && (len(have) == 0 || a.strict()))
 	if ids := a.list(intent.KeyAWSSecurityGroups); len(ids) > 0 {
 		for _, item := range ids {
 			id, err := t.givenGroup(a, intent.KeyAWSSecurityGroups, item)
@@ -294,7 +295,7 @@ func (t *turn) putNetworkGroups(a *ask, b *balancer) error {
 		}
 		return nil
 	}
-	if err := t.wantGroups(a, (a.strict() && t.settings.NodeRules) || slices.Contains(have, t.backend)); err != nil {
+	if err := t.wantGroups(a, have); err != nil {
 		return err
 	}
 	a.groups = append(a.groups, t.controllerGroups(a, have)...)

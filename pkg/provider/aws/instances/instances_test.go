@@ -293,6 +293,27 @@ func TestTopologyLabels(t *testing.T) {
 	}
 }
 
+// TestTopologyOnSeveralPages has the places of instances that are asked for
+// together on pages of their own.
+func TestTopologyOnSeveralPages(t *testing.T) {
+	r := newRig(t, awssim.Options{PageSize: 1})
+	nodes := r.launch(t, 3)
+	for i, node := range nodes {
+		if err := r.cloud.SetTopology(node.Spec.ProviderID[strings.LastIndex(node.Spec.ProviderID, "/")+1:], "p4d.24xlarge", fmt.Sprint("nn-", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, node := range nodes {
+		m, err := r.Instances().InstanceMetadata(t.Context(), node)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := m.AdditionalLabels[instances.LabelNetworkNode+"1"], fmt.Sprint("nn-", i); got != want {
+			t.Errorf("%s: %q, want %q", node.Name, got, want)
+		}
+	}
+}
+
 // TestUnknownInstancesCostOneCallMore has nodes whose instances are gone, and
 // one whose id is none, beside those that AWS knows.
 func TestUnknownInstancesCostOneCallMore(t *testing.T) {

@@ -298,15 +298,16 @@ func (r *Reader) there(ctx context.Context, node *v1.Node) (bool, error) {
 	if r.gone.lately(id) {
 		return false, nil
 	}
-	exists, err := r.ask(ctx, node, id, ok)
+	exists, err := r.ask(ctx, node)
 	if err == nil && !exists {
 		r.gone.note(id)
 	}
 	return exists, err
 }
 
-func (r *Reader) ask(ctx context.Context, node *v1.Node, id string, byID bool) (bool, error) { //nolint:revive // what an id is
-	if !byID {
+func (r *Reader) ask(ctx context.Context, node *v1.Node) (bool, error) {
+	id, ok := instanceID(node)
+	if !ok {
 		found, err := r.readByName(ctx, []string{node.Name})
 		return len(found) > 0, err
 	}

@@ -52,16 +52,15 @@ func (r *Reader) placeless(node *v1.Node) string {
 func (r *Reader) readPlaces(ctx context.Context, ids []string) (map[string]place, error) {
 	out := map[string]place{}
 	_, _, err := callForKnown(ctx, ids, func(ctx context.Context, part []string) error {
-		page, err := api.Call(ctx, r.client.EC2.DescribeInstanceTopology, &ec2.DescribeInstanceTopologyInput{InstanceIds: part})
-		if err != nil {
-			return err
-		}
-		for _, x := range page.Instances {
-			if x.InstanceId != nil && len(x.NetworkNodes) > 0 {
-				out[*x.InstanceId] = x.NetworkNodes
+		in := &ec2.DescribeInstanceTopologyInput{InstanceIds: part}
+		return api.Pages(ctx, r.client.EC2.DescribeInstanceTopology, in, &in.NextToken, func(page *ec2.DescribeInstanceTopologyOutput) *string {
+			for _, x := range page.Instances {
+				if x.InstanceId != nil && len(x.NetworkNodes) > 0 {
+					out[*x.InstanceId] = x.NetworkNodes
+				}
 			}
-		}
-		return nil
+			return page.NextToken
+		})
 	})
 	return out, err
 }
