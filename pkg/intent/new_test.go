@@ -190,3 +190,14 @@ func TestNewNamesEveryProblem(t *testing.T) {
 func severity(s intent.Severity) string {
 	return map[intent.Severity]string{intent.Note: "note", intent.Warn: "warn", intent.Refuse: "refuse"}[s]
 }
+
+func TestSourceRangesOfWhiteSpaceAreNone(t *testing.T) {
+	for _, provider := range []string{intent.AWS, intent.Azure} {
+		for _, text := range []string{"", " ", "\t\n"} {
+			in, problems := intent.New(annotated("service.beta.kubernetes.io/load-balancer-source-ranges", text), provider, intent.Annotations())
+			if len(in.SourceRanges) > 0 || len(problems) > 0 {
+				t.Errorf("%s, %q: %v, %v", provider, text, in.SourceRanges, problems)
+			}
+		}
+	}
+}

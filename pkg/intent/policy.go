@@ -109,8 +109,12 @@ func annotationsOf(object string) string {
 // when they mean nothing.
 func (a *Annotation) invalidCEL() string {
 	good := fmt.Sprintf("size(v) <= %d && %s", maxValue, a.Kind.cel("v"))
-	if a.Empty == EmptyUnset {
+	switch a.Empty {
+	case EmptyUnset:
 		good = "v == '' || " + good
+	case BlankUnset:
+		good = "v.trim() == '' || " + good
+	case EmptyValue:
 	}
 	keys := fmt.Sprintf("%s.filter(k, k in variables.changed &&", celList(a.keys()))
 	if a.isPattern() {

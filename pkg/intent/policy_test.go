@@ -138,6 +138,7 @@ func everyKind(tb testing.TB) *intent.Registry {
 			{Key: "test.io/one-each", Kind: intent.OnePerFamily{}, Aliases: []intent.Alias{{Key: "test.io/oneEach"}}},
 			{Key: "test.io/v4s", Kind: intent.List{Item: intent.Address{Family: intent.V4}, Items: "addresses", Sep: intent.Space, Max: 3}},
 			{Key: "test.io/ranges", Kind: intent.List{Item: intent.CIDR{}, Items: "IP ranges", Sep: intent.Comma, Max: 3}},
+			{Key: "test.io/blank-ranges", Kind: intent.List{Item: intent.CIDR{}, Items: "IP ranges", Sep: intent.Comma, Max: 3}, Empty: intent.BlankUnset},
 			{Key: "test.io/names", Kind: intent.List{Item: intent.Name{}, Items: "names", Sep: intent.Comma, Max: 3}},
 			{Key: "test.io/pairs", Kind: intent.Pairs{Max: 3}},
 			{Key: "test.io/bare-pairs", Kind: intent.Pairs{Max: 3, Bare: true}},
@@ -176,7 +177,7 @@ func TestPolicyAndParserGiveTheSameSentences(t *testing.T) {
 	j := newJudge(t, reg.Policy())
 	keys := []string{
 		"bool", "lenient-bool", "int", "negative", "enum", "name", "text", "clearable", "duration", "address", "v6", "range", "one-each",
-		"bare-pairs", "exact-bool", "loose-bool", "exact-enum", "only", "v4s", "ranges", "names", "pairs", "port-80-off", "port--off", "port-8.0-off", "azure-name", "azure-group", "seen", "sean", "Boolean", "int-", "inte", "nit", "nu", "x", "clear_able",
+		"bare-pairs", "exact-bool", "loose-bool", "exact-enum", "only", "v4s", "ranges", "blank-ranges", "names", "pairs", "port-80-off", "port--off", "port-8.0-off", "azure-name", "azure-group", "seen", "sean", "Boolean", "int-", "inte", "nit", "nu", "x", "clear_able",
 	}
 	for _, value := range values() {
 		t.Run(fmt.Sprintf("%.40q", value), func(t *testing.T) {

@@ -70,7 +70,20 @@ type Empty uint8
 const (
 	EmptyUnset Empty = iota // as if the annotation were absent
 	EmptyValue              // a value like others
+	BlankUnset              // white space alone is as if it were absent, too
 )
+
+// unset reports whether the value means that there is none.
+func (a *Annotation) unset(raw string) bool {
+	switch a.Empty {
+	case EmptyValue:
+		return false
+	case BlankUnset:
+		return strings.TrimSpace(raw) == ""
+	case EmptyUnset:
+	}
+	return raw == ""
+}
 
 // Table is the annotations of one provider, or those common to several.
 type Table struct {
@@ -238,7 +251,7 @@ func (a *Annotation) found(annotations map[string]string) []string {
 // present, else the default.
 func (a *Annotation) read(key string, annotations map[string]string) (option, []Problem) {
 	used, raw, problems := a.choose(key, annotations)
-	if used == "" || (raw == "" && a.Empty == EmptyUnset) {
+	if used == "" || a.unset(raw) {
 		return option{value: a.parsed(a.Default)}, problems
 	}
 	if v, ok := a.parse(raw); ok {

@@ -63,6 +63,7 @@ func neutralAnnotations() Table {
 			Metal: "kube-proxy admits clients by spec.loadBalancerSourceRanges alone; set that field instead",
 		},
 		TolerantFor: []string{Azure},
+		Empty:       BlankUnset, // as in the upstream helper
 		Doc:         "The clients that may connect, when spec.loadBalancerSourceRanges is empty.",
 	}}}
 }
