@@ -166,7 +166,10 @@ func (s *site) createGroup(in *elbv2.CreateTargetGroupInput) (any, error) {
 	}
 	g.Matcher, g.IpAddressType = in.Matcher, in.IpAddressType
 	if g.HealthCheckTimeoutSeconds == nil {
-		g.HealthCheckTimeoutSeconds = awssdk.Int32(10)
+		g.HealthCheckTimeoutSeconds = awssdk.Int32(map[elbv2types.ProtocolEnum]int32{elbv2types.ProtocolEnumHttp: 6}[in.HealthCheckProtocol])
+		if *g.HealthCheckTimeoutSeconds == 0 {
+			*g.HealthCheckTimeoutSeconds = 10
+		}
 	}
 	return &elbv2.CreateTargetGroupOutput{TargetGroups: []elbv2types.TargetGroup{g}}, nil
 }
