@@ -5,6 +5,8 @@ package aws_test
 import (
 	"testing"
 
+	v1 "k8s.io/api/core/v1"
+
 	"github.com/fairlead/fairlead/pkg/provider"
 )
 
@@ -39,4 +41,20 @@ func TestWhatThePeerLeftIsRemovedWhole(t *testing.T) {
 			s.empty(t)
 		})
 	}
+}
+
+// What the peer made otherwise than the Service says now is told, and stays.
+func TestWhatDiffersOnAdoptedLoadBalancersIsTold(t *testing.T) {
+	s := load(t, "nlb-default")
+	svc := s.services[0].DeepCopy()
+	svc.Annotations[annotation+"subnets"] = "subnet-0a,subnet-0b"
+	svc.Annotations[annotation+"additional-resource-tags"] = "team=shop,cost=1"
+	s.services, s.observed.Services = []*v1.Service{svc}, []*v1.Service{svc}
+	golden(t, "adopted in other subnets and with other tags", text(t, s.compute(s.all(provider.Serve, provider.Resync))))
+
+	classic := load(t, "clb-default")
+	svc = classic.services[0].DeepCopy()
+	svc.Annotations = map[string]string{annotation + "additional-resource-tags": "team=shop,cost=1"}
+	classic.services, classic.observed.Services = []*v1.Service{svc}, []*v1.Service{svc}
+	golden(t, "adopted classic with other tags", text(t, classic.compute(classic.all(provider.Serve, provider.Resync))))
 }

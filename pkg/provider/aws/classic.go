@@ -161,6 +161,7 @@ func (t *turn) updateClassic(a *ask, b *classicBalancer) error {
 // sync, and never takes one away.
 func (t *turn) putClassicTags(a *ask, b *classicBalancer) {
 	if !a.strict() || b.now.Tags == nil {
+		a.tellTags(b.now.Tags)
 		return
 	}
 	missing, surplus, diffs := a.tagChanges(b.now.Tags)

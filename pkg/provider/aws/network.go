@@ -243,6 +243,7 @@ func (t *turn) putAttributes(a *ask, b *balancer, have map[string]string) {
 // that somebody else added stay.
 func (t *turn) putTags(a *ask, lb *Network) {
 	if !a.strict() || lb.Tags == nil {
+		a.tellTags(lb.Tags)
 		return
 	}
 	tags, surplus, diffs := a.tagChanges(t.tagsOf(a, lb))

@@ -4,6 +4,7 @@ package aws
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -22,7 +23,11 @@ import (
 // has: discovery may find others every day.
 func (t *turn) putSubnets(a *ask, b *balancer) error {
 	asked := a.has(intent.KeyAWSSubnets) || asksForAddresses(a.item.Service)
-	if !a.strict() || !asked {
+	switch {
+	case !asked:
+		return nil
+	case !a.strict():
+		a.tellSubnets(b.have)
 		return nil
 	}
 	have := t.zonesOf(mappingsOf(b.have))
@@ -54,6 +59,23 @@ func (t *turn) putSubnets(a *ask, b *balancer) error {
 		Why: []plan.Diff{{Field: "subnets", Have: have.text(), Want: want.text()}},
 	}, calls...)
 	return nil
+}
+
+// tellSubnets tells of subnets that are named by their ids, and are not those of
+// what the peer made. Names and addresses would have to be looked up.
+func (a *ask) tellSubnets(lb *Network) {
+	var have []string
+	for i := range lb.AvailabilityZones {
+		have = append(have, awssdk.ToString(lb.AvailabilityZones[i].SubnetId))
+	}
+	want := a.list(intent.KeyAWSSubnets)
+	named := slices.ContainsFunc(want, func(item string) bool { return !strings.HasPrefix(item, subnetPrefix) })
+	if len(want) == 0 || named || len(notIn(want, have))+len(notIn(have, want)) == 0 {
+		return
+	}
+	slices.Sort(have)
+	a.warn(ReasonAdoptedAsIs, fmt.Sprintf("load balancer %s is in %s, and annotation %s names %s; it stays until the Service is edited; set annotation %s for that",
+		a.name, strings.Join(have, ", "), intent.KeyAWSSubnets, strings.Join(want, ", "), intent.KeyRepair))
 }
 
 // subnetsInstead are the ids of the subnets that are named, or else those that

@@ -255,10 +255,13 @@ func (t *turn) namedSubnets(a *ask) ([]*ec2types.Subnet, error) {
 	return out, nil
 }
 
+// subnetPrefix begins the id of a subnet: EC2, resource ids.
+const subnetPrefix = "subnet-"
+
 func (t *turn) namedSubnet(item string) (*ec2types.Subnet, error) {
 	var found []*ec2types.Subnet
 	for _, sub := range t.sortedSubnets() {
-		if awssdk.ToString(sub.SubnetId) == item || (!strings.HasPrefix(item, "subnet-") && ec2Tags(sub.Tags)["Name"] == item) {
+		if awssdk.ToString(sub.SubnetId) == item || (!strings.HasPrefix(item, subnetPrefix) && ec2Tags(sub.Tags)["Name"] == item) {
 			found = append(found, sub)
 		}
 	}

@@ -3,6 +3,7 @@
 package aws
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -34,6 +35,25 @@ func (a *ask) tagChanges(have map[string]string) (missing map[string]string, sur
 		diffs = append(diffs, plan.Diff{Field: key, Have: have[key]})
 	}
 	return missing, surplus, diffs
+}
+
+// tellTags tells of tags that the user asks for and that what the peer made has
+// not.
+func (a *ask) tellTags(have map[string]string) {
+	if have == nil {
+		return // not read
+	}
+	var list []string
+	for _, key := range slices.Sorted(maps.Keys(a.pairs(intent.KeyAWSTags))) {
+		if want := a.tags[key]; have[key] != want {
+			list = append(list, key+"="+want)
+		}
+	}
+	if len(list) == 0 {
+		return
+	}
+	a.warn(ReasonAdoptedAsIs, fmt.Sprintf("load balancer %s lacks the tags %s of annotation %s; it stays so until the Service is edited; set annotation %s for that",
+		a.name, strings.Join(few(list), ", "), intent.KeyAWSTags, intent.KeyRepair))
 }
 
 // tagsOfBalancer are those of a load balancer that we make.
