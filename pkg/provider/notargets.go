@@ -16,5 +16,5 @@ func NothingServes(why string) Notice {
 
 // WhyNoNode is why no node may receive traffic, and what helps, where KeptOut
 // keeps out all that there are.
-const WhyNoNode = "the cluster has no node that load balancers may send to, as all have label " + v1.LabelNodeExcludeBalancers +
+const WhyNoNode = "the cluster has no node that load balancers may send to: it has none, or all have label " + v1.LabelNodeExcludeBalancers +
 	" or are being deleted; take the label off, or add a node"

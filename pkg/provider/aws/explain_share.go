@@ -98,11 +98,11 @@ func (e *explanation) shared(name string, by sharers) []provider.Part {
 		if key == by.head {
 			p.What += ", the head, which decides what is the load balancer's"
 		}
-		var ports []string
+		var ports []int32
 		if lb := e.networksByName[name]; lb != nil {
 			for i := range lb.Listeners {
 				if holder, ok := e.listenerOf(&lb.Listeners[i]); ok && holder == key {
-					ports = append(ports, fmt.Sprint(awssdk.ToInt32(lb.Listeners[i].Port)))
+					ports = append(ports, awssdk.ToInt32(lb.Listeners[i].Port))
 				}
 			}
 		}
@@ -111,9 +111,9 @@ func (e *explanation) shared(name string, by sharers) []provider.Part {
 		case 0:
 			p.State = "no listener yet"
 		case 1:
-			p.State = "listener " + ports[0]
+			p.State = fmt.Sprintf("listener %d", ports[0])
 		default:
-			p.State = "listeners " + strings.Join(ports, ", ")
+			p.State = "listeners " + strings.ReplaceAll(strings.Trim(fmt.Sprint(ports), "[]"), " ", ", ")
 		}
 		out.Parts = append(out.Parts, p)
 	}

@@ -3,6 +3,7 @@
 package aws
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,9 +16,15 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider"
 )
 
-// warnNoTargets tells of a Service whose load balancer can serve nothing.
+// warnNoTargets tells of a Service whose load balancer can serve nothing. Pods
+// that come together with their Service are ready a moment later: of them it
+// tells where there was an address before.
 func (t *turn) warnNoTargets(a *ask) {
-	if why := t.whyNoTargets(a); why != "" {
+	why := t.whyNoInstances(a)
+	if why == "" && a.hasHostname() {
+		why = t.whyNoEndpoints(a)
+	}
+	if why != "" {
 		a.notices = append(a.notices, provider.NothingServes(why))
 	}
 }
@@ -25,10 +32,25 @@ func (t *turn) warnNoTargets(a *ask) {
 // whyNoTargets is why the load balancer of a Service can serve nothing, and what
 // helps; empty where something can, or nobody knows.
 func (t *turn) whyNoTargets(a *ask) string {
-	if slices.ContainsFunc(a.mappings, func(m *mapping) bool { return m.kind == elbv2types.TargetTypeEnumIp }) {
+	return cmp.Or(t.whyNoInstances(a), t.whyNoEndpoints(a))
+}
+
+func (a *ask) sendsToPods() bool {
+	return slices.ContainsFunc(a.mappings, func(m *mapping) bool { return m.kind == elbv2types.TargetTypeEnumIp })
+}
+
+func (t *turn) whyNoEndpoints(a *ask) string {
+	if a.sendsToPods() {
 		return t.whyNoPods(a)
 	}
+	return t.whyNoneIsLocal(a)
+}
+
+// whyNoInstances is whyNoTargets as far as nodes are the reason.
+func (t *turn) whyNoInstances(a *ask) string {
 	switch {
+	case a.sendsToPods():
+		return ""
 	case t.nodesGiven == 0:
 		return provider.WhyNoNode + untilThen
 	case len(t.nodes) == 0:
@@ -38,7 +60,7 @@ func (t *turn) whyNoTargets(a *ask) string {
 	case !slices.ContainsFunc(a.targets, func(id string) bool { return !t.sleeps(id) }):
 		return "the instances of all nodes that may serve are stopped; start one, or add a node"
 	}
-	return t.whyNoneIsLocal(a)
+	return ""
 }
 
 // untilThen says what putTargets does without any node.

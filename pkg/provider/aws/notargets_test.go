@@ -42,7 +42,7 @@ func TestNothingCanServe(t *testing.T) {
 		want    string // begins the sentence; empty: none
 	}{
 		"nodes serve":               {},
-		"no node may":               {prepare: func(s *site) { s.nodes = nil }, want: "the cluster has no node that load balancers may send to, as all have label " + v1.LabelNodeExcludeBalancers},
+		"no node may":               {prepare: func(s *site) { s.nodes = nil }, want: "the cluster has no node that load balancers may send to: it has none, or all have label " + v1.LabelNodeExcludeBalancers},
 		"no node is an instance":    {prepare: func(s *site) { s.nodes = []*v1.Node{{}} }, want: "no node is an EC2 instance that AWS is not ending; "},
 		"all instances end":         {prepare: func(s *site) { state(s, s.nodes, ec2types.InstanceStateNameShuttingDown) }, want: "no node is an EC2 instance that AWS is not ending; "},
 		"all instances are stopped": {prepare: func(s *site) { state(s, s.nodes, ec2types.InstanceStateNameStopped) }, want: "the instances of all nodes that may serve are stopped; start one"},
@@ -75,6 +75,7 @@ func TestNothingCanServe(t *testing.T) {
 				s := newSite(t)
 				claimed(&s.settings)
 				svc := s.service("web", append([]func(*v1.Service){form}, tt.edit...)...)
+				svc.Status.LoadBalancer.Ingress = []v1.LoadBalancerIngress{{Hostname: "web.elb"}}
 				if tt.prepare != nil {
 					tt.prepare(s)
 				}
@@ -96,5 +97,16 @@ func TestNothingCanServe(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Pods that are not ready yet are no news where the Service is new.
+func TestANewServiceWaitsForItsPods(t *testing.T) {
+	s := newSite(t)
+	claimed(&s.settings)
+	svc := s.service("web", external, selecting, with("nlb-target-type", "ip"))
+	s.pods(8080, "10.0.112.21")
+	for _, n := range s.compute(s.all(provider.Serve, provider.Edit)).Notices[keyOf(svc)] {
+		t.Errorf("told %s: %s", n.Reason, n.Message)
 	}
 }

@@ -224,6 +224,13 @@ func TestRefusals(t *testing.T) {
 			}
 			s.observed.ZoneTypes["us-east-1c"] = "local-zone"
 		}},
+		{name: "no suitable subnet for the other controller", site: func(s *site) {
+			claimedSite(s)
+			for i := range s.observed.Subnets {
+				s.observed.Subnets[i].AvailableIpAddressCount = awssdk.Int32(7)
+				s.observed.Subnets[i].Tags = nil
+			}
+		}, change: []func(*v1.Service){external, with("scheme", "internal")}},
 		{name: "unknown subnet", change: []func(*v1.Service){with("subnets", "subnet-0ec221ad912000a7d,nowhere")}},
 		{name: "two subnets of one zone", change: []func(*v1.Service){with("subnets", "public-us-east-1a,private-us-east-1a")}},
 		{name: "too few elastic addresses", change: []func(*v1.Service){with("eip-allocations", "eipalloc-1")}},
@@ -256,7 +263,7 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("refused %v, %d steps", r.Refused, len(r.Steps))
 			}
 			golden(t, "refused "+c.name, text(t, r))
-			if c.name != "no suitable subnet" {
+			if !strings.HasPrefix(c.name, "no suitable subnet") {
 				if n := served(s.compute(s.all(provider.Serve, provider.Edit))); len(n) != 1 {
 					t.Errorf("served: %v", n)
 				}

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -46,19 +45,24 @@ func (t *turn) subnetsFor(a *ask) ([]string, error) {
 // asController are, of the subnets of a Service of the AWS Load Balancer
 // Controller, those that it would take: the ones with the role's tag where there
 // are some, or else private ones where clients are not in the internet.
-func (t *turn) asController(a *ask, list []*ec2types.Subnet) []*ec2types.Subnet {
-	tagged := slices.DeleteFunc(slices.Clone(list), func(s *ec2types.Subnet) bool {
-		value, has := ec2Tags(s.Tags)[roleTag(a.scheme)]
-		return !has || (value != "" && value != "1")
-	})
-	switch {
-	case len(tagged) > 0:
-		return tagged
-	case a.scheme == elbv2types.LoadBalancerSchemeEnumInternetFacing:
-		return list
+func (t *turn) asController(a *ask, list []*ec2types.Subnet) (taken []*ec2types.Subnet, rejected []rejection) {
+	role := roleTag(a.scheme)
+	hasRole := func(s *ec2types.Subnet) bool {
+		value, has := ec2Tags(s.Tags)[role]
+		return has && (value == "" || value == "1")
 	}
-	public := t.publicSubnets()
-	return slices.DeleteFunc(slices.Clone(list), func(s *ec2types.Subnet) bool { return public(awssdk.ToString(s.SubnetId)) })
+	public, tagged := t.publicSubnets(), slices.ContainsFunc(list, hasRole)
+	for _, s := range list {
+		switch {
+		case tagged && !hasRole(s):
+			rejected = append(rejected, rejection{s, fmt.Sprintf("it lacks the tag %s, which others have", role)})
+		case !tagged && a.scheme == elbv2types.LoadBalancerSchemeEnumInternal && public(awssdk.ToString(s.SubnetId)):
+			rejected = append(rejected, rejection{s, fmt.Sprintf("its route table has a route to an internet gateway, and it lacks the tag %s", role)})
+		default:
+			taken = append(taken, s)
+		}
+	}
+	return taken, rejected
 }
 
 func bySubnetID(x, y *ec2types.Subnet) int {
@@ -113,7 +117,9 @@ func roleTag(s elbv2types.LoadBalancerSchemeEnum) string {
 func (t *turn) discover(a *ask, have []string) ([]*ec2types.Subnet, []rejection) {
 	candidates, rejected := t.clusterSubnets()
 	if a.external {
-		candidates = t.asController(a, candidates)
+		var others []rejection
+		candidates, others = t.asController(a, candidates)
+		rejected = append(rejected, others...)
 	}
 	public := t.publicSubnets()
 	best := map[string]*ec2types.Subnet{}
@@ -272,129 +278,6 @@ func (t *turn) namedSubnet(item string) (*ec2types.Subnet, error) {
 		return nil, refuse(ReasonSubnetNotFound, "annotation %s names %s, which is no id and no Name tag of a subnet of %s; correct it", intent.KeyAWSSubnets, item, t.settings.VPC)
 	}
 	return nil, refuse(ReasonSubnetNotFound, "annotation %s names %s, which is the Name tag of %d subnets of %s; give their ids", intent.KeyAWSSubnets, item, len(found), t.settings.VPC)
-}
-
-// subnetMappings join subnets with the addresses that the annotations ask for.
-func (t *turn) subnetMappings(a *ask, subnets []string) ([]elbv2types.SubnetMapping, error) {
-	eips := a.list(intent.KeyAWSElasticIPs)
-	private, v6 := t.bySubnet(a.addresses(intent.KeyAWSPrivateIPv4s), subnets), t.bySubnet(a.addresses(intent.KeyAWSIPv6s), subnets)
-	if len(v6) > 0 && a.addressType() != elbv2types.IpAddressTypeDualstack {
-		return nil, refuse(ReasonConflicting, "annotation %s asks for IPv6 addresses, which only a load balancer with annotation %s dualstack has; set it", intent.KeyAWSIPv6s, intent.KeyAWSIPAddressType)
-	}
-	out := make([]elbv2types.SubnetMapping, len(subnets))
-	for _, asked := range []struct {
-		key  string
-		list []string
-	}{{intent.KeyAWSElasticIPs, eips}, {intent.KeyAWSPrivateIPv4s, private}, {intent.KeyAWSIPv6s, v6}} {
-		if n := len(asked.list); n > 0 && n != len(subnets) {
-			return nil, refuse(ReasonAddressesMismatch, "the number of items in annotation %s is %d, and that of subnets %d (%s); give one item for each subnet", asked.key, n, len(subnets), strings.Join(subnets, ", "))
-		}
-	}
-	if err := t.inSubnets(intent.KeyAWSPrivateIPv4s, private, subnets); err != nil {
-		return nil, err
-	}
-	if err := t.inSubnets(intent.KeyAWSIPv6s, v6, subnets); err != nil {
-		return nil, err
-	}
-	for i, id := range subnets {
-		out[i].SubnetId = awssdk.String(id)
-		if len(eips) > 0 {
-			out[i].AllocationId = awssdk.String(eips[i])
-		}
-		if len(private) > 0 {
-			out[i].PrivateIPv4Address = awssdk.String(private[i])
-		}
-		if len(v6) > 0 {
-			out[i].IPv6Address = awssdk.String(v6[i])
-		}
-	}
-	return out, nil
-}
-
-// bySubnet are the addresses in the order of the subnets that have them, or as
-// they were where a subnet has none of them.
-func (t *turn) bySubnet(addresses, subnets []string) []string {
-	var out []string
-	for _, id := range subnets {
-		for _, text := range addresses {
-			if ip, err := netip.ParseAddr(text); err == nil && t.holds(id, ip) {
-				out = append(out, text)
-			}
-		}
-	}
-	if len(out) != len(addresses) || len(out) != len(subnets) {
-		return addresses
-	}
-	return out
-}
-
-// holds reports whether the address is the subnet's.
-func (t *turn) holds(id string, ip netip.Addr) bool {
-	family := elbv2types.TargetGroupIpAddressTypeEnumIpv4
-	if ip.Is6() {
-		family = elbv2types.TargetGroupIpAddressTypeEnumIpv6
-	}
-	return slices.ContainsFunc(t.subnetPrefixes([]string{id}, family), func(r rule) bool {
-		p, err := netip.ParsePrefix(r.source)
-		return err == nil && p.Contains(ip)
-	})
-}
-
-// inSubnets refuses an address that is not of the subnet for which it is asked.
-// What is not known of a subnet is left to AWS.
-func (t *turn) inSubnets(key string, addresses, subnets []string) error {
-	for i, text := range addresses {
-		ip, err := netip.ParseAddr(text)
-		if err != nil {
-			continue
-		}
-		var ranges []string
-		inside := false
-		for _, r := range t.subnetPrefixes(subnets[i:i+1], familyOfGroup(ip)) {
-			p, err := netip.ParsePrefix(r.source)
-			inside = inside || err != nil || p.Contains(ip)
-			ranges = append(ranges, r.source)
-		}
-		if len(ranges) > 0 && !inside {
-			return refuse(ReasonAddressesMismatch, "annotation %s asks for %s in subnet %s, whose range is %s; write an address of that range, in the order of the subnets", key, text, subnets[i], strings.Join(ranges, ", "))
-		}
-	}
-	return nil
-}
-
-func familyOfGroup(ip netip.Addr) elbv2types.TargetGroupIpAddressTypeEnum {
-	if ip.Is4() {
-		return elbv2types.TargetGroupIpAddressTypeEnumIpv4
-	}
-	return elbv2types.TargetGroupIpAddressTypeEnumIpv6
-}
-
-// subnetPrefixes are rules, without ports, from the prefixes of subnets: those
-// from which a load balancer reaches targets of the family.
-func (t *turn) subnetPrefixes(ids []string, family elbv2types.TargetGroupIpAddressTypeEnum) []rule {
-	var out []rule
-	for i := range t.observed.Subnets {
-		if s := &t.observed.Subnets[i]; slices.Contains(ids, awssdk.ToString(s.SubnetId)) {
-			out = append(out, prefixesOf(s, family)...)
-		}
-	}
-	return out
-}
-
-func prefixesOf(s *ec2types.Subnet, family elbv2types.TargetGroupIpAddressTypeEnum) []rule {
-	if family != elbv2types.TargetGroupIpAddressTypeEnumIpv6 {
-		if s.CidrBlock == nil {
-			return nil
-		}
-		return []rule{{kind: fromIPv4, source: *s.CidrBlock}}
-	}
-	var out []rule
-	for _, x := range s.Ipv6CidrBlockAssociationSet {
-		if x.Ipv6CidrBlock != nil && x.Ipv6CidrBlockState != nil && x.Ipv6CidrBlockState.State == ec2types.SubnetCidrBlockStateCodeAssociated {
-			out = append(out, rule{kind: fromIPv6, source: *x.Ipv6CidrBlock})
-		}
-	}
-	return out
 }
 
 // ec2Tags are tags of EC2 as a map.
