@@ -197,9 +197,6 @@ func TestAnyStateOfServicesSideBySideIsAdopted(t *testing.T) {
 				if d.often(50) {
 					d.edit(svc, i)
 				}
-				if word(svc, "type") == "nlb" { // a group that both kinds have stays let in
-					delete(svc.Annotations, annotation+"security-groups")
-				}
 			}
 			p.sync(list...)
 		}

@@ -56,6 +56,11 @@ func (r rule) String() string {
 	return fmt.Sprintf("%s %d-%d from %s", r.protocol, r.from, r.to, r.source)
 }
 
+// opens reports whether the rule is for the port.
+func (r rule) opens(protocol string, port int32) bool {
+	return r.protocol == allProtocols || (r.protocol == protocol && r.from <= port && port <= r.to)
+}
+
 // rulesOf are the single rules of permissions.
 func rulesOf(permissions []ec2types.IpPermission) described {
 	out := described{}

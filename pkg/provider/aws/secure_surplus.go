@@ -23,6 +23,8 @@ type held struct {
 	// theirs are those of load balancers that are not known to be this cluster's,
 	// by name: they count in the groups that bear the name.
 	theirs map[rule][]string
+	// sources are the network load balancers by their security groups.
+	sources map[string][]heldSource
 }
 
 // heldRules are what target groups tell, and clients.
@@ -33,14 +35,18 @@ func (t *turn) heldRules() held {
 			inBatch[a.name] = true
 		}
 	}
-	out := held{ours: described{}, theirs: map[rule][]string{}}
+	out := held{ours: described{}, theirs: map[rule][]string{}, sources: map[string][]heldSource{}}
 	for _, lb := range t.sortedNetworks() {
 		name := awssdk.ToString(lb.LoadBalancerName)
 		groups := t.outside(lb, inBatch)
 		if inBatch[name] && len(groups) == 0 {
 			continue
 		}
-		t.holdSources(out.ours, lb, groups, inBatch)
+		if t.touches(lb, inBatch) {
+			t.holdParts(out.ours, lb, groups)
+		} else {
+			out.holdSources(lb, groups)
+		}
 		if len(lb.SecurityGroups) > 0 && !t.descriptions[names.ClientRule(name)] {
 			continue // the nodes let its group in
 		}
@@ -195,8 +201,15 @@ func needed(g *nodeGroup, held held, r rule) (string, bool) {
 			return names.HealthRule(name), true
 		}
 	}
-	_, ok := held.ours[rule{kind: fromGroup, source: r.source}]
-	return "", ok && r.kind == fromGroup
+	if _, ok := held.ours[rule{kind: fromGroup, source: r.source}]; ok && r.kind == fromGroup {
+		return "", true
+	}
+	for _, x := range held.sources[r.source] {
+		if r.kind == fromGroup && x.needs(g, r) {
+			return names.GroupRule(x.name), true
+		}
+	}
+	return "", false
 }
 
 // bears reports whether a rule of the group bears the load balancer's name.

@@ -53,18 +53,6 @@ func (t *turn) alsoAt(a *ask, text string) []*ask {
 	return out
 }
 
-// holdSources adds the rules for the groups of a load balancer outside the batch,
-// or for its parts that are.
-func (t *turn) holdSources(held described, lb *Network, groups []*TargetGroup, inBatch map[string]bool) {
-	if t.touches(lb, inBatch) {
-		t.holdParts(held, lb, groups)
-		return
-	}
-	for _, id := range lb.SecurityGroups {
-		held[rule{kind: fromGroup, source: id}] = awssdk.ToString(lb.LoadBalancerName)
-	}
-}
-
 // holdParts adds the rules that Services outside the batch need at the nodes for
 // their parts of a load balancer.
 func (t *turn) holdParts(held described, lb *Network, groups []*TargetGroup) {
