@@ -135,7 +135,7 @@ func (e *explanation) nodeGroup(g *ec2types.SecurityGroup) provider.Part {
 	_, leaving := changesOf(e.whys(plan.ID{Kind: kindNodeLeftovers, Name: id}))
 	wanted := described{}
 	if e.ask.serve() {
-		wanted = e.nodeRules(e.ask)
+		wanted = e.rulesAt(e.ask, id, rulesOf(g.IpPermissions))
 		if e.behind(e.ask) {
 			maps.Copy(wanted, e.backendRules())
 		}

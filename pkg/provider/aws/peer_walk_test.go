@@ -333,3 +333,25 @@ func TestAnEditOfWhatThePeerMadeChangesNothingElse(t *testing.T) {
 		}
 	})
 }
+
+// TestNodesBehindANewGroupAreLetInAsByThePeer gives a node another security
+// group: a look at the nodes does what the peer does then.
+func TestNodesBehindANewGroupAreLetInAsByThePeer(t *testing.T) {
+	walk(t, 100, func(t *testing.T, d dice, p *peer) {
+		svc := d.service(0)
+		p.keep(svc)
+		p.ensure(svc)
+		p.pool()
+		theirs := &peer{site: p.copied(), keys: p.keys}
+		theirs.ensure(svc.DeepCopy())
+		p.settle(t, p.all(provider.Serve, provider.Nodes))
+		if diff := cmp.Diff(inThePool(theirs), inThePool(p)); diff != "" {
+			t.Errorf("-the peer +we:\n%s", diff)
+		}
+	})
+}
+
+// inThePool are the rules of the new group.
+func inThePool(p *peer) []string {
+	return slices.DeleteFunc(inTheirWords(p.seen()), func(l string) bool { return !strings.HasPrefix(l, "pool lets in") })
+}

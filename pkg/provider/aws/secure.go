@@ -43,12 +43,12 @@ func (t *turn) secureNodes() {
 		if !a.serve() {
 			continue
 		}
-		rules := t.nodeRules(a)
 		for _, id := range t.groupsOfNodes(a) {
 			g := groups[id]
 			if g == nil {
 				continue
 			}
+			rules := t.rulesAt(a, id, g.have)
 			for _, r := range sortedRules(rules) {
 				if _, ok := g.want[r]; !ok {
 					g.want[r] = rules[r]
@@ -161,7 +161,7 @@ func (t *turn) nodeRules(a *ask) described {
 		out[allFrom(g.Text())] = t.sourceText(a, g)
 	}
 	if a.kind != NetworkKind || (a.external && !a.strict()) {
-		return out // what the AWS Load Balancer Controller made is let in already
+		return out // see rulesAt
 	}
 	if !a.external {
 		out.let(a.clients(), rule{protocol: protocolICMP, from: icmpType, to: icmpCode}, names.MTURule)

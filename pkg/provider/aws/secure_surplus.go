@@ -130,7 +130,7 @@ func (t *turn) surplus(g *nodeGroup, held held) (surplus, renamed described, own
 			}
 			continue
 		}
-		if a == nil {
+		if a == nil || (t.asFound(a) && names.RuleOf(g.have[r]) == a.name) {
 			continue
 		}
 		switch text, ok := needed(g, held, r); {

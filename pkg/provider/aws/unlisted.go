@@ -114,7 +114,7 @@ func (t *turn) hidden(id string) bool {
 // lostOf is what has to be told about those of the Service's instances for whose
 // security groups nobody waits any more; empty for nothing.
 func (t *turn) lostOf(a *ask) string {
-	if a.external && !a.strict() {
+	if a.external && !a.sharesGroup() {
 		return "" // it needs no rules of ours
 	}
 	var out []string

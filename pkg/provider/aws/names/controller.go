@@ -157,6 +157,11 @@ func IsControllerBackend(tags map[string]string) bool {
 	return tags[tagControllerObject] == "backend-sg" && tags[tagControllerCluster] != ""
 }
 
+// ControllerRule describes all rules with which the AWS Load Balancer Controller
+// lets load balancers in at the nodes: its networking manager, target group
+// binding.
+const ControllerRule = "elbv2.k8s.aws/targetGroupBinding=shared"
+
 // IsControllers reports whether the tags say that the AWS Load Balancer
 // Controller made it for a Service, or would take it for its own.
 func IsControllers(tags map[string]string) bool {
