@@ -163,11 +163,14 @@ func (t *turn) nodeRules(a *ask) described {
 	if a.kind != NetworkKind || (a.external && !a.strict()) {
 		return out // see rulesAt
 	}
+	if a.external && !a.opens() {
+		return out
+	}
 	if !a.external {
 		out.let(a.clients(), rule{protocol: protocolICMP, from: icmpType, to: icmpCode}, names.MTURule)
 	}
 	if len(a.groups) > 0 && !t.letsClientsIn(a) {
-		if !t.behind(a) && (!a.external || a.sharesGroup()) {
+		if !t.behind(a) {
 			maps.Copy(out, t.groupRules(a))
 		}
 		return out

@@ -82,6 +82,23 @@ func TestGivenGroupsAreLetInByTheAnnotationAlone(t *testing.T) {
 	}
 }
 
+func TestNoRulesAtTheNodesWhereTheAnnotationForbidsThem(t *testing.T) {
+	for _, manage := range []string{"false", "true"} {
+		s := newSite(t)
+		claimed(&s.settings)
+		before := s.rules()
+		s.service("web", external, with("disable-nlb-sg", "true", "manage-backend-security-group-rules", manage))
+		for _, cause := range []provider.Cause{provider.Edit, provider.Resync} {
+			s.settle(t, s.all(provider.Serve, cause))
+			if same := slices.Equal(before, s.rules()); same != (manage == "false") {
+				t.Errorf("manage %s, cause %d: rules %v", manage, cause, s.rules())
+			}
+		}
+		s.settle(t, s.all(provider.Remove, provider.Edit))
+		s.empty(t)
+	}
+}
+
 // Health checks of addresses of IPv6 come from the subnets' prefixes of IPv6.
 func TestHealthChecksOverIPv6AreLetIn(t *testing.T) {
 	for _, c := range []struct {
