@@ -13,6 +13,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
@@ -113,6 +114,29 @@ func (c *lbc) added(before []string) []string {
 		}
 	}
 	return sorted(out)
+}
+
+// TestIPv6NeedsALoadBalancerOfBothFamilies refuses a new one, as the other
+// controller does, and leaves one alone that is served.
+func TestIPv6NeedsALoadBalancerOfBothFamilies(t *testing.T) {
+	for name, list := range map[string][]v1.IPFamily{"6": {v1.IPv6Protocol}, "4 and 6": {v1.IPv4Protocol, v1.IPv6Protocol}} {
+		t.Run(name, func(t *testing.T) {
+			l, possible := foreignSite(t, []shape{changed(name, func(svc *v1.Service) { svc.Spec.IPFamilies = list })})
+			r := l.s.compute(l.s.all(provider.Serve, provider.Edit))
+			if err := r.Refused[plan.Key{Namespace: "default", Name: "web"}]; possible || len(r.Steps) > 0 || err == nil || !strings.Contains(err.Error(), "dualstack") {
+				t.Errorf("possible %t:\n%s", possible, text(t, r))
+			}
+			l.leave()
+			for _, cause := range []provider.Cause{provider.Resync, provider.Edit} {
+				if r := l.s.compute(l.s.all(provider.Serve, cause)); len(r.Refused) > 0 {
+					t.Errorf("served, cause %d:\n%s", cause, text(t, r))
+				}
+			}
+			if l, _ := foreignSite(t, []shape{changed(name, families(list...))}); len(l.s.compute(l.s.all(provider.Serve, provider.Edit)).Refused) > 0 {
+				t.Error("refused with dualstack")
+			}
+		})
+	}
 }
 
 // TestWhatWasOpenedGoesWithItsLoadBalancer removes one of two load balancers that

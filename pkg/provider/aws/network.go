@@ -152,6 +152,9 @@ func (t *turn) replaced(a *ask, have elbv2types.LoadBalancerSchemeEnum) bool {
 // createNetwork makes the load balancer; instead of another one where that is
 // not nil.
 func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
+	if instead == nil && a.external && slices.Contains(a.item.Intent.Families, intent.V6) && a.addressType() != elbv2types.IpAddressTypeDualstack {
+		return refuse(ReasonConflicting, "the Service has family IPv6, which only a load balancer with annotation %s dualstack serves; set it, or leave IPv6 out of spec.ipFamilies", intent.KeyAWSIPAddressType)
+	}
 	subnets, err := t.subnetsFor(a)
 	if err != nil {
 		return err
