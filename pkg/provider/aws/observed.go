@@ -21,7 +21,7 @@ type Observed struct {
 	Networks     map[string]*Network                // network load balancers, by ARN
 	TargetGroups map[string]*TargetGroup            // by ARN
 	Classics     map[string]*Classic                // by name
-	Groups       map[string]*ec2types.SecurityGroup // of the VPC, by id
+	Groups       map[string]*ec2types.SecurityGroup // of the VPC and of nodes, by id
 	Instances    map[string]*Instance               // of the cluster's nodes, by id
 	// Lost are the ids of nodes' instances, and of these instances' groups, that
 	// AWS has not listed for so long that nobody waits for them.

@@ -131,18 +131,12 @@ func (t *turn) guardOf(i *Instance) (group, doubt string) {
 }
 
 func (t *turn) findGuard(i *Instance) (group, doubt string) {
-	var tagged []string
 	if t.hidden(i.ID) {
 		return "", "" // it may be the one that is not known
 	}
-	for _, id := range i.Groups {
-		if g, ok := t.observed.Groups[id]; ok && t.settings.Tags.Has(ec2Tags(g.Tags)) {
-			tagged = append(tagged, id)
-		}
-	}
-	list, kind := i.Groups, "without"
-	if len(tagged) > 0 {
-		list, kind = tagged, "with"
+	list, kind := t.observed.taggedGroups(i, t.settings), "with"
+	if len(list) == 0 {
+		list, kind = slices.DeleteFunc(slices.Clone(i.Groups), func(id string) bool { return t.observed.Groups[id] == nil }), "without"
 	}
 	if len(list) == 0 {
 		return "", ""

@@ -154,8 +154,11 @@ func (s *site) rangesAt(id string) []string {
 // Ranges that load balancers share stay wide where a node may be whose security
 // group is not known, and narrow once it is.
 func TestSharedRangesNarrowOnceANodeIsKnown(t *testing.T) {
-	for _, peers := range []string{"", names.TagMade} {
-		s := newSite(t)
+	for _, c := range []struct {
+		peers string
+		lost  bool // one group is never listed
+	}{{}, {lost: true}, {peers: names.TagMade}, {names.TagMade, true}} {
+		s, peers, lost := newSite(t), c.peers, c.lost
 		managed(&s.settings)
 		s.observed.Groups["sg-pool"] = &ec2types.SecurityGroup{GroupId: awssdk.String("sg-pool"), GroupName: awssdk.String("pool"), VpcId: awssdk.String(s.settings.VPC)}
 		node, _ := names.InstanceID(s.nodes[0].Spec.ProviderID)
@@ -179,10 +182,59 @@ func TestSharedRangesNarrowOnceANodeIsKnown(t *testing.T) {
 		look("the node is not listed", "30080-31000", provider.Edit)
 		s.observed.Instances[node] = &aws.Instance{ID: node, VPC: was.VPC, Groups: []string{"sg-pool", "sg-new"}}
 		look("a group of it is not", "30080-31000", provider.Nodes)
-		s.observed.Instances[node] = was
-		look("all is", "30080-30090", provider.Nodes)
+		if !lost {
+			s.observed.Instances[node] = was
+		}
+		s.observed.Lost = map[string]bool{"sg-new": true}
+		look("all is, or nobody waits for it", "30080-30090", provider.Nodes)
 		if got := strings.Join(s.rangesAt(nodesGroup), ", "); got != "30080-30090" {
 			t.Errorf("without tag %q, the other group: %s", peers, got)
 		}
+	}
+}
+
+// A new Service gets rules at a node of which one security group is not listed:
+// where another one is known to have the tag of the cluster, at once; else when
+// nobody waits for it any more.
+func TestNewServicesGetRulesThoughAGroupIsNotListed(t *testing.T) {
+	for name, c := range map[string]struct {
+		groups []string
+		lost   []string
+		at     string // the group that gets rules; empty: none
+		told   bool
+	}{
+		"one has the tag":                     {[]string{nodesGroup, "sg-hidden"}, nil, nodesGroup, false},
+		"one has the tag, one is lost":        {[]string{"sg-hidden", nodesGroup}, []string{"sg-hidden"}, nodesGroup, false},
+		"one has no tag":                      {[]string{"sg-pool", "sg-hidden"}, nil, "", false},
+		"one has no tag, one is lost":         {[]string{"sg-hidden", "sg-pool"}, []string{"sg-hidden"}, "sg-pool", true},
+		"one has no tag, one of two is lost":  {[]string{"sg-hidden", "sg-late", "sg-pool"}, []string{"sg-hidden"}, "", true},
+		"the only one is lost":                {[]string{"sg-hidden"}, []string{"sg-hidden"}, "", true},
+		"the only one is not listed for long": {[]string{"sg-hidden"}, nil, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.observed.Groups["sg-pool"] = &ec2types.SecurityGroup{GroupId: awssdk.String("sg-pool"), GroupName: awssdk.String("pool"), VpcId: awssdk.String(s.settings.VPC)}
+			for _, i := range s.observed.Instances {
+				i.Groups = c.groups
+			}
+			s.observed.Lost = map[string]bool{}
+			for _, id := range c.lost {
+				s.observed.Lost[id] = true
+			}
+			s.service("web")
+			before := map[string]int{}
+			for id, g := range s.observed.Groups {
+				before[id] = len(g.IpPermissions)
+			}
+			told := s.settle(t, s.all(provider.Serve, provider.Edit))
+			for _, id := range []string{nodesGroup, "sg-pool"} {
+				if got := len(s.observed.Groups[id].IpPermissions) > before[id]; got != (id == c.at) {
+					t.Errorf("%s gets rules: %t", id, got)
+				}
+			}
+			if got := strings.Contains(told, "EC2 has not listed"); got != c.told {
+				t.Errorf("the user is told:\n%s", told)
+			}
+		})
 	}
 }

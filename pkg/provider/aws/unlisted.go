@@ -26,63 +26,98 @@ const (
 )
 
 // unlisted are instances of nodes, and security groups of instances, that AWS
-// does not list: since when.
-type unlisted map[string]time.Time
+// does not list.
+type unlisted map[string]sought
 
-// note takes what is not listed now, and forgets what is. It tells when to look
-// again; zero: nobody waits any more. lost is what was waited for in vain.
-func (u *unlisted) note(now time.Time, ids []string) (again time.Duration, lost map[string]bool) {
-	since := unlisted{}
+// sought is since when something is waited for, and how long when it was asked
+// for last.
+type sought struct {
+	since time.Time
+	age   time.Duration
+}
+
+// wait is how long after that it is asked for again.
+func (x sought) wait() time.Duration { return min(max(firstListing, x.age), longestListing) }
+
+// due are those of the ids that are to be asked for now.
+func (u unlisted) due(now time.Time, ids []string) []string {
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
+		x, ok := u[id]
+		return ok && now.Sub(x.since) < x.age+x.wait()
+	})
+}
+
+// note takes what is not listed now, and which of it was asked for, and forgets
+// what is listed. It tells when to look again; zero: nobody waits any more. lost
+// is what was waited for in vain.
+func (u *unlisted) note(now time.Time, ids, asked []string) (again time.Duration, lost map[string]bool) {
+	next := unlisted{}
 	lost = map[string]bool{}
 	for _, id := range ids {
-		first, ok := (*u)[id]
+		x, ok := (*u)[id]
 		if !ok {
-			first = now
+			x.since = now
 		}
-		since[id] = first
-		age := now.Sub(first)
+		age := now.Sub(x.since)
+		if slices.Contains(asked, id) {
+			x.age = age
+		}
+		next[id] = x
 		if age >= longestListing {
 			lost[id] = true
 			continue
 		}
-		if wait := max(firstListing, age); again == 0 || wait < again {
+		if wait := x.age + x.wait() - age; again == 0 || wait < again {
 			again = wait
 		}
 	}
-	*u = since
+	*u = next
 	return again, lost
 }
 
-// unlistedGroups are the ids of security groups that instances of the VPC have,
-// and that are not known.
-func (o *Observed) unlistedGroups(vpc string) []string {
+// unlistedGroups are the ids of security groups that must be known to tell
+// which guard instances of the VPC, and are not.
+func (o *Observed) unlistedGroups(s *Settings) []string {
 	out := map[string]bool{}
 	for _, i := range o.Instances {
-		for _, id := range o.unlistedAt(i, vpc) {
+		for _, id := range o.unlistedAt(i, s) {
 			out[id] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(out))
 }
 
-// unlistedAt are those of one instance. Groups of other VPCs are nobody's
-// matter.
-func (o *Observed) unlistedAt(i *Instance, vpc string) []string {
-	if i.VPC != vpc {
+// unlistedAt are those of one instance. Where one of its groups is known to have
+// the tag of the cluster, that one gets the rules whatever the others are.
+// Groups of instances in other VPCs are nobody's matter.
+func (o *Observed) unlistedAt(i *Instance, s *Settings) []string {
+	if i.VPC != s.VPC || len(o.taggedGroups(i, s)) > 0 {
 		return nil
 	}
 	return slices.DeleteFunc(slices.Clone(i.Groups), func(id string) bool { return o.Groups[id] != nil })
 }
 
+// taggedGroups are the security groups of an instance that are known to have
+// the tag of the cluster.
+func (o *Observed) taggedGroups(i *Instance, s *Settings) []string {
+	return slices.DeleteFunc(slices.Clone(i.Groups), func(id string) bool {
+		g := o.Groups[id]
+		return g == nil || !s.Tags.Has(ec2Tags(g.Tags))
+	})
+}
+
 // findGroups reads the security groups of instances that are newer than what is
-// remembered, and notes what AWS does not list of all that nodes need.
+// remembered, or belong to a VPC that shares them, and notes what AWS does not
+// list of all that nodes need.
 func (p *Provider) findGroups(ctx context.Context, s *Settings, o *Observed, nodes []string) (time.Duration, error) {
 	if !s.NodeRules {
 		return 0, nil
 	}
-	if ids := o.unlistedGroups(s.VPC); len(ids) > 0 {
-		filters := append(inVPC(s.VPC), ec2types.Filter{Name: awssdk.String("group-id"), Values: ids[:min(len(ids), groupsPerFilter)]})
-		found, err := listGroups(ctx, p.client, filters)
+	now := p.clock.Now()
+	asked := p.unlisted.due(now, o.unlistedGroups(s))
+	asked = asked[:min(len(asked), groupsPerFilter)]
+	if len(asked) > 0 {
+		found, err := listGroups(ctx, p.client, []ec2types.Filter{{Name: awssdk.String("group-id"), Values: asked}})
 		if err != nil {
 			return 0, err
 		}
@@ -93,22 +128,25 @@ func (p *Provider) findGroups(ctx context.Context, s *Settings, o *Observed, nod
 		}
 		p.mu.Unlock()
 	}
-	missing := o.unlistedGroups(s.VPC)
+	missing := o.unlistedGroups(s)
 	for _, id := range nodes {
 		if o.Instances[id] == nil {
-			missing = append(missing, id)
+			missing, asked = append(missing, id), append(asked, id)
 		}
 	}
-	again, lost := p.unlisted.note(p.clock.Now(), missing)
+	again, lost := p.unlisted.note(now, missing, asked)
 	o.Lost = lost
 	return again, nil
 }
 
-// hidden reports whether it is not known which security groups the instance
-// has, or what these are.
+// hidden reports whether it is not known yet which security groups the instance
+// has, or what these are. What was waited for in vain counts as none.
 func (t *turn) hidden(id string) bool {
 	i := t.observed.Instances[id]
-	return i == nil || len(t.observed.unlistedAt(i, t.settings.VPC)) > 0
+	if i == nil {
+		return !t.observed.Lost[id]
+	}
+	return slices.ContainsFunc(t.observed.unlistedAt(i, t.settings), func(id string) bool { return !t.observed.Lost[id] })
 }
 
 // lostOf is what has to be told about those of the Service's instances for whose
@@ -120,7 +158,7 @@ func (t *turn) lostOf(a *ask) string {
 	var out []string
 	for _, id := range a.targets {
 		i := t.observed.Instances[id]
-		if t.observed.Lost[id] || (i != nil && slices.ContainsFunc(t.observed.unlistedAt(i, t.settings.VPC), func(id string) bool { return t.observed.Lost[id] })) {
+		if t.observed.Lost[id] || (i != nil && slices.ContainsFunc(t.observed.unlistedAt(i, t.settings), func(id string) bool { return t.observed.Lost[id] })) {
 			out = append(out, id)
 		}
 	}

@@ -3,6 +3,7 @@
 package rig_test
 
 import (
+	"cmp"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -66,11 +67,14 @@ func beganAt(t *testing.T, o awssim.Options, config ...string) (*world, *harness
 	return w, c, told.Events
 }
 
-// joins adds a node whose machine has a security group of its own, and returns
-// the group's id.
-func (w *world) joins(t *testing.T, c *harness.Controller) string {
+// joins adds a node whose machine has a security group of its own, which belongs
+// to the VPC, and returns the group's id.
+func (w *world) joins(t *testing.T, c *harness.Controller, vpc string) string {
 	t.Helper()
+	here := w.site.VPC
+	w.site.VPC = vpc
 	group := w.site.Group("nodes-of-another-pool")
+	w.site.VPC = here
 	machine := w.site.Launch(1)[0]
 	if err := w.sim.Apply("ec2.ModifyInstanceAttribute", url.Values{"InstanceId": {machine}, "GroupId.1": {group}}); err != nil {
 		t.Fatal(err)
@@ -112,7 +116,9 @@ func TestGroupsOfNodesThatAWSListsLate(t *testing.T) {
 		within time.Duration
 		reads  int // within that time
 		rules  bool
+		vpc    string // of the group, when it is another one
 	}{
+		"of another VPC":    {within: 3 * time.Second, reads: 2, rules: true, vpc: "vpc-0123456789abcdef0"},
 		"at once":           {within: 3 * time.Second, reads: 2, rules: true},
 		"after some time":   {lag: 45 * time.Second, within: 100 * time.Second, reads: 6, rules: true},
 		"after a long time": {lag: 4 * time.Minute, within: 6 * time.Minute, reads: 8, rules: true},
@@ -121,7 +127,7 @@ func TestGroupsOfNodesThatAWSListsLate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w, c, told := beganAt(t, awssim.Options{Lag: awssim.Lag{EC2: tt.lag}})
-				group := w.joins(t, c)
+				group := w.joins(t, c, cmp.Or(tt.vpc, w.site.VPC))
 				if n := w.after(tt.within); n > tt.reads {
 					t.Errorf("%d reads of at most %d: %v", n, tt.reads, w.sim.Counts().Reads)
 				}
