@@ -4,6 +4,7 @@ package aws
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -28,6 +29,9 @@ func (p *Provider) Leftovers(ctx context.Context, living provider.Living) (provi
 	o, err := p.lists(ctx, s)
 	if err != nil {
 		return nil, err
+	}
+	if len(o.Groups) == 0 { // every VPC has one
+		return nil, fmt.Errorf("VPC %s has no security group in region %s that can be seen; correct VPC and region in the cloud-config", s.VPC, s.Region)
 	}
 	for _, reads := range []func(*Settings, *Observed) Reads{ReadsOfLeftovers, readsOfParts} {
 		if err := p.details(ctx, s, o, reads(s, o)); err != nil {

@@ -282,7 +282,16 @@ func TestLeftoversOverTheWire(t *testing.T) {
 	if err := l.services.Delete(svc); err != nil {
 		t.Fatal(err)
 	}
-	p, err := l.provider.Leftovers(t.Context(), func(context.Context) ([]*v1.Service, error) { return nil, nil })
+	nobody := func(context.Context) ([]*v1.Service, error) { return nil, nil }
+	vpc := l.config.VPC
+	l.config.VPC = "vpc-0"
+	l.restart(t)
+	if _, err := l.provider.Leftovers(t.Context(), nobody); err == nil || !strings.HasPrefix(err.Error(), "VPC vpc-0 has no security group in region ") {
+		t.Errorf("in a VPC that is not there: %v", err)
+	}
+	l.config.VPC = vpc
+	l.restart(t)
+	p, err := l.provider.Leftovers(t.Context(), nobody)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,7 +110,7 @@ func (t *turn) findShares() {
 func (a *ask) namesPlace() bool { return intent.AWSNameOf(a.item.Service) == a.name }
 
 // headOf is the Service that the load balancer's tags name, as long as it names
-// the load balancer; or else the oldest one.
+// the load balancer; or else the oldest one that it serves, or the oldest.
 func (t *turn) headOf(s *share) *v1.Service {
 	if s.lb == nil {
 		return s.members[0]
@@ -122,11 +122,24 @@ func (t *turn) headOf(s *share) *v1.Service {
 	holder := t.living[owner]
 	switch {
 	case holder == nil || t.leftTo(holder, s.lb) != nil:
-		return s.members[0]
+		return t.firstServed(s.members, s.lb)
 	case intent.AWSNameOf(holder) == s.name:
 		return holder
 	}
 	return nil
+}
+
+// firstServed is the first of the Services that the load balancer serves, or else
+// the first one: what is refused shall not decide for those that are served.
+func (t *turn) firstServed(list []*v1.Service, lb *Network) *v1.Service {
+	for _, svc := range list {
+		if slices.ContainsFunc(t.tagged[provider.KeyOf(svc)], func(g *TargetGroup) bool {
+			return slices.Contains(g.LoadBalancerArns, awssdk.ToString(lb.LoadBalancerArn))
+		}) {
+			return svc
+		}
+	}
+	return list[0]
 }
 
 // leftTo is a Service that is served by the load balancer of another one, which

@@ -215,6 +215,26 @@ func TestRefusedServiceKeepsItsPart(t *testing.T) {
 	s.empty(t)
 }
 
+// What is refused decides nothing for those that are served.
+func TestRefusedServiceIsNoHead(t *testing.T) {
+	s := sharing(t)
+	with("scheme", "internet-facing")(s.named("young"))
+	s.pass(t)
+	host := *s.network(t, "front").DNSName
+	s.delete("old")
+	s.pass(t, "old")
+	s.pass(t)
+	if got := s.network(t, "front").Tags["service.k8s.aws/stack"]; got != "default/last" {
+		t.Errorf("the head is %q", got)
+	}
+	if got := *s.network(t, "front").DNSName; got != host {
+		t.Errorf("the address was %s, and is %s", host, got)
+	}
+	if diff := cmp.Diff([]int32{82}, s.listeners("front")); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 // Annotations may be gone when a Service goes.
 func TestPartIsFoundByItsTags(t *testing.T) {
 	for _, order := range [][]string{{"old", "young", "last"}, {"young", "old", "last"}} {

@@ -148,7 +148,7 @@ func (t *turn) heirOf(lb *Network) *v1.Service {
 	if a == nil || !slices.Contains(a.leaves, lb) {
 		return nil
 	}
-	return t.others(lb, owner)[0]
+	return t.firstServed(t.others(lb, owner), lb)
 }
 
 func ownerID(lb *Network) plan.ID {
