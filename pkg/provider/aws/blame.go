@@ -12,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
 	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
-	v1 "k8s.io/api/core/v1"
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
@@ -29,7 +28,7 @@ type source struct {
 	cure  string
 }
 
-// sources are the annotations whose values only AWS can judge.
+// sources are the annotations whose values only AWS can judge, and tells apart.
 func sources() []source {
 	const attributes = "correct the key or the value as AWS lists them, or take it away"
 	const health = "correct it, or remove the annotation"
@@ -44,23 +43,16 @@ func sources() []source {
 		{intent.KeyAWSSecurityGroups, []string{"InvalidSecurityGroup", "InvalidGroup.NotFound", "InvalidGroupId.Malformed"}, "write the ids of security groups of the VPC"},
 		{intent.KeyAWSExtraSecurityGroups, []string{"InvalidSecurityGroup", "InvalidGroup.NotFound", "InvalidGroupId.Malformed"}, "write the ids of security groups of the VPC"},
 		{intent.KeyAWSPrefixLists, []string{"InvalidPrefixListID.NotFound", "InvalidPrefixListId.NotFound", "InvalidPrefixListId.Malformed"}, "write the ids of prefix lists of this account and region"},
+		{intent.KeySourceRanges, nil, "write ranges that EC2 takes"},
 		{intent.KeyAWSName, []string{"DuplicateLoadBalancerName"}, "choose another name"},
-		{intent.KeyAWSIPAddressType, nil, "give the subnets IPv6 ranges, or remove the annotation"},
 		{intent.KeyAWSTags, []string{"TooManyTags"}, "correct the tag, or take it away"},
-		{intent.KeyAWSBackendProtocol, nil, health},
 		{intent.KeyAWSAccessLogBucket, []string{"S3BucketNotFound"}, "name a bucket of this region, and let Elastic Load Balancing write to it"},
 		{intent.KeyAWSAccessLogPrefix, nil, "correct it, or remove the annotation"},
 		{intent.KeyAWSAttributes, nil, attributes},
 		{intent.KeyAWSTargetGroupAttributes, nil, attributes},
 		{intent.KeyAWSTargetGroupAttributes + ".*", nil, attributes},
 		{listenerSettings, nil, attributes},
-		{intent.KeyAWSHealthProtocol, nil, health},
-		{intent.KeyAWSHealthPort, nil, health},
 		{intent.KeyAWSHealthPath, nil, health},
-		{intent.KeyAWSHealthInterval, nil, health},
-		{intent.KeyAWSHealthTimeout, nil, health},
-		{intent.KeyAWSHealthyThreshold, nil, health},
-		{intent.KeyAWSUnhealthyThreshold, nil, health},
 		{intent.KeyAWSHealthCodes, nil, health},
 	}
 }
@@ -68,31 +60,24 @@ func sources() []source {
 // listenerSettings stands for the annotations of all listeners.
 const listenerSettings = "service.beta.kubernetes.io/aws-load-balancer-listener-attributes.*"
 
-// keysIn are the annotations whose values are in the call.
-func keysIn(c Call) []string {
+// keysIn are the annotations whose values are in a call for the target.
+func keysIn(c Call, target plan.ID) []string {
 	addresses := []string{intent.KeyAWSSubnets, intent.KeyAWSElasticIPs, intent.KeyAWSPrivateIPv4s, intent.KeyAWSIPv6s}
-	health := []string{
-		intent.KeyAWSHealthProtocol, intent.KeyAWSHealthPort, intent.KeyAWSHealthPath, intent.KeyAWSHealthInterval,
-		intent.KeyAWSHealthTimeout, intent.KeyAWSHealthyThreshold, intent.KeyAWSUnhealthyThreshold, intent.KeyAWSHealthCodes,
-	}
-	logs := []string{intent.KeyAWSAttributes, intent.KeyAWSAccessLogBucket, intent.KeyAWSAccessLogPrefix}
 	switch c.(type) {
 	case *elbv2.CreateLoadBalancerInput:
-		return append(addresses, intent.KeyAWSSecurityGroups, intent.KeyAWSName, intent.KeyAWSIPAddressType, intent.KeyAWSTags)
+		return append(addresses, intent.KeyAWSSecurityGroups, intent.KeyAWSName, intent.KeyAWSTags)
 	case *elbv2.SetSubnetsInput:
 		return addresses
-	case *elbv2.SetIpAddressTypeInput:
-		return []string{intent.KeyAWSIPAddressType}
 	case *elbv2.SetSecurityGroupsInput, *elb.ApplySecurityGroupsToLoadBalancerInput:
 		return []string{intent.KeyAWSSecurityGroups, intent.KeyAWSExtraSecurityGroups}
 	case *elbv2.CreateListenerInput, *elbv2.ModifyListenerInput:
 		return []string{intent.KeyAWSCertificates, intent.KeyAWSTLSPolicy, intent.KeyAWSALPNPolicy, intent.KeyAWSTags}
-	case *elbv2.AddListenerCertificatesInput, *elb.SetLoadBalancerListenerSSLCertificateInput:
+	case *elbv2.AddListenerCertificatesInput, *elb.SetLoadBalancerListenerSSLCertificateInput, *elb.CreateLoadBalancerListenersInput:
 		return []string{intent.KeyAWSCertificates}
 	case *elbv2.CreateTargetGroupInput, *elbv2.ModifyTargetGroupInput, *elb.ConfigureHealthCheckInput:
-		return append(health, intent.KeyAWSTags)
+		return []string{intent.KeyAWSHealthPath, intent.KeyAWSHealthCodes, intent.KeyAWSTags}
 	case *elbv2.ModifyLoadBalancerAttributesInput, *elb.ModifyLoadBalancerAttributesInput:
-		return logs
+		return []string{intent.KeyAWSAttributes, intent.KeyAWSAccessLogBucket, intent.KeyAWSAccessLogPrefix}
 	case *elbv2.ModifyTargetGroupAttributesInput:
 		return []string{intent.KeyAWSTargetGroupAttributes, intent.KeyAWSTargetGroupAttributes + ".*"}
 	case *elbv2.ModifyListenerAttributesInput:
@@ -100,13 +85,14 @@ func keysIn(c Call) []string {
 	case *elbv2.AddTagsInput, *elb.AddTagsInput, *ec2.CreateSecurityGroupInput:
 		return []string{intent.KeyAWSTags}
 	case *ec2.AuthorizeSecurityGroupIngressInput:
-		return []string{intent.KeyAWSPrefixLists}
+		if target.Kind != kindGroupRules { // the nodes' groups let no prefix lists in
+			return []string{intent.KeySourceRanges}
+		}
+		return []string{intent.KeyAWSPrefixLists, intent.KeySourceRanges}
 	case *elb.CreateLoadBalancerInput:
-		return []string{intent.KeyAWSSubnets, intent.KeyAWSCertificates, intent.KeyAWSSecurityGroups, intent.KeyAWSExtraSecurityGroups, intent.KeyAWSBackendProtocol, intent.KeyAWSTags}
+		return []string{intent.KeyAWSSubnets, intent.KeyAWSCertificates, intent.KeyAWSSecurityGroups, intent.KeyAWSExtraSecurityGroups, intent.KeyAWSTags}
 	case *elb.AttachLoadBalancerToSubnetsInput:
 		return []string{intent.KeyAWSSubnets}
-	case *elb.CreateLoadBalancerListenersInput:
-		return []string{intent.KeyAWSCertificates, intent.KeyAWSBackendProtocol}
 	case *elb.CreateLoadBalancerPolicyInput:
 		return []string{intent.KeyAWSTLSPolicy}
 	}
@@ -116,45 +102,33 @@ func keysIn(c Call) []string {
 // said is an annotation of a Service that a call takes a value from.
 type said struct {
 	source
-	service *v1.Service
-	text    string // as written
+	text string // as written
+	says string // how sentences name both
 }
 
 // byAnnotation says AWS's refusal of a call by the annotations that the refused
 // value comes from: those that the code is of, else those of which AWS names a
-// word. The error is as it was where no annotation is in the call, or where what
-// AWS says is about something else.
+// word. The error is as it was where neither proves it, and where the step
+// serves several Services, as one of them may not know the others' annotations.
 func (p *pass) byAnnotation(err error, c Call, st *plan.Step) error {
 	e, ok := errors.AsType[*plan.Error](err)
-	if code := api.Code(err); !ok || code == "" || e.Kind == plan.Throttled || e.Reason == ReasonChangedMeanwhile {
+	if code := api.Code(err); !ok || code == "" || len(st.Serves) != 1 || e.Kind == plan.Throttled || e.Reason == ReasonChangedMeanwhile {
 		return err
 	}
 	all := p.saidIn(c, st)
-	found, verdict := where(all, func(s said) bool { return slices.Contains(s.codes, api.Code(err)) }), ", but AWS refuses it: "
-	ofOne := slices.ContainsFunc(sources(), func(s source) bool { return slices.Contains(s.codes, api.Code(err)) })
-	if len(found) == 0 && !ofOne && e.Kind == plan.Invalid {
+	found := where(all, func(s said) bool { return slices.Contains(s.codes, api.Code(err)) })
+	if len(found) == 0 && e.Kind == plan.Invalid {
 		words := wordsOf(api.Message(err))
-		if found = where(all, func(s said) bool { return s.isNamed(words) }); len(found) == 0 {
-			found = where(all, func(s said) bool { return s.key != intent.KeyAWSTags }) // their form is known to be good
-			verdict = ", and AWS refuses what is asked for so: "
-		}
+		found = where(all, func(s said) bool { return s.isNamed(words) })
 	}
 	if len(found) == 0 {
 		return err
 	}
-	return api.Reworded(err, blamed(found, st)+verdict+api.Said(err)+"; "+found[0].cure)
-}
-
-// blamed are the annotations, and the Services of a step that serves several.
-func blamed(found []said, st *plan.Step) string {
 	texts := make([]string, len(found))
 	for i, s := range found {
-		texts[i] = intent.AWSSays(s.service, s.key)
-		if len(st.Serves) > 1 {
-			texts[i] = fmt.Sprintf("Service %s: %s", provider.KeyOf(s.service), texts[i])
-		}
+		texts[i] = s.says
 	}
-	return strings.Join(texts, ", and ")
+	return api.Reworded(err, strings.Join(texts, ", and ")+", but AWS refuses it: "+api.Said(err)+"; "+found[0].cure)
 }
 
 func where(list []said, fits func(said) bool) []said {
@@ -167,43 +141,51 @@ func where(list []said, fits func(said) bool) []said {
 	return out
 }
 
-// saidIn are the annotations of the step's Services that have values in the
-// call.
+// saidIn are the annotations of the step's Service that have values in the
+// call, and its source ranges in either place.
 func (p *pass) saidIn(c Call, st *plan.Step) []said {
-	inCall := keysIn(c)
+	it, ok := p.items[st.Serves[0]]
+	if !ok || it.Want != provider.Serve {
+		return nil
+	}
+	inCall := keysIn(c, st.Target)
 	var out []said
-	for _, service := range st.Serves {
-		it, ok := p.items[service]
-		if !ok || it.Want != provider.Serve {
+	for _, s := range sources() {
+		if !slices.Contains(inCall, s.key) {
 			continue
 		}
-		for _, s := range sources() {
-			if !slices.Contains(inCall, s.key) {
-				continue
-			}
-			keys := []string{s.key}
-			if prefix, star := strings.CutSuffix(s.key, "*"); star {
-				keys = intent.AWSKeysLike(it.Service, prefix)
-			}
-			for _, key := range keys {
-				if text := written(it.Service, key); text != "" {
-					one := s
-					one.key = key
-					out = append(out, said{one, it.Service, text})
-				}
+		if ranges := it.Service.Spec.LoadBalancerSourceRanges; s.key == intent.KeySourceRanges && len(ranges) > 0 {
+			text := strings.Join(ranges, ",")
+			out = append(out, said{s, text, fmt.Sprintf("spec.loadBalancerSourceRanges is %q", text)})
+			continue
+		}
+		keys := []string{s.key}
+		if prefix, star := strings.CutSuffix(s.key, "*"); star {
+			keys = intent.AWSKeysLike(it.Service, prefix)
+		}
+		for _, key := range keys {
+			if text := written(it.Service, key); text != "" {
+				out = append(out, said{s, text, intent.AWSSays(it.Service, key)})
 			}
 		}
 	}
 	return out
 }
 
-// isNamed reports whether one of the words is of the value.
+// isNamed reports whether one of the words is of the value. Tags hold any words.
 func (s said) isNamed(words map[string]bool) bool {
-	const least = 3 // "on" and "5" are no names
-	return slices.ContainsFunc(strings.FieldsFunc(s.text, func(r rune) bool { return r == ',' || r == '=' }), func(item string) bool {
-		item = strings.TrimSpace(item)
-		return len(item) >= least && item != "true" && item != "false" && words[strings.ToLower(item)]
+	return s.key != intent.KeyAWSTags && slices.ContainsFunc(strings.FieldsFunc(s.text, func(r rune) bool { return r == ',' || r == '=' }), func(item string) bool {
+		item = strings.ToLower(strings.TrimSpace(item))
+		return isDistinct(item) && words[item]
 	})
+}
+
+// isDistinct reports whether a word stands in no message by chance, as plain
+// words and numbers do: it has more than letters, and more than digits.
+func isDistinct(word string) bool {
+	const least = 3
+	return len(word) >= least && strings.ContainsFunc(word, func(r rune) bool { return !unicode.IsLetter(r) }) &&
+		strings.ContainsFunc(word, func(r rune) bool { return !unicode.IsDigit(r) })
 }
 
 // wordsOf are the words of a message, in lower case, without what is written

@@ -61,14 +61,44 @@ func TestWhatAWSRefusesIsSaidByItsAnnotation(t *testing.T) {
 			want:   `annotation listener-attributes.TCP-80 is "foo.bar=1", but AWS refuses it: ` + `ValidationError: Listener attribute key 'foo.bar' is not recognized` + attributes,
 		},
 		"a bucket that AWS may not write to": {
-			change: []func(*v1.Service){with("access-log-enabled", "true", "access-log-s3-bucket-name", "logs", "access-log-s3-bucket-prefix", "web")},
-			fault:  refusing("ModifyLoadBalancerAttributes", "InvalidConfigurationRequest", "Access Denied for bucket: logs. Please check S3bucket permission"),
-			want:   `annotation access-log-s3-bucket-name is "logs", but AWS refuses it: InvalidConfigurationRequest: Access Denied for bucket: logs. Please check S3bucket permission; name a bucket of this region, and let Elastic Load Balancing write to it`,
+			change: []func(*v1.Service){with("access-log-enabled", "true", "access-log-s3-bucket-name", "eu-logs", "access-log-s3-bucket-prefix", "web")},
+			fault:  refusing("ModifyLoadBalancerAttributes", "InvalidConfigurationRequest", "Access Denied for bucket: eu-logs. Please check S3bucket permission"),
+			want:   `annotation access-log-s3-bucket-name is "eu-logs", but AWS refuses it: InvalidConfigurationRequest: Access Denied for bucket: eu-logs. Please check S3bucket permission; name a bucket of this region, and let Elastic Load Balancing write to it`,
+		},
+		"a range at the nodes": {
+			change: []func(*v1.Service){sourceRanges("192.0.2.0/24")},
+			fault:  refusing("AuthorizeSecurityGroupIngress", "InvalidParameterValue", "CIDR block 192.0.2.0/24 is malformed"),
+			want:   `spec.loadBalancerSourceRanges is "192.0.2.0/24", but AWS refuses it: InvalidParameterValue: CIDR block 192.0.2.0/24 is malformed; write ranges that EC2 takes`,
+		},
+		"a range by annotation": {
+			change: []func(*v1.Service){func(svc *v1.Service) { svc.Annotations[v1.AnnotationLoadBalancerSourceRangesKey] = "192.0.2.0/24" }},
+			fault:  refusing("AuthorizeSecurityGroupIngress", "InvalidParameterValue", "CIDR block 192.0.2.0/24 is malformed"),
+			want:   `annotation service.beta.kubernetes.io/load-balancer-source-ranges is "192.0.2.0/24", but AWS refuses it: InvalidParameterValue: CIDR block 192.0.2.0/24 is malformed; write ranges that EC2 takes`,
+		},
+		"a range beside prefix lists": {
+			change: []func(*v1.Service){external, with("security-group-prefix-lists", "pl-1"), sourceRanges("192.0.2.0/24")},
+			fault:  refusing("AuthorizeSecurityGroupIngress", "InvalidParameterValue", "CIDR block 10.0.0.0/8 is malformed"),
+			want:   `refused: InvalidParameterValue: CIDR block 10.0.0.0/8 is malformed`,
+		},
+		"a prefix list that is not there": {
+			change: []func(*v1.Service){external, with("security-group-prefix-lists", "pl-1")},
+			fault:  refusing("AuthorizeSecurityGroupIngress", "InvalidPrefixListID.NotFound", "The prefix list ID 'pl-1' does not exist"),
+			want:   `annotation security-group-prefix-lists is "pl-1", but AWS refuses it: InvalidPrefixListID.NotFound: The prefix list ID 'pl-1' does not exist; write the ids of prefix lists of this account and region`,
+		},
+		"an account without load balancers": {
+			change: []func(*v1.Service){with("subnets", "public-us-east-1a", "additional-resource-tags", "team=account")},
+			fault:  refusing("CreateLoadBalancer", "OperationNotPermitted", "This AWS account currently does not support creating load balancers"),
+			want:   `refused: OperationNotPermitted: This AWS account currently does not support creating load balancers`,
 		},
 		"words without a value": {
 			change: []func(*v1.Service){with("healthcheck-interval", "7", "healthcheck-port", "81")},
-			fault:  refusing("CreateTargetGroup", "ValidationError", "Something is not supported."),
-			want:   `annotation healthcheck-port is "81", and annotation healthcheck-interval is "7", and AWS refuses what is asked for so: ValidationError: Something is not supported; correct it, or remove the annotation`,
+			fault:  refusing("CreateTargetGroup", "ValidationError", "Something of 7 is not supported."),
+			want:   `refused: ValidationError: Something of 7 is not supported`,
+		},
+		"a word that a tag has": {
+			change: []func(*v1.Service){with("additional-resource-tags", "team=target,vpc-1=x")},
+			fault:  refusing("CreateTargetGroup", "ValidationError", "The VPC 'vpc-1' of the target group does not exist"),
+			want:   `refused: ValidationError: The VPC 'vpc-1' of the target group does not exist`,
 		},
 		"what is no annotation's": {
 			fault: refusing("CreateTargetGroup", "ValidationError", "Something is not supported."),
@@ -121,4 +151,34 @@ func shortened(text string) string {
 		return text
 	}
 	return text[:most] + "…"
+}
+
+// TestAStepOfSeveralServicesTellsNoAnnotations has Services of two namespaces
+// whose rules at the nodes are one step: neither is told what the other says.
+func TestAStepOfSeveralServicesTellsNoAnnotations(t *testing.T) {
+	l := startLive(t, awssim.Options{})
+	claims(l.config)
+	l.restart(t)
+	s := newSite(t)
+	x, y := s.service("x", external, sourceRanges("192.0.2.0/24")), s.service("y", external, sourceRanges("198.51.100.0/24"))
+	y.Namespace = "tenant"
+	l.add(t, x)
+	l.add(t, y)
+	refused := 0
+	l.cloud.SetFault(func(c awssim.Call) *awssim.Fault {
+		if c.Action != "AuthorizeSecurityGroupIngress" {
+			return nil
+		}
+		refused++
+		return &awssim.Fault{When: awssim.Before, Status: http.StatusBadRequest, Code: "InvalidParameterValue", Message: "CIDR block 192.0.2.0/24 or 198.51.100.0/24 is malformed"}
+	})
+	_, _, err := l.pass(t, provider.Serve, provider.Edit, x, y)
+	if err == nil || refused == 0 {
+		t.Fatalf("%d calls refused: %v", refused, err)
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		if strings.Contains(line, "is \"192.0.2.0/24\"") && strings.Contains(line, "is \"198.51.100.0/24\"") || strings.Contains(line, "aws/nodeSecurityGroup ") && strings.Contains(line, "spec.loadBalancerSourceRanges") {
+			t.Errorf("%s", line)
+		}
+	}
 }
