@@ -106,14 +106,14 @@ func (c *awsCheck) addresses() {
 	eips, _ := o.Texts(KeyAWSElasticIPs)
 	private, _ := o.Addresses(KeyAWSPrivateIPv4s)
 	if len(eips) > 0 && internal == AWSInternalYes {
-		c.wrong(Refuse, KeyAWSElasticIPs, "but an internal load balancer has no elastic IPs; remove it, or make the load balancer internet-facing")
+		c.addressesAtFirst(KeyAWSElasticIPs, "but an internal load balancer has no elastic IPs", "remove it, or make the load balancer internet-facing")
 	}
 	if len(private) > 0 && internal == AWSInternalNo {
-		c.wrong(Refuse, KeyAWSPrivateIPv4s, "but private addresses are for internal load balancers; remove it, or use annotation "+KeyAWSElasticIPs)
+		c.addressesAtFirst(KeyAWSPrivateIPv4s, "but private addresses are for internal load balancers", "remove it, or use annotation "+KeyAWSElasticIPs)
 	}
 	count := func(key string, n int) {
 		if n > 0 && len(subnets) > 0 && n != len(subnets) {
-			c.wrong(Refuse, key, fmt.Sprintf("but its number of items, %d, is not that of annotation %s, %d; write one for each subnet", n, KeyAWSSubnets, len(subnets)))
+			c.addressesAtFirst(key, fmt.Sprintf("but its number of items, %d, is not that of annotation %s, %d", n, KeyAWSSubnets, len(subnets)), "write one for each subnet")
 		}
 	}
 	count(KeyAWSElasticIPs, len(eips))

@@ -54,6 +54,14 @@ func (c *awsCheck) atFirst(key, problem, cure string) Severity {
 	return Refuse
 }
 
+// addressesAtFirst judges addresses by [awsCheck.atFirst].
+func (c *awsCheck) addressesAtFirst(key, problem, cure string) {
+	if _, counts := c.in.Options.values[key]; counts && c.atFirst(key, problem, cure) == Warn {
+		delete(c.in.Options.values, key)
+		c.in.AWSLeftOut = append(c.in.AWSLeftOut, key)
+	}
+}
+
 func (c *awsCheck) tags() {
 	pairs, _ := c.in.Options.Pairs(KeyAWSTags)
 	told := false
@@ -108,10 +116,7 @@ func (c *awsCheck) elasticIPs() {
 	if !bad {
 		return
 	}
-	problem := fmt.Sprintf("but %s is no allocation id of an elastic IP", quote(item))
-	if c.atFirst(KeyAWSElasticIPs, problem, `write ids such as "eipalloc-0a1b2c3d"`) == Warn {
-		delete(c.in.Options.values, KeyAWSElasticIPs)
-	}
+	c.addressesAtFirst(KeyAWSElasticIPs, fmt.Sprintf("but %s is no allocation id of an elastic IP", quote(item)), `write ids such as "eipalloc-0a1b2c3d"`)
 }
 
 // prefixLists count where the load balancer gets a security group of its own.

@@ -122,3 +122,40 @@ func TestAWSValuesThatThePeerReadsAtFirstAlone(t *testing.T) {
 		t.Errorf("elastic IPs %q", ids)
 	}
 }
+
+// TestAWSAddressesThatThePeerReadsAtFirstAlone: they are refused for a new load
+// balancer, and left out where one is there.
+func TestAWSAddressesThatThePeerReadsAtFirstAlone(t *testing.T) {
+	const left, subnets = "; it is left out: ", "its number of items, 1, is not that of annotation subnets, 2"
+	tests := map[string]struct {
+		pairs []string
+		key   string
+		want  string
+	}{
+		"elastic IPs of an internal one":         {[]string{"internal", "true", "eip-allocations", "eipalloc-1"}, "eip-allocations", `is "eipalloc-1", but an internal load balancer has no elastic IPs; remove it, or make the load balancer internet-facing`},
+		"private addresses of a public one":      {[]string{"private-ipv4-addresses", "10.0.0.9"}, "private-ipv4-addresses", `is "10.0.0.9", but private addresses are for internal load balancers; remove it, or use annotation eip-allocations`},
+		"elastic IPs that are too few":           {[]string{"subnets", "a,b", "eip-allocations", "eipalloc-1"}, "eip-allocations", `is "eipalloc-1", but ` + subnets + `; write one for each subnet`},
+		"private addresses that are too few":     {[]string{"internal", "true", "subnets", "a,b", "private-ipv4-addresses", "10.0.0.9"}, "private-ipv4-addresses", `is "10.0.0.9", but ` + subnets + `; write one for each subnet`},
+		"internal and too few":                   {[]string{"internal", "true", "subnets", "a,b", "eip-allocations", "eipalloc-1"}, "eip-allocations", `is "eipalloc-1", but an internal load balancer has no elastic IPs; remove it, or make the load balancer internet-facing`},
+		"an elastic IP by another kind of an id": {[]string{"eip-allocations", "web"}, "eip-allocations", `is "web", but "web" is no allocation id of an elastic IP; write ids such as "eipalloc-0a1b2c3d"`},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if _, got := onAWS(awsOf("nlb", tt.pairs...)); len(got) == 0 || got[0] != "refuse: annotation "+tt.key+" "+tt.want {
+				t.Errorf("a new one: %q", got)
+			}
+			if _, got := onAWS(made(awsOf("external", tt.pairs...))); len(got) > 0 && !strings.HasPrefix(got[0], "refuse: ") {
+				t.Errorf("of type external: %q", got)
+			}
+			in, got := onAWS(made(awsOf("nlb", tt.pairs...)))
+			before, cure, _ := strings.Cut(tt.want, "; ")
+			if diff := cmp.Diff([]string{"warn: annotation " + tt.key + " " + before + left + cure}, got); diff != "" {
+				t.Errorf("one that is there, -want +got:\n%s", diff)
+			}
+			key := "service.beta.kubernetes.io/aws-load-balancer-" + tt.key
+			if diff := cmp.Diff([]string{key}, in.AWSLeftOut); diff != "" || in.Options.Source(key) != "" {
+				t.Errorf("left out, -want +got:\n%s", diff)
+			}
+		})
+	}
+}

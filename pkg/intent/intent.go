@@ -113,6 +113,10 @@ type Intent struct {
 	SharingKey string
 	// AWS is the form of load balancer asked of AWS; zero for other providers.
 	AWS AWSForm
+	// AWSLeftOut are the annotations of addresses that cannot be, and that count
+	// only when a load balancer is made; the one that is there goes on where and
+	// as it is.
+	AWSLeftOut []string
 	// Options are the values of all annotations that the provider honours.
 	Options Options
 }

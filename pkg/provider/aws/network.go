@@ -142,6 +142,10 @@ func (t *turn) replaced(a *ask, have elbv2types.LoadBalancerSchemeEnum) bool {
 	if have == want {
 		return false
 	}
+	if left := a.item.Intent.AWSLeftOut; a.strict() && len(left) > 0 {
+		a.warn(ReasonAdoptedAsIs, fmt.Sprintf("load balancer %s is %s, and annotation %s asks for %s; it stays so while annotation %s is there, which cannot be then", a.name, have, intent.KeyAWSInternal, want, left[0]))
+		return false
+	}
 	if a.strict() {
 		return true
 	}

@@ -24,7 +24,7 @@ import (
 func (t *turn) putSubnets(a *ask, b *balancer) error {
 	asked := a.has(intent.KeyAWSSubnets) || asksForAddresses(a.item.Service)
 	switch {
-	case !asked:
+	case !asked || len(a.item.Intent.AWSLeftOut) > 0:
 		return nil
 	case !a.strict():
 		a.tellSubnets(b.have)
@@ -36,6 +36,10 @@ func (t *turn) putSubnets(a *ask, b *balancer) error {
 		return err
 	}
 	mappings, err := t.subnetMappings(a, subnets)
+	if err != nil && !a.external {
+		a.warn(ReasonAdoptedAsIs, fmt.Sprintf("%v; load balancer %s stays as it is until then", err, b.name))
+		return nil // the peer reads addresses when it makes one
+	}
 	if err != nil {
 		return err
 	}
