@@ -142,13 +142,15 @@ func (c *awsCheck) certificates() {
 	}
 }
 
+// logs judges the bucket, which may be set by hand where the Load Balancer
+// Controller serves: it sends none that is not annotated.
 func (c *awsCheck) logs() {
 	o := c.in.Options
 	attributes, _ := o.Pairs(KeyAWSAttributes)
 	bucket, _ := o.Text(KeyAWSAccessLogBucket)
 	on, _ := o.Bool(KeyAWSAccessLog)
 	switch byAttribute := attributes[awsLogsBucket]; {
-	case on && bucket == "" && byAttribute == "":
+	case on && bucket == "" && byAttribute == "" && !(c.is(AWSExternal) && c.isMade()):
 		c.wrong(Refuse, KeyAWSAccessLog, fmt.Sprintf("but no bucket is named; name it in annotation %s, or write false here", KeyAWSAccessLogBucket))
 	case on && bucket != "" && !awsBucket.MatchString(bucket):
 		c.wrong(Refuse, KeyAWSAccessLogBucket, fmt.Sprintf("but must be the name of a bucket alone: 3 to 63 lower case letters, digits, dots and dashes, without s3://, ARN or path; correct it, and write a path in annotation %s", KeyAWSAccessLogPrefix))

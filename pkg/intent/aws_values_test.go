@@ -82,6 +82,7 @@ func TestAWSValuesThatAPeerServes(t *testing.T) {
 		"an old bucket":                              awsOf("", "access-log-enabled", "true", "access-log-s3-bucket-name", "My_Logs.eu"),
 		"a bucket by attribute":                      awsOf("external", "access-log-enabled", "true", "attributes", "access_logs.s3.bucket=logs"),
 		"a bucket that was set by hand":              made(awsOf("external", "attributes", "access_logs.s3.enabled=true")),
+		"logs to a bucket that was set by hand":      made(awsOf("external", "access-log-enabled", "true")),
 		"prefix lists beside given groups":           awsOf("external", "security-groups", "sg-1", "security-group-prefix-lists", "office"),
 		"prefix lists without groups":                awsOf("external", "disable-nlb-sg", "true", "security-group-prefix-lists", "office"),
 		"attributes that are not known here":         awsOf("external", "attributes", "foo.bar=1", "target-group-attributes", "foo.bar=1", awsPrefix+"listener-attributes.TCP-80", "foo.bar=1"),
