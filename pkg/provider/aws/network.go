@@ -159,6 +159,9 @@ func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 	if instead == nil && a.external && slices.Contains(a.item.Intent.Families, intent.V6) && a.addressType() != elbv2types.IpAddressTypeDualstack {
 		return refuse(ReasonConflicting, "the Service has family IPv6, which only a load balancer with annotation %s dualstack serves; set it, or leave IPv6 out of spec.ipFamilies", intent.KeyAWSIPAddressType)
 	}
+	if left := a.item.Intent.AWSLeftOut; len(left) > 0 {
+		return refuse(intent.ReasonInvalidAnnotation, "load balancer %s is not there any more, and %s cannot be; correct it, as it would be made with other addresses", a.name, intent.AWSSays(a.item.Service, left[0]))
+	}
 	subnets, err := t.subnetsFor(a)
 	if err != nil {
 		return err

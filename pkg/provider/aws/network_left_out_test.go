@@ -43,3 +43,16 @@ func TestAddressesThatCannotBeDoNotStopWhatIsThere(t *testing.T) {
 		})
 	}
 }
+
+// TestALoadBalancerIsNotMadeWithoutTheAddressesThatWereAskedFor has one that was
+// deleted by hand, of which the status still tells.
+func TestALoadBalancerIsNotMadeWithoutTheAddressesThatWereAskedFor(t *testing.T) {
+	p := newPeer(t, nil)
+	svc := p.service("web", with("eip-allocations", "192.0.2.1"), shown)
+	p.keep(svc)
+	r := p.compute(p.all(provider.Serve, provider.Resync))
+	got := text(t, r)
+	if want := "cannot be; correct it, as it would be made with other addresses"; len(r.Steps) > 0 || !strings.Contains(got, want) {
+		t.Errorf("got\n%s\nwant ... %s", got, want)
+	}
+}
