@@ -56,3 +56,20 @@ func TestALoadBalancerIsNotMadeWithoutTheAddressesThatWereAskedFor(t *testing.T)
 		t.Errorf("got\n%s\nwant ... %s", got, want)
 	}
 }
+
+// TestAsManyTagsAsThePeerServes: its own two and 48 of the user are all that AWS
+// allows; ours is left out.
+func TestAsManyTagsAsThePeerServes(t *testing.T) {
+	for name, change := range map[string]func(*v1.Service){"a network load balancer": func(*v1.Service) {}, "a classic one": classic} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.service("web", change, with("additional-resource-tags", manyTags(48)))
+			s.settle(t, s.all(provider.Serve, provider.Edit))
+			if n := len(s.observed.Networks) + len(s.observed.Classics); n != 1 {
+				t.Errorf("%d load balancers", n)
+			}
+			s.settle(t, s.all(provider.Remove, provider.Edit))
+			s.empty(t)
+		})
+	}
+}

@@ -56,10 +56,14 @@ func (a *ask) tellTags(have map[string]string) {
 		a.name, strings.Join(few(list), ", "), intent.KeyAWSTags, intent.KeyRepair))
 }
 
-// tagsOfBalancer are those of a load balancer that we make.
+// tagsOfBalancer are those of a load balancer that we make. Without room for
+// the tag that says so it is later taken for the peer's, and stays as it is.
 func (a *ask) tagsOfBalancer() map[string]string {
 	out := names.As(a.tags, names.ResourceLoadBalancer)
 	maps.Copy(out, a.marks())
+	if len(out) > tagsMax {
+		delete(out, names.TagMade)
+	}
 	return out
 }
 
