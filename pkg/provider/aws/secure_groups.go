@@ -51,14 +51,15 @@ func (t *turn) groupNamed(name string) *ec2types.SecurityGroup { return t.groups
 // groupsForNew are the security groups of a new network load balancer.
 func (t *turn) groupsForNew(a *ask) error {
 	if !t.hasGroups(a) {
-		a.warnWithoutGroups("is made")
+		a.warnWithoutGroups()
 		return nil
 	}
 	return t.wantGroups(a, nil)
 }
 
-// warnWithoutGroups tells that the groups of the annotation do not count.
-func (a *ask) warnWithoutGroups(isMade string) {
+// warnWithoutGroups tells that the groups of the annotation do not count, in the
+// same words before and after the load balancer is made: it is told once.
+func (a *ask) warnWithoutGroups() {
 	if a.written(intent.KeyAWSSecurityGroups) == "" {
 		return
 	}
@@ -66,7 +67,7 @@ func (a *ask) warnWithoutGroups(isMade string) {
 	if a.external {
 		cure = "set annotation " + intent.KeyAWSNoSecurityGroup + " to false before the load balancer is made, or remove this one"
 	}
-	a.warn(ReasonUnsupported, fmt.Sprintf("annotation %s has no effect: load balancer %s %s without security groups, and AWS gives it none later; %s", intent.KeyAWSSecurityGroups, a.name, isMade, cure))
+	a.warn(ReasonUnsupported, fmt.Sprintf("annotation %s has no effect: load balancer %s has no security groups, and AWS gives it none later; %s", intent.KeyAWSSecurityGroups, a.name, cure))
 }
 
 // hasGroups reports whether a new load balancer of the Service gets security
@@ -291,7 +292,7 @@ func (t *turn) putNetworkGroups(a *ask, b *balancer) error {
 			a.groups = append(a.groups, Ref{ID: id})
 		}
 		if len(have) == 0 && a.strict() && a.has(intent.KeyAWSSecurityGroups) {
-			a.warnWithoutGroups("was made")
+			a.warnWithoutGroups()
 		}
 		return nil
 	}

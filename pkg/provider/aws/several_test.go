@@ -326,8 +326,10 @@ func TestSecurityGroupsThatCannotCountAreToldBeforeTheLoadBalancerIsMade(t *test
 	s := newSite(t)
 	svc := s.service("web", with("security-groups", "sg-c79d4313baf0217ab"))
 	r := s.compute(s.all(provider.Serve, provider.Edit))
+	words := map[string]bool{}
 	told := func(r *aws.Result) bool {
 		return slices.ContainsFunc(r.Notices[keyOf(svc)], func(n provider.Notice) bool {
+			words[n.Message] = true
 			return n.Warning && n.Reason == aws.ReasonUnsupported && strings.Contains(n.Message, "nlbSecurityGroupMode Managed")
 		})
 	}
@@ -337,6 +339,9 @@ func TestSecurityGroupsThatCannotCountAreToldBeforeTheLoadBalancerIsMade(t *test
 	s.settle(t, s.all(provider.Serve, provider.Edit))
 	if r = s.compute(s.all(provider.Serve, provider.Edit)); !told(r) {
 		t.Errorf("later: %v", r.Notices)
+	}
+	if len(words) != 1 {
+		t.Errorf("one thing is told in %d ways: %v", len(words), words)
 	}
 	managed(&s.settings)
 	other := newSite(t)
