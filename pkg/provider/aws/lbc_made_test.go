@@ -43,7 +43,7 @@ func TestWhatIsMadeForTheLoadBalancerControllersServices(t *testing.T) {
 // controller's flags say what we have no key for.
 func (c *lbc) differs() bool {
 	udp := slices.ContainsFunc(c.svc.Spec.Ports, func(p v1.ServicePort) bool { return p.Protocol == v1.ProtocolUDP })
-	return (udp && !c.byPods()) || len(c.svc.Spec.IPFamilies) > 1 || c.uid != "" || c.ungrouped || c.ownBackend || c.allPorts
+	return (udp && !c.byPods()) || len(c.svc.Spec.IPFamilies) > 1 || c.uid != "" || c.ungrouped || c.ownBackend || c.allPorts || c.bucket != ""
 }
 
 // shown is what there is, by names.

@@ -31,9 +31,10 @@ type lbc struct {
 	svc *v1.Service
 	uid types.UID // in names
 	// Its flags, and what older versions did.
-	ownBackend bool // --enable-backend-security-group=false
-	allPorts   bool // --disable-restricted-sg-rules
-	ungrouped  bool // made before it knew of security groups
+	ownBackend bool   // --enable-backend-security-group=false
+	allPorts   bool   // --disable-restricted-sg-rules
+	ungrouped  bool   // made before it knew of security groups
+	bucket     string // of access logs, set by hand
 
 	lb    *aws.Network
 	front []string // groups of the load balancer
@@ -176,6 +177,7 @@ func (c *lbc) leave() {
 		LoadBalancerArn: awssdk.String(arn), LoadBalancerName: awssdk.String(name), Scheme: scheme, Type: elbv2types.LoadBalancerTypeEnumNetwork,
 		IpAddressType: elbv2types.IpAddressType(c.or("ip-address-type", "ipv4")), DNSName: awssdk.String(name + ".elb.us-east-1.amazonaws.com"), VpcId: awssdk.String(c.s.settings.VPC),
 	}
+	c.svc.Status.LoadBalancer.Ingress = []v1.LoadBalancerIngress{{Hostname: *c.lb.DNSName}}
 	for i, n := range c.subnets() {
 		z := elbv2types.AvailabilityZone{SubnetId: n.SubnetId, ZoneName: n.AvailabilityZone}
 		if at := c.address(i, n); at != (elbv2types.LoadBalancerAddress{}) {
@@ -220,7 +222,7 @@ func (c *lbc) address(i int, n *ec2types.Subnet) elbv2types.LoadBalancerAddress 
 // ones win.
 func (c *lbc) attributes() map[string]string {
 	out := c.pairs("attributes", map[string]string{
-		"load_balancing.cross_zone.enabled": "false", "access_logs.s3.enabled": "false", "access_logs.s3.bucket": "", "access_logs.s3.prefix": "",
+		"load_balancing.cross_zone.enabled": "false", "access_logs.s3.enabled": "false", "access_logs.s3.bucket": c.bucket, "access_logs.s3.prefix": "",
 		"deletion_protection.enabled": "false",
 	})
 	if v, ok := c.text("aws-load-balancer-cross-zone-load-balancing-enabled"); ok {

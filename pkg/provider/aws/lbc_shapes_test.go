@@ -26,6 +26,14 @@ func changed(name string, change func(*v1.Service)) shape { return shape{name: n
 
 func flagged(name string, change func(*lbc)) shape { return shape{name: name, lbc: change} }
 
+// byHand says what needs a bucket, which somebody set without an annotation.
+func byHand(pairs ...string) shape {
+	return flagged("bucket by hand, "+strings.Join(pairs, " "), func(c *lbc) {
+		with(pairs...)(c.svc)
+		c.bucket = "by-hand"
+	})
+}
+
 func families(list ...v1.IPFamily) func(*v1.Service) {
 	return func(svc *v1.Service) {
 		with("ip-address-type", "dualstack")(svc)
@@ -113,6 +121,7 @@ func dimensions() [][]shape {
 			says("access-log-enabled", "true", "access-log-s3-bucket-name", "logs"), says("access-log-enabled", "true", "access-log-s3-bucket-name", "logs", "access-log-s3-bucket-prefix", "p"),
 			says("access-log-enabled", "true", "attributes", "access_logs.s3.bucket=logs,access_logs.s3.prefix=p"),
 			says("attributes", "access_logs.s3.enabled=true,access_logs.s3.bucket=logs", "access-log-enabled", "false"),
+			byHand("access-log-enabled", "true"), byHand("attributes", "access_logs.s3.enabled=true"),
 		},
 		{
 			{},

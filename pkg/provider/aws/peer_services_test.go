@@ -158,6 +158,11 @@ func (d dice) spec(svc *v1.Service, n int, network bool) {
 func (d dice) place(svc *v1.Service, network bool, put putter) {
 	put(30, "internal", "true", "true", "false", "0", "no", "0.0.0.0/0")
 	put(20, "subnets", "public-us-east-1a", "subnet-62566cdefde72237b,subnet-0ec221ad912000a7d", "public-us-east-1b, private-us-east-1c")
+	if network && len(svc.Status.LoadBalancer.Ingress) > 0 { // the peer reads addresses at first alone
+		put(20, "private-ipv4-addresses", "10.0.96.9", "10.0.96.9,10.0.112.9,10.0.128.9")
+		put(20, "eip-allocations", "eipalloc-1", "eipalloc-1,eipalloc-2,eipalloc-3", "192.0.2.1", "eipalloc-1,eipalloc-2,eipalloc-3,eipalloc-4")
+		return
+	}
 	if !network || !d.often(20) {
 		return
 	}
