@@ -10,9 +10,11 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	cloudproviderapi "k8s.io/cloud-provider/api"
 
+	"github.com/fairlead/fairlead/pkg/engine"
 	"github.com/fairlead/fairlead/test/cloud/aws/web"
 	"github.com/fairlead/fairlead/test/controlplane"
 )
@@ -164,10 +166,16 @@ func (d *aws) actRefusal(ctx context.Context) error {
 	if err := d.patch(ctx, web.NLB, fmt.Sprintf(`{"metadata":{"annotations":{%q:"nowhere"}}}`, keyAWSSubnets)); err != nil {
 		return err
 	}
-	if err := d.awaitEvent(ctx, web.NLB, "SubnetNotFound"); err != nil {
+	failed := func() bool {
+		return meta.IsStatusConditionFalse(d.board.services[web.NLB].Status.Conditions, engine.ConditionProgrammed)
+	}
+	if err := errors.Join(d.awaitEvent(ctx, web.NLB, "SubnetNotFound"), d.board.await(ctx, "the condition that says so", failed)); err != nil {
 		return err
 	}
-	return d.patch(ctx, web.NLB, fmt.Sprintf(`{"metadata":{"annotations":{%q:null}}}`, keyAWSSubnets))
+	if err := d.patch(ctx, web.NLB, fmt.Sprintf(`{"metadata":{"annotations":{%q:null}}}`, keyAWSSubnets)); err != nil {
+		return err
+	}
+	return d.board.await(ctx, "the condition to be taken back", func() bool { return !failed() })
 }
 
 func (d *aws) actScale(ctx context.Context) error {
