@@ -150,7 +150,7 @@ func (c *awsCheck) logs() {
 	bucket, _ := o.Text(KeyAWSAccessLogBucket)
 	on, _ := o.Bool(KeyAWSAccessLog)
 	switch byAttribute := attributes[awsLogsBucket]; {
-	case on && bucket == "" && byAttribute == "" && !(c.is(AWSExternal) && c.isMade()):
+	case on && bucket == "" && byAttribute == "" && (!c.is(AWSExternal) || !c.isMade()):
 		c.wrong(Refuse, KeyAWSAccessLog, fmt.Sprintf("but no bucket is named; name it in annotation %s, or write false here", KeyAWSAccessLogBucket))
 	case on && bucket != "" && !awsBucket.MatchString(bucket):
 		c.wrong(Refuse, KeyAWSAccessLogBucket, fmt.Sprintf("but must be the name of a bucket alone: 3 to 63 lower case letters, digits, dots and dashes, without s3://, ARN or path; correct it, and write a path in annotation %s", KeyAWSAccessLogPrefix))
