@@ -7,6 +7,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"sync"
 	"time"
 
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -24,31 +25,82 @@ import (
 
 // machines are what is known of nodes' instances, for passes and for those who
 // ask about nodes alike.
-type machines struct{ *instances.Reader }
+type machines struct {
+	*instances.Reader
+	doubts *doubts
+}
 
-// instancesAge is how old the knowledge of instances may be: their security
-// groups hardly ever change.
-const instancesAge = 10 * time.Minute
+const (
+	// instancesAge is how old the knowledge of instances may be: their security
+	// groups hardly ever change.
+	instancesAge = 10 * time.Minute
+	// downAge is how old it may be for a node that is not ready, as long as the
+	// node says so: when it is ready again its instance is read.
+	downAge = time.Minute
+	// startingAge is how old it may be for an instance that does not run though its
+	// node is ready: AWS is behind by seconds.
+	startingAge = 10 * time.Second
+)
+
+// doubts are by instance what its node said when it was read for a pass in
+// doubt, and when that was.
+type doubts struct {
+	mu   sync.Mutex
+	last map[string]doubt
+}
+
+type doubt struct {
+	said string
+	at   time.Time
+}
+
+// due are those of the instances in doubt that are to be read now. Those that
+// are in doubt no more are forgotten.
+func (d *doubts) due(now time.Time, said map[string]string, downs map[string]bool) []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	next := map[string]doubt{}
+	var out []string
+	for _, id := range slices.Sorted(maps.Keys(said)) {
+		age := startingAge
+		if downs[id] {
+			age = downAge
+		}
+		was, ok := d.last[id]
+		if !ok || was.said != said[id] || now.Sub(was.at) >= age {
+			was = doubt{said[id], now}
+			out = append(out, id)
+		}
+		next[id] = was
+	}
+	d.last = next
+	return out
+}
 
 // of are the instances of the nodes now. Those that did not run when they were
-// read, and those of nodes that are not ready, are read anew. What AWS does not
-// know is missing.
+// read, and those of nodes that are not ready, are read anew when the node says
+// something else since, and else from time to time. What AWS does not know is
+// missing.
 func (m machines) of(ctx context.Context, nodes []*v1.Node, now time.Time) (map[string]*Instance, error) {
 	found, err := m.Find(ctx, instanceIDs(nodes), now.Add(-instancesAge))
 	if err != nil {
 		return nil, err
 	}
-	var doubtful []string
+	said, downs := map[string]string{}, map[string]bool{}
 	for _, n := range nodes {
 		id, _ := names.InstanceID(n.Spec.ProviderID)
 		if x := found[id]; x != nil && (x.State != ec2types.InstanceStateNameRunning || notReady(n)) {
-			doubtful = append(doubtful, id)
-			delete(found, id)
+			said[id], downs[id] = readiness(n), notReady(n)
 		}
 	}
-	again, err := m.Find(ctx, doubtful, now)
+	due := m.doubts.due(now, said, downs)
+	again, err := m.Find(ctx, due, now)
 	if err != nil {
+		m.doubts.forget(due)
 		return nil, err
+	}
+	for _, id := range due {
+		delete(found, id)
 	}
 	maps.Copy(found, again)
 	out := make(map[string]*Instance, len(found))
@@ -56,6 +108,15 @@ func (m machines) of(ctx context.Context, nodes []*v1.Node, now time.Time) (map[
 		out[id] = &Instance{ID: x.ID, Groups: x.Groups, VPC: x.VPC, Zone: x.Zone, State: x.State}
 	}
 	return out, nil
+}
+
+// forget lets instances that could not be read be read the next time.
+func (d *doubts) forget(ids []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, id := range ids {
+		delete(d.last, id)
+	}
 }
 
 func instanceIDs(nodes []*v1.Node) []string {
@@ -76,6 +137,16 @@ func notReady(n *v1.Node) bool {
 	})
 }
 
+// readiness is what the node says of whether it is ready, and since when.
+func readiness(n *v1.Node) string {
+	for _, c := range n.Status.Conditions {
+		if c.Type == v1.NodeReady {
+			return string(c.Status) + " " + c.LastTransitionTime.UTC().Format(time.RFC3339)
+		}
+	}
+	return ""
+}
+
 // newMachines reads the instances of the nodes.
 func (p *Provider) newMachines(c *api.Client, clk clock.PassiveClock, nodes corelisters.NodeLister) machines {
 	conf := p.config.Load()
@@ -88,7 +159,7 @@ func (p *Provider) newMachines(c *api.Client, clk clock.PassiveClock, nodes core
 	}
 	return machines{instances.NewReader(c, clk, instances.Options{
 		Nodes: nodes, Families: conf.NodeIPFamilies, TopologyTypes: types, Cluster: p.where,
-	})}
+	}), &doubts{}}
 }
 
 // newRoutes keeps the routes to the nodes.

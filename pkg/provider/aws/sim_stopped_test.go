@@ -5,8 +5,10 @@ package aws_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
+	testclock "k8s.io/utils/clock/testing"
 
 	"github.com/fairlead/fairlead/pkg/provider"
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
@@ -73,5 +75,58 @@ func TestStoppedInstances(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestNodesThatStayDownAreReadSeldom makes a pass each second, as endpoints may.
+func TestNodesThatStayDownAreReadSeldom(t *testing.T) {
+	for name, c := range map[string]struct {
+		state  string
+		status v1.ConditionStatus
+		most   int // reads in five minutes
+	}{
+		"the node is not ready":         {"running", v1.ConditionFalse, 6},
+		"the instance stands still":     {"stopped", v1.ConditionUnknown, 6},
+		"AWS says it stands, and ready": {"stopped", v1.ConditionTrue, 31},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := startLive(t, awssim.Options{})
+			now := testclock.NewFakeClock(time.Now())
+			l.clock = now
+			l.restart(t)
+			svc := newSite(t).service("web")
+			l.add(t, svc)
+			for _, n := range l.nodes {
+				ready(n, v1.ConditionTrue)
+			}
+			n := l.nodes[1]
+			power := func(state string, status v1.ConditionStatus) {
+				t.Helper()
+				ready(n, status)
+				if err := l.cloud.SetPower(idOf(n), state); err != nil {
+					t.Fatal(err)
+				}
+			}
+			power(c.state, c.status)
+			l.must(t, -1, provider.Serve, provider.Edit, svc)
+			missing := strings.Count(string(l.cloud.State()), idOf(n))
+			l.cloud.ResetCalls()
+			for range 300 {
+				l.must(t, 0, provider.Serve, provider.Nodes, svc)
+				now.Step(time.Second)
+			}
+			if c1 := l.cloud.Counts(); total(c1.Reads)+c1.Pages > c.most {
+				t.Errorf("more than %d reads: %v", c.most, c1.Reads)
+			}
+			if c.state == "running" {
+				return
+			}
+			power("running", v1.ConditionTrue)
+			now.Step(10 * time.Second)
+			l.must(t, 1, provider.Serve, provider.Nodes, svc)
+			if got := strings.Count(string(l.cloud.State()), idOf(n)); got != missing+1 {
+				t.Errorf("the instance is named %d times, want %d", got, missing+1)
+			}
+		})
 	}
 }

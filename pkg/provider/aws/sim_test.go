@@ -19,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/pkg/plan"
@@ -38,6 +39,7 @@ type live struct {
 	nodes    []*v1.Node
 	services cache.Indexer
 	ctx      context.Context // of a process that is killed; nil: the test's
+	clock    clock.Clock     // of the next process; nil: the system's
 }
 
 func startLive(t *testing.T, o awssim.Options) *live {
@@ -68,7 +70,7 @@ func (l *live) restart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.provider = aws.New(aws.Options{Client: client, Config: l.config, Cluster: "rig", Services: corelisters.NewServiceLister(l.services)})
+	l.provider = aws.New(aws.Options{Client: client, Config: l.config, Cluster: "rig", Services: corelisters.NewServiceLister(l.services), Clock: l.clock})
 }
 
 func (l *live) add(t *testing.T, svc *v1.Service) {
