@@ -21,25 +21,40 @@ import (
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
 )
 
-// TestAtRestManyNodesTakeFewReads asks for all nodes every 5 minutes, as
-// upstream does.
+// TestAtRestManyNodesTakeFewReads asks for all nodes every 5 minutes, and
+// whether those that are not ready exist and stand still every 5 s, as upstream
+// does.
 func TestAtRestManyNodesTakeFewReads(t *testing.T) {
-	const n, rounds = 500, 12
-	r := newRig(t, awssim.Options{})
-	nodes := r.launch(t, n)
-	for range rounds {
-		for _, node := range nodes {
-			if _, err := r.Instances().InstanceMetadata(t.Context(), node); err != nil {
-				t.Fatal(err)
+	const n, rounds, each = 500, 12, 5 * time.Second
+	for _, c := range []struct{ down, most int }{{0, 60}, {1, 120}, {20, 120}, {250, 120}} {
+		t.Run(fmt.Sprintf("%d are not ready", c.down), func(t *testing.T) {
+			r := newRig(t, awssim.Options{})
+			nodes := r.launch(t, n)
+			perTick := n / 10 // metadata take 50 s of 5 min
+			for range rounds {
+				for tick := range int(5 * time.Minute / each) {
+					for _, node := range nodes[n-c.down:] {
+						if ok, err := r.Instances().InstanceExists(t.Context(), node); err != nil || !ok {
+							t.Fatal(ok, err)
+						}
+						if _, err := r.Instances().InstanceShutdown(t.Context(), node); err != nil {
+							t.Fatal(err)
+						}
+					}
+					for _, node := range nodes[min(n, tick*perTick):min(n, (tick+1)*perTick)] {
+						if _, err := r.Instances().InstanceMetadata(t.Context(), node); err != nil {
+							t.Fatal(err)
+						}
+					}
+					r.clock.Step(each)
+				}
 			}
-			r.clock.Step(100 * time.Millisecond)
-		}
-		r.clock.Step(5*time.Minute - n*100*time.Millisecond)
-	}
-	reads, by := r.reads()
-	t.Logf("%d reads an hour: %v", reads, by)
-	if reads > 60 {
-		t.Errorf("%d reads an hour: %v", reads, by)
+			reads, by := r.reads()
+			t.Logf("%d reads an hour: %v", reads, by)
+			if reads > c.most {
+				t.Errorf("%d reads an hour: %v", reads, by)
+			}
+		})
 	}
 }
 

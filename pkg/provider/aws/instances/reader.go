@@ -42,11 +42,12 @@ type Cluster struct {
 }
 
 const (
-	// hitAge is how old what shows an instance may be.
-	hitAge = 30 * time.Second
+	// hitAge is how old what shows an instance may be. Upstream asks for nodes
+	// that are not ready every 5 s: with half of 500 that is 2 calls a minute.
+	hitAge = time.Minute
 	// metadataAge is how old it may be for what hardly changes, the addresses of
 	// a node that is initialised: upstream asks for all nodes every 5 minutes.
-	metadataAge = 2 * time.Minute
+	metadataAge = 3 * time.Minute
 	// missAge is how old what does not show one may be: an instance that is not
 	// found makes one call in this time, whoever asks.
 	missAge = 10 * time.Second

@@ -13,10 +13,14 @@ import (
 	"k8s.io/utils/clock"
 )
 
+// askedLately is how long a key that was asked for comes before others: who
+// looks at it often will ask again.
+const askedLately = 30 * time.Second
+
 // shelf keeps what was read by key, also that nothing has a key. A call asks
 // for the key that is wanted, for those that others wait for, and for as many
-// more that are old as it has room for: so the whole cluster takes as few calls
-// as one call holds nodes. The call ends with the context of the one who made
+// more that are old as it has room for, first those that were asked for lately:
+// so the whole cluster takes as few calls as one call holds nodes. The call ends with the context of the one who made
 // it, and another one takes over.
 type shelf[T any] struct {
 	clock clock.PassiveClock
@@ -32,7 +36,8 @@ type shelf[T any] struct {
 	mu      sync.Mutex
 	entries map[string]entry[T]
 	pending map[string]bool
-	flight  *flight // nil: none
+	asked   map[string]time.Time // when somebody asked last
+	flight  *flight              // nil: none
 }
 
 type entry[T any] struct {
@@ -81,6 +86,7 @@ func aborted(err error) bool {
 func (s *shelf[T]) look(key string, notBefore time.Time) (e entry[T], f *flight, mine bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.asked[key] = s.clock.Now()
 	if e, ok := s.entries[key]; ok && !e.begun.Before(notBefore) {
 		return e, nil, false
 	}
@@ -115,6 +121,13 @@ func (s *shelf[T]) load(key string, notBefore time.Time) map[string]bool {
 			delete(s.pending, k)
 		}
 	}
+	lately := s.clock.Now().Add(-askedLately)
+	last := func(k string) time.Time {
+		if at := s.asked[k]; at.After(lately) {
+			return at
+		}
+		return time.Time{}
+	}
 	var old []string
 	for _, k := range s.others() {
 		if e, ok := s.entries[k]; !keys[k] && (!ok || e.begun.Before(notBefore)) {
@@ -122,7 +135,7 @@ func (s *shelf[T]) load(key string, notBefore time.Time) map[string]bool {
 		}
 	}
 	slices.SortFunc(old, func(a, b string) int {
-		return cmp.Or(s.entries[a].begun.Compare(s.entries[b].begun), cmp.Compare(a, b))
+		return cmp.Or(last(b).Compare(last(a)), s.entries[a].begun.Compare(s.entries[b].begun), cmp.Compare(a, b))
 	})
 	for _, k := range old[:min(len(old), s.most-len(keys))] {
 		keys[k] = true
@@ -159,6 +172,11 @@ func (s *shelf[T]) prune() {
 			delete(s.entries, k)
 		}
 	}
+	for k, at := range s.asked {
+		if at.Before(limit) {
+			delete(s.asked, k)
+		}
+	}
 }
 
 func newShelf[T any](c clock.PassiveClock, most int, keep time.Duration,
@@ -166,6 +184,6 @@ func newShelf[T any](c clock.PassiveClock, most int, keep time.Duration,
 ) *shelf[T] {
 	return &shelf[T]{
 		clock: c, most: most, keep: keep, fetch: fetch, others: others,
-		entries: map[string]entry[T]{}, pending: map[string]bool{},
+		entries: map[string]entry[T]{}, pending: map[string]bool{}, asked: map[string]time.Time{},
 	}
 }
