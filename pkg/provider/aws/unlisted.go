@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"k8s.io/klog/v2"
 )
 
 const (
@@ -29,11 +29,12 @@ const (
 // does not list.
 type unlisted map[string]sought
 
-// sought is since when something is waited for, and how long when it was asked
-// for last.
+// sought is since when something is waited for, how long when it was asked for
+// last, and whether nobody waits for it any more.
 type sought struct {
 	since time.Time
 	age   time.Duration
+	lost  bool
 }
 
 // wait is how long after that it is asked for again.
@@ -49,8 +50,8 @@ func (u unlisted) due(now time.Time, ids []string) []string {
 
 // note takes what is not listed now, and which of it was asked for, and forgets
 // what is listed. It tells when to look again; zero: nobody waits any more. lost
-// is what was waited for in vain.
-func (u *unlisted) note(now time.Time, ids, asked []string) (again time.Duration, lost map[string]bool) {
+// is what was waited for in vain, and news are those of it that are new there.
+func (u *unlisted) note(now time.Time, ids, asked []string) (again time.Duration, lost map[string]bool, news []string) {
 	next := unlisted{}
 	lost = map[string]bool{}
 	for _, id := range ids {
@@ -62,9 +63,14 @@ func (u *unlisted) note(now time.Time, ids, asked []string) (again time.Duration
 		if slices.Contains(asked, id) {
 			x.age = age
 		}
-		next[id] = x
 		if age >= longestListing {
-			lost[id] = true
+			if lost[id] = true; !x.lost {
+				news = append(news, id)
+			}
+			x.lost = true
+		}
+		next[id] = x
+		if x.lost {
 			continue
 		}
 		if wait := x.age + x.wait() - age; again == 0 || wait < again {
@@ -72,7 +78,7 @@ func (u *unlisted) note(now time.Time, ids, asked []string) (again time.Duration
 		}
 	}
 	*u = next
-	return again, lost
+	return again, lost, news
 }
 
 // unlistedGroups are the ids of security groups that must be known to tell
@@ -134,7 +140,10 @@ func (p *Provider) findGroups(ctx context.Context, s *Settings, o *Observed, nod
 			missing, asked = append(missing, id), append(asked, id)
 		}
 	}
-	again, lost := p.unlisted.note(now, missing, asked)
+	again, lost, news := p.unlisted.note(now, missing, asked)
+	if len(news) > 0 {
+		klog.FromContext(ctx).Info("EC2 does not list what nodes have", "ids", news, "waited", longestListing)
+	}
 	o.Lost = lost
 	return again, nil
 }
@@ -149,24 +158,22 @@ func (t *turn) hidden(id string) bool {
 	return slices.ContainsFunc(t.observed.unlistedAt(i, t.settings), func(id string) bool { return !t.observed.Lost[id] })
 }
 
-// lostOf is what has to be told about those of the Service's instances for whose
-// security groups nobody waits any more; empty for nothing.
+// lostOf is what has to be told when nobody waits any more for security groups
+// of the Service's instances; empty for nothing. Which they are is in the log:
+// nodes come and go, and each other text is another event.
 func (t *turn) lostOf(a *ask) string {
 	if a.external && !a.sharesGroup() {
 		return "" // it needs no rules of ours
 	}
-	var out []string
-	for _, id := range a.targets {
+	isLost := func(id string) bool { return t.observed.Lost[id] }
+	if !slices.ContainsFunc(a.targets, func(id string) bool {
 		i := t.observed.Instances[id]
-		if t.observed.Lost[id] || (i != nil && slices.ContainsFunc(t.observed.unlistedAt(i, t.settings), func(id string) bool { return t.observed.Lost[id] })) {
-			out = append(out, id)
-		}
-	}
-	if len(out) == 0 {
+		return isLost(id) || (i != nil && slices.ContainsFunc(t.observed.unlistedAt(i, t.settings), isLost))
+	}) {
 		return ""
 	}
-	return fmt.Sprintf("EC2 has not listed what nodes have for %s: %s; no rule lets this load balancer in there; delete nodes that are gone, and see that instances are of this account and region",
-		longestListing, strings.Join(few(out), ", "))
+	return fmt.Sprintf("EC2 has not listed instances of nodes, or security groups of theirs, for %s: no rule lets this load balancer in there; the log has the ids; delete nodes that are gone, and see that instances and groups are of this account and region",
+		longestListing)
 }
 
 // few are the first of a list, and how many more there are.
