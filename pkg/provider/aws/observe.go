@@ -38,6 +38,11 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 			return nil, err
 		}
 	}
+	if asksForRepair(batch) { // for a look at all, also at what hardly ever changes
+		if _, err := p.machines.Find(ctx, instanceIDs(batch.Nodes), p.clock.Now()); err != nil {
+			return nil, err
+		}
+	}
 	if observed.Instances, err = p.machines.of(ctx, batch.Nodes, p.clock.Now()); err != nil {
 		return nil, err
 	}
@@ -53,6 +58,10 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 	out := newPass(p, in, Compute(in))
 	out.next = again
 	return out, nil
+}
+
+func asksForRepair(b provider.Batch) bool {
+	return slices.ContainsFunc(b.Items, func(it provider.Item) bool { return it.Cause == provider.Repair })
 }
 
 // endpoints are the EndpointSlices of all Services; none when nobody needs them.

@@ -3,6 +3,7 @@
 package aws_test
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -129,4 +130,19 @@ func TestNodesThatStayDownAreReadSeldom(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Security groups of instances hardly ever change, and are remembered; who asks
+// for a repair gets a look at them.
+func TestRepairSeesNewSecurityGroupsOfInstances(t *testing.T) {
+	l := startLive(t, awssim.Options{})
+	svc := newSite(t).service("web")
+	l.add(t, svc)
+	l.must(t, -1, provider.Serve, provider.Edit, svc)
+	group := l.site.Group("nodes-of-another-pool")
+	if err := l.cloud.Apply("ec2.ModifyInstanceAttribute", url.Values{"InstanceId": {idOf(l.nodes[0])}, "GroupId.1": {group}}); err != nil {
+		t.Fatal(err)
+	}
+	l.must(t, 0, provider.Serve, provider.Edit, svc)
+	l.must(t, 1, provider.Serve, provider.Repair, svc)
 }

@@ -41,9 +41,9 @@ type sought struct {
 func (x sought) wait() time.Duration { return min(max(firstListing, x.age), longestListing) }
 
 // due are those of the ids that are to be asked for now.
-func (u unlisted) due(now time.Time, ids []string) []string {
+func (u *unlisted) due(now time.Time, ids []string) []string {
 	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
-		x, ok := u[id]
+		x, ok := (*u)[id]
 		return ok && now.Sub(x.since) < x.age+x.wait()
 	})
 }
