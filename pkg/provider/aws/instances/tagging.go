@@ -170,13 +170,14 @@ func (t *Tagger) wait(ctx context.Context, d time.Duration) bool {
 // those whose nodes were deleted. It reports whether instances of new nodes are
 // not shown yet, or cannot be tagged yet.
 func (t *Tagger) round(ctx context.Context) (waiting bool, err error) {
+	known := t.allMarked() // before the list, which has the label of whatever is unmarked meanwhile
 	all, err := t.reader.options.Nodes.List(labels.Everything())
 	if err != nil {
 		return false, err
 	}
 	nodes := map[string]*v1.Node{}
 	for _, n := range all {
-		if id, _ := instanceID(n); t.wanted(n) && !t.isMarked(id) {
+		if id, _ := instanceID(n); t.wanted(n) && !known[id] {
 			nodes[id] = n
 		}
 	}
@@ -258,10 +259,10 @@ func (t *Tagger) setMarked(id string, m mark) {
 	}
 }
 
-func (t *Tagger) isMarked(id string) bool {
+func (t *Tagger) allMarked() map[string]bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.marked[id]
+	return maps.Clone(t.marked)
 }
 
 // mark notes on a node that its instance has the tags.
