@@ -86,7 +86,7 @@ func newAsk(it *provider.Item, t *turn, nodes []node) *ask {
 		t.beExternal(a)
 	}
 	a.targets = targetsOf(nodes, a.nodeLabels())
-	a.unseen = len(a.targets) == 0 || slices.ContainsFunc(a.targets, t.hidden)
+	a.unseen = len(a.targets) == 0 || slices.ContainsFunc(a.targets, func(id string) bool { return t.guardOf(id).hidden })
 	return a
 }
 

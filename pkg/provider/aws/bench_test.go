@@ -31,7 +31,7 @@ func benchmarkCompute(b *testing.B, s *site) {
 		id := fmt.Sprintf("i-%04d", i)
 		n.Name, n.Spec.ProviderID = fmt.Sprint("n", i), "aws:///us-east-1a/"+id
 		s.nodes = append(s.nodes, n)
-		s.observed.Instances[id] = &aws.Instance{ID: id, Groups: []string{nodesGroup}, State: ec2types.InstanceStateNameRunning}
+		s.observed.Instances[id] = &aws.Instance{ID: id, VPC: s.settings.VPC, Groups: []string{nodesGroup}, State: ec2types.InstanceStateNameRunning}
 	}
 	for i := range 200 {
 		s.service(fmt.Sprint("web", i))

@@ -150,24 +150,6 @@ func (t *turn) holdClassics(held described, inBatch map[string]bool) {
 	}
 }
 
-// isGuard reports whether a security group guards nodes: it has the cluster's
-// tag, or a node has it alone.
-func (t *turn) isGuard(id string) bool {
-	g, ok := t.observed.Groups[id]
-	if !ok {
-		return false
-	}
-	if t.settings.Tags.ID != "" && t.settings.Tags.Has(ec2Tags(g.Tags)) {
-		return true
-	}
-	for _, i := range t.observed.Instances {
-		if guard, _ := t.guardOf(i); guard == id {
-			return true
-		}
-	}
-	return false
-}
-
 // groupsThatLetIn are the nodes' security groups that let in all of a group.
 func (t *turn) groupsThatLetIn(source string) []string {
 	var out []string

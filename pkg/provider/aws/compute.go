@@ -153,8 +153,7 @@ type turn struct {
 	// protocol; hiddenPorts: there are others, which only pods tell.
 	sharedPorts protocolPorts
 	hiddenPorts bool
-	// guards are the security groups of instances that were looked at, by the
-	// instances' ids.
+	// guards are those of instances that were looked at, by the instances' ids.
 	guards map[string]guard
 	// living are the Services of the external form that want a load balancer, and
 	// sharing what those have that name it.
@@ -165,10 +164,6 @@ type turn struct {
 	attached map[string][]*TargetGroup
 	tagged   map[plan.Key][]*TargetGroup
 }
-
-// guard is the security group of an instance that gets rules, and what is
-// doubtful about it.
-type guard struct{ group, doubt string }
 
 func newTurn(in *Input, refused map[plan.Key]error) *turn {
 	t := &turn{

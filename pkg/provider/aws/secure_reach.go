@@ -189,11 +189,6 @@ func (t *turn) portsBehind(a *ask, m *mapping, group string) []int32 {
 // isBehind reports whether the node has the security group, or is not named.
 func (t *turn) isBehind(host, group string) bool {
 	return host == "" || slices.ContainsFunc(t.nodes, func(n node) bool {
-		i, ok := t.observed.Instances[n.instance]
-		if !ok || n.name != host {
-			return false
-		}
-		guard, _ := t.guardOf(i)
-		return guard == group
+		return n.name == host && t.guardOf(n.instance).group == group
 	})
 }

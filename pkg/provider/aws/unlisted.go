@@ -148,34 +148,6 @@ func (p *Provider) findGroups(ctx context.Context, s *Settings, o *Observed, nod
 	return again, nil
 }
 
-// hidden reports whether it is not known yet which security groups the instance
-// has, or what these are. What was waited for in vain counts as none.
-func (t *turn) hidden(id string) bool {
-	i := t.observed.Instances[id]
-	if i == nil {
-		return !t.observed.Lost[id]
-	}
-	return slices.ContainsFunc(t.observed.unlistedAt(i, t.settings), func(id string) bool { return !t.observed.Lost[id] })
-}
-
-// lostOf is what has to be told when nobody waits any more for security groups
-// of the Service's instances; empty for nothing. Which they are is in the log:
-// nodes come and go, and each other text is another event.
-func (t *turn) lostOf(a *ask) string {
-	if a.external && !a.sharesGroup() {
-		return "" // it needs no rules of ours
-	}
-	isLost := func(id string) bool { return t.observed.Lost[id] }
-	if !slices.ContainsFunc(a.targets, func(id string) bool {
-		i := t.observed.Instances[id]
-		return isLost(id) || (i != nil && slices.ContainsFunc(t.observed.unlistedAt(i, t.settings), isLost))
-	}) {
-		return ""
-	}
-	return fmt.Sprintf("EC2 has not listed instances of nodes, or security groups of theirs, for %s: no rule lets this load balancer in there; the log has the ids; delete nodes that are gone, and see that instances and groups are of this account and region",
-		longestListing)
-}
-
 // few are the first of a list, and how many more there are.
 func few(list []string) []string {
 	const most = 3
