@@ -133,14 +133,14 @@ func (e *explanation) nodeGroup(g *ec2types.SecurityGroup) provider.Part {
 	out := provider.Part{What: "security group of nodes " + id + " " + awssdk.ToString(g.GroupName)}
 	missing, _ := changesOf(e.whys(plan.ID{Kind: kindNodeGroup, Name: id}))
 	_, leaving := changesOf(e.whys(plan.ID{Kind: kindNodeLeftovers, Name: id}))
-	wanted := described{}
+	have, wanted := rulesOf(g.IpPermissions), described{}
 	if e.ask.serve() {
-		wanted = e.rulesAt(e.ask, id, rulesOf(g.IpPermissions))
+		wanted = e.nodeRules(e.ask)
+		maps.Copy(wanted, e.opening(e.ask, id, have))
 		if e.behind(e.ask) {
 			maps.Copy(wanted, e.backendRules())
 		}
 	}
-	have := rulesOf(g.IpPermissions)
 	crowd := provider.Crowd{Kind: "rule"}
 	for _, r := range sortedRules(have) {
 		_, mine := wanted[r]

@@ -43,12 +43,14 @@ func (t *turn) secureNodes() {
 		if !a.serve() {
 			continue
 		}
+		everywhere := t.nodeRules(a)
 		for _, id := range t.groupsOfNodes(a) {
 			g := groups[id]
 			if g == nil {
 				continue
 			}
-			rules := t.rulesAt(a, id, g.have)
+			rules := maps.Clone(everywhere)
+			maps.Copy(rules, t.opening(a, id, g.have))
 			for _, r := range sortedRules(rules) {
 				if _, ok := g.want[r]; !ok {
 					g.want[r] = rules[r]
@@ -79,15 +81,15 @@ func (t *turn) nodeGroups() map[string]*nodeGroup {
 	return out
 }
 
-// nodeRules are what the Service needs at its nodes. With given groups those of
-// the external form are the user's to let in, unless an annotation asks for it.
+// nodeRules are what the Service needs at all its nodes. With given groups those
+// of the external form are the user's to let in, unless an annotation asks for it.
 func (t *turn) nodeRules(a *ask) described {
 	out := described{}
 	for _, g := range a.nodeSources {
 		out[allFrom(g.Text())] = t.sourceText(a, g)
 	}
 	if a.kind != NetworkKind || (a.external && !a.strict()) {
-		return out // see rulesAt
+		return out // see opening
 	}
 	if a.external && !a.opens() {
 		return out

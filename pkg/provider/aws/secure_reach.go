@@ -3,7 +3,6 @@
 package aws
 
 import (
-	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -33,18 +32,12 @@ func (a *ask) opens() bool {
 	return !a.has(intent.KeyAWSManageBackendRules) || a.on(intent.KeyAWSManageBackendRules)
 }
 
-// rulesAt are what the Service needs at one security group of its nodes.
-func (t *turn) rulesAt(a *ask, group string, have described) described {
-	out := t.nodeRules(a)
-	if t.asFound(a) && a.opens() {
-		maps.Copy(out, t.opening(a, group, have))
-	}
-	return out
-}
-
 // opening are the rules that a load balancer that is as it was found lacks at a
-// security group of the nodes.
+// security group of the nodes; none for others.
 func (t *turn) opening(a *ask, group string, have described) described {
+	if !t.asFound(a) || !a.opens() {
+		return nil
+	}
 	out, missing := described{}, protocolPorts{}
 	for _, m := range a.mappings {
 		for r, text := range t.reaching(a, m, group) {
