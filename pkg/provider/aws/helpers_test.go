@@ -263,6 +263,9 @@ func sources(g *ec2types.SecurityGroup) []string {
 		for _, r := range p.IpRanges {
 			out = append(out, head+awssdk.ToString(r.CidrIp)+" "+awssdk.ToString(r.Description))
 		}
+		for _, r := range p.Ipv6Ranges {
+			out = append(out, head+awssdk.ToString(r.CidrIpv6)+" "+awssdk.ToString(r.Description))
+		}
 		for _, r := range p.UserIdGroupPairs {
 			out = append(out, head+awssdk.ToString(r.GroupId)+" "+awssdk.ToString(r.Description))
 		}

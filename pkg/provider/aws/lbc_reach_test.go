@@ -36,6 +36,7 @@ func TestTheNodesLetInWhatTheLoadBalancerControllerWould(t *testing.T) {
 	type opened struct{ pool, port []string }
 	shared := func(port string) string { return "tcp " + port + "-" + port + " " + lbcShared }
 	anyone := func(port string) string { return "tcp " + port + "-" + port + " 0.0.0.0/0" }
+	inside := func(port string) string { return "tcp " + port + "-" + port + " 10.0.0.0/16" }
 	subnets := func(port string) []string {
 		return []string{"tcp " + port + "-" + port + " 10.0.112.0/20", "tcp " + port + "-" + port + " 10.0.128.0/20", "tcp " + port + "-" + port + " 10.0.96.0/20"}
 	}
@@ -50,7 +51,8 @@ func TestTheNodesLetInWhatTheLoadBalancerControllerWould(t *testing.T) {
 		"no shared group":          {flag: func(c *lbc) { c.ownBackend = true }, want: opened{[]string{"tcp 30080-30080 OWN"}, []string{"tcp 32000-32000 OWN"}}},
 		"given groups":             {change: with("security-groups", extraGroup)},
 		"given groups, let in":     {change: with("security-groups", extraGroup, "manage-backend-security-group-rules", "true"), want: opened{[]string{shared("30080")}, []string{shared("32000")}}},
-		"no groups":                {change: with("disable-nlb-sg", "true"), want: opened{checked("30080", anyone("30080")), checked("32000", anyone("32000"))}},
+		"no groups":                {change: with("disable-nlb-sg", "true"), want: opened{checked("30080", inside("30080")), checked("32000", inside("32000"))}},
+		"no groups, anyone":        {change: all(with("disable-nlb-sg", "true"), sourceRanges("0.0.0.0/0")), want: opened{checked("30080", anyone("30080")), checked("32000", anyone("32000"))}},
 		"no groups, one range":     {change: all(with("disable-nlb-sg", "true"), sourceRanges("192.0.2.0/24")), want: opened{checked("30080", "tcp 30080-30080 192.0.2.0/24"), checked("32000", "tcp 32000-32000 192.0.2.0/24")}},
 		"no groups, no clients":    {change: with("disable-nlb-sg", "true", "target-group-attributes", "preserve_client_ip.enabled=false"), want: opened{subnets("30080"), subnets("32000")}},
 		"no groups, not to be let": {change: with("disable-nlb-sg", "true", "manage-backend-security-group-rules", "false")},
@@ -194,5 +196,33 @@ func TestAnEditOfALoadBalancerWithoutGroupsLasts(t *testing.T) {
 		if r := l.s.compute(l.s.all(provider.Serve, cause)); len(r.Steps) > 0 {
 			t.Errorf("cause %d:\n%s", cause, text(t, r))
 		}
+	}
+}
+
+// TestNodesLetTheVPCInWhereNobodySaysWho makes load balancers without groups
+// anew: who may connect to an internal one is the VPC, for each family that it
+// has, unless the Service says who.
+func TestNodesLetTheVPCInWhereNobodySaysWho(t *testing.T) {
+	none := with("disable-nlb-sg", "true")
+	for name, c := range map[string]struct {
+		change func(*v1.Service)
+		want   []string
+	}{
+		"internal":        {none, []string{"tcp 30080-30080 10.0.0.0/16"}},
+		"both families":   {all(none, with("ip-address-type", "dualstack")), []string{"tcp 30080-30080 10.0.0.0/16", "tcp 30080-30080 2600:1f18::/56"}},
+		"ranges":          {all(none, sourceRanges("0.0.0.0/0")), []string{"tcp 30080-30080 0.0.0.0/0"}},
+		"internet-facing": {all(none, with("scheme", "internet-facing")), []string{"tcp 30080-30080 0.0.0.0/0"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, _ := foreignSite(t, []shape{{svc: c.change}})
+			before := l.s.inventory()
+			for _, cause := range []provider.Cause{provider.Edit, provider.Resync} {
+				l.s.settle(t, l.s.all(provider.Serve, cause))
+			}
+			l.lb = l.s.front()
+			if diff := cmp.Diff(c.want, l.added(before)); diff != "" {
+				t.Errorf("-want +opened:\n%s", diff)
+			}
+		})
 	}
 }

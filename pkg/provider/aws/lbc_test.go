@@ -35,6 +35,16 @@ func foreignSite(t *testing.T, pick []shape) (*lbc, bool) {
 			Ipv6CidrBlock: awssdk.String(fmt.Sprintf("2600:1f18:0:%d::/64", i)), Ipv6CidrBlockState: &ec2types.SubnetCidrBlockState{State: ec2types.SubnetCidrBlockStateCodeAssociated},
 		}}
 	}
+	s.observed.VPC = &ec2types.Vpc{
+		VpcId: awssdk.String(s.settings.VPC),
+		CidrBlockAssociationSet: []ec2types.VpcCidrBlockAssociation{
+			{CidrBlock: awssdk.String("10.0.0.0/16"), CidrBlockState: &ec2types.VpcCidrBlockState{State: ec2types.VpcCidrBlockStateCodeAssociated}},
+			{CidrBlock: awssdk.String("10.1.0.0/16"), CidrBlockState: &ec2types.VpcCidrBlockState{State: ec2types.VpcCidrBlockStateCodeDisassociated}},
+		},
+		Ipv6CidrBlockAssociationSet: []ec2types.VpcIpv6CidrBlockAssociation{
+			{Ipv6CidrBlock: awssdk.String("2600:1f18::/56"), Ipv6CidrBlockState: &ec2types.VpcCidrBlockState{State: ec2types.VpcCidrBlockStateCodeAssociated}},
+		},
+	}
 	svc := s.service("web", external)
 	c := &lbc{s: s, svc: svc}
 	for _, x := range pick {

@@ -78,6 +78,15 @@ func listGroups(ctx context.Context, c *api.Client, filters []ec2types.Filter) (
 	return out, err
 }
 
+// readVPC reads the VPC; nil when there is none with the id.
+func readVPC(ctx context.Context, c *api.Client, id string) (*ec2types.Vpc, error) {
+	page, err := api.Call(ctx, c.EC2.DescribeVpcs, &ec2.DescribeVpcsInput{VpcIds: []string{id}})
+	if err != nil || len(page.Vpcs) == 0 {
+		return nil, err
+	}
+	return &page.Vpcs[0], nil
+}
+
 func listSubnets(ctx context.Context, c *api.Client, vpc string) ([]ec2types.Subnet, error) {
 	var out []ec2types.Subnet
 	in := &ec2.DescribeSubnetsInput{Filters: inVPC(vpc), MaxResults: awssdk.Int32(pageSizeEC2)}

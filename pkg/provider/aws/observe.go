@@ -198,6 +198,12 @@ func (p *Provider) details(ctx context.Context, s *Settings, o *Observed, r Read
 		d.group.Go(func() error { return d.readTags(gctx, chunk) })
 	}
 	d.classics(gctx, r)
+	for _, id := range r.VPCs {
+		d.one(id, func() (err error) {
+			o.VPC, err = readVPC(gctx, p.client, id)
+			return err
+		})
+	}
 	if r.Discovery {
 		d.group.Go(func() (err error) {
 			o.RouteTables, err = routes.List(gctx, p.client, s.VPC)

@@ -27,6 +27,8 @@ type Observed struct {
 	// AWS has not listed for so long that nobody waits for them.
 	Lost map[string]bool
 
+	// VPC is that of the settings; nil: not read.
+	VPC *ec2types.Vpc
 	// Subnets and RouteTables are those of the VPC; nil: not read.
 	Subnets     []ec2types.Subnet
 	RouteTables []ec2types.RouteTable

@@ -27,6 +27,7 @@ type Reads struct {
 	Tags            []string // ARNs of load balancers and target groups
 	Classics        []string // names: attributes
 	ClassicTags     []string // names
+	VPCs            []string // ids: their ranges
 	// Discovery: a load balancer is made, or its subnets are compared, as those of
 	// addresses that are chosen: the route tables and the types of the zones.
 	Discovery bool
@@ -34,7 +35,7 @@ type Reads struct {
 
 // lists are the lists of objects.
 func (r *Reads) lists() []*[]string {
-	return []*[]string{&r.Networks, &r.Certificates, &r.Listeners, &r.Targets, &r.GroupAttributes, &r.Tags, &r.Classics, &r.ClassicTags}
+	return []*[]string{&r.Networks, &r.Certificates, &r.Listeners, &r.Targets, &r.GroupAttributes, &r.Tags, &r.Classics, &r.ClassicTags, &r.VPCs}
 }
 
 // minus are the reads that were not made yet. done may be nil.
@@ -102,7 +103,7 @@ func ReadsOf(s *Settings, o *Observed, items []provider.Item) Reads {
 
 // newWishes wishes for nothing yet.
 func newWishes(s *Settings, o *Observed) *wishes {
-	w := &wishes{observed: o, byName: map[string]*Network{}, groups: map[string][]*TargetGroup{}}
+	w := &wishes{observed: o, vpc: s.VPC, byName: map[string]*Network{}, groups: map[string][]*TargetGroup{}}
 	for _, lb := range o.Networks {
 		w.byName[awssdk.ToString(lb.LoadBalancerName)] = lb
 	}
@@ -124,6 +125,7 @@ func newWishes(s *Settings, o *Observed) *wishes {
 type wishes struct {
 	Reads
 	observed *Observed
+	vpc      string // id
 	byName   map[string]*Network
 	groups   map[string][]*TargetGroup // by the load balancer's ARN
 	loose    []*TargetGroup            // without a load balancer
@@ -135,6 +137,9 @@ type wishes struct {
 // network adds what is to be known of a Service's network load balancer and
 // target groups.
 func (w *wishes) network(it *provider.Item, lb *Network) {
+	if it.Want == provider.Serve && it.Intent.AWS == intent.AWSExternal && mayLetVPCIn(it, lb) {
+		w.VPCs = append(w.VPCs, w.vpc)
+	}
 	groups := slices.DeleteFunc(slices.Clone(w.loose), func(g *TargetGroup) bool {
 		return !names.MayBeTargetGroup(awssdk.ToString(g.TargetGroupName), it.Key.Namespace, it.Key.Name)
 	})
@@ -317,6 +322,7 @@ func (o *Observed) Knows(r Reads) bool {
 		{r.GroupAttributes, group(func(g *TargetGroup) bool { return g.Attributes != nil })},
 		{r.Classics, classic(func(c *Classic) bool { return c.Attributes != nil })},
 		{r.ClassicTags, classic(func(c *Classic) bool { return c.Tags != nil })},
+		{r.VPCs, func(string) bool { return o.VPC == nil }},
 	} {
 		if slices.ContainsFunc(read.list, read.missing) {
 			return false
@@ -345,6 +351,9 @@ func (o *Observed) keepDetails(old *Observed) {
 		if had, ok := old.Classics[name]; ok {
 			c.Tags, c.Attributes = had.Tags, had.Attributes
 		}
+	}
+	if o.VPC == nil {
+		o.VPC = old.VPC
 	}
 	if o.RouteTables == nil {
 		o.RouteTables, o.ZoneTypes = old.RouteTables, old.ZoneTypes

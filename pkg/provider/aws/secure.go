@@ -106,7 +106,7 @@ func (t *turn) nodeRules(a *ask) described {
 	for _, m := range a.mappings {
 		for _, protocol := range transports(m.target) {
 			for _, port := range t.portsOf(a, m) {
-				a.letClients(out, rule{protocol: protocol, from: port, to: port}, names.ClientRule(a.name))
+				t.letSendersIn(a, out, rule{protocol: protocol, from: port, to: port}, names.ClientRule(a.name))
 			}
 		}
 	}
@@ -178,7 +178,7 @@ func (t *turn) healthRules(a *ask) described {
 		if m.family == elbv2types.TargetGroupIpAddressTypeEnumIpv6 {
 			anyone = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
 		}
-		open = open && slices.Contains(a.clients(), anyone) && slices.Equal(t.healthPorts(a, m), t.portsOf(a, m)) && slices.Contains(transports(m.target), "tcp")
+		open = open && (len(t.vpcRanges(a)) > 0 || slices.Contains(a.clients(), anyone)) && slices.Equal(t.healthPorts(a, m), t.portsOf(a, m)) && slices.Contains(transports(m.target), "tcp")
 	}
 	if open {
 		return out

@@ -75,7 +75,7 @@ func (t *turn) reaching(a *ask, m *mapping, group string) described {
 			}
 		}
 	}
-	subnets, clients := t.subnetPrefixes(a.subnets, m.family), a.clientsOf(m)
+	subnets, clients := t.subnetPrefixes(a.subnets, m.family), t.sendersOf(a, m)
 	if len(a.groups) > 0 {
 		subnets = []rule{{kind: fromGroup, source: t.letInBy(a)}}
 		clients = subnets
@@ -93,10 +93,10 @@ func (t *turn) reaching(a *ask, m *mapping, group string) described {
 	return out
 }
 
-// clientsOf are the clients whose addresses targets of the mapping may see.
-func (a *ask) clientsOf(m *mapping) []rule {
+// sendersOf are the clients whose addresses targets of the mapping may see.
+func (t *turn) sendersOf(a *ask, m *mapping) []rule {
 	all := described{}
-	a.letClients(all, rule{}, "")
+	t.letSendersIn(a, all, rule{}, "")
 	return slices.DeleteFunc(sortedRules(all), func(r rule) bool { return r.kind != fromPrefixList && r.kind != m.sourceKind() })
 }
 

@@ -149,6 +149,7 @@ func TestOverTheWire(t *testing.T) {
 		{name: "external, attributes", config: claims, change: []func(*v1.Service){external, local, with("scheme", "internet-facing", "attributes", "load_balancing.cross_zone.enabled=true", "target-group-attributes", "deregistration_delay.timeout_seconds=30", "healthcheck-success-codes", "200")}},
 		{name: "external, certificates", config: claims, change: []func(*v1.Service){external, with("ssl-cert", theCertificate+","+theCertificate+"0", "alpn-policy", "HTTP2Preferred")}},
 		{name: "external, listener attributes", config: claims, change: []func(*v1.Service){external, with("listener-attributes.TCP-80", "tcp.idle_timeout.seconds=600", "inbound-sg-rules-on-private-link-traffic", "off")}},
+		{name: "external, internal without groups", config: claims, change: []func(*v1.Service){external, with("disable-nlb-sg", "true")}},
 		{name: "external, dual stack", config: claims, change: []func(*v1.Service){class, with("ip-address-type", "dualstack", "name", "shop")}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
