@@ -47,6 +47,7 @@ type result struct {
 	failed map[plan.Key]error // the Services that failed by it
 	err    error              // set when it did nothing for any Service
 	owed   error              // why it was not done in full, though for all Services
+	told   error              // that of it which the Services are told
 }
 
 func newApply(p plan.Plan, execute func(plan.Step, map[plan.Key]bool) error) *apply {
@@ -166,8 +167,10 @@ func (a *apply) done(r result) []int {
 	if r.owed != nil {
 		a.partly[st.Target] = append(a.partly[st.Target], r.owed)
 		a.owed = r.owed
+	}
+	if r.told != nil {
 		for _, k := range st.Serves {
-			a.notices[k] = append(a.notices[k], provider.Notice{Reason: reasonOf(r.owed), Message: r.owed.Error(), Warning: true})
+			a.notices[k] = append(a.notices[k], provider.Notice{Reason: reasonOf(r.told), Message: r.told.Error(), Warning: true})
 		}
 	}
 	if st.Shared {
@@ -194,19 +197,19 @@ func (a *apply) done(r result) []int {
 func (a *apply) do(i int, without map[plan.Key]bool) result {
 	st := a.plan.Steps[i]
 	left := map[plan.Key]error{} // by the provider, which did the rest
-	var owed error
+	var owed, told error
 	execute := func(st plan.Step, without map[plan.Key]bool) error {
 		err := a.execute(st, without)
 		if part, ok := errors.AsType[*plan.LeftOutError](err); ok {
 			maps.Copy(left, part.Failed)
-			owed = cmp.Or(part.Owed, owed)
+			owed, told = cmp.Or(part.Owed, part.Untold, owed), cmp.Or(part.Owed, told)
 			return nil
 		}
 		return err
 	}
 	err := execute(st, without)
 	if err == nil {
-		return result{step: i, failed: left, owed: owed}
+		return result{step: i, failed: left, owed: owed, told: told}
 	}
 	var wanted []plan.Key
 	for _, k := range st.Serves {
@@ -217,7 +220,7 @@ func (a *apply) do(i int, without map[plan.Key]bool) result {
 	if !st.Shared || len(wanted) < 2 || !isRefusal(err) {
 		return *failure(i, wanted, err)
 	}
-	r := result{step: i, failed: halve(st, wanted, without, execute), owed: owed}
+	r := result{step: i, failed: halve(st, wanted, without, execute), owed: owed, told: told}
 	maps.Copy(r.failed, left)
 	if len(r.failed) == len(wanted) {
 		r.err = err

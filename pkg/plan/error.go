@@ -58,17 +58,21 @@ type LeftOutError struct {
 	// Owed is why something was left out without which the Services of the step
 	// are served: nil, or what they are told while another pass tries it again.
 	Owed error
+	// Untold is the same where no Service is told, since many would be.
+	Untold error
 }
 
-// Error names the Services, and what is owed.
+// Error names the Services, and what is left out.
 func (e *LeftOutError) Error() string {
 	keys := slices.SortedFunc(maps.Keys(e.Failed), CompareKeys)
 	var texts []string
 	for _, k := range keys {
 		texts = append(texts, fmt.Sprintf("%s: %v", k, e.Failed[k]))
 	}
-	if e.Owed != nil {
-		texts = append(texts, e.Owed.Error())
+	for _, err := range []error{e.Owed, e.Untold} {
+		if err != nil {
+			texts = append(texts, err.Error())
+		}
 	}
 	return "done without " + strings.Join(texts, "; ")
 }

@@ -108,7 +108,7 @@ type Decision struct {
 	Notices map[plan.Key][]Notice
 	// Again is when the Services of the group are to be looked at once more though
 	// nothing happens, as the cloud does not show yet what they need; zero: never.
-	// The provider makes it longer from look to look, and gives up one day.
+	// The provider makes it longer from look to look (Sought).
 	Again time.Duration
 }
 

@@ -76,7 +76,7 @@ type Provider struct {
 	learned []learned
 	reading bool
 
-	unlisted unlisted // of Observe alone, which is never called twice at once
+	unlisted provider.Sought // of Observe alone, which is never called twice at once
 }
 
 var _ provider.Provider = (*Provider)(nil)
@@ -88,7 +88,7 @@ func New(o Options) *Provider {
 	}
 	p := &Provider{
 		client: o.Client, cluster: o.Cluster, registry: intent.Annotations(), services: o.Services, slices: o.Slices, nodes: o.Nodes, clock: o.Clock,
-		changed: provider.NewAgain(), moved: provider.NewAgain(),
+		changed: provider.NewAgain(), moved: provider.NewAgain(), unlisted: newUnlisted(),
 	}
 	p.config.Store(o.Config)
 	p.machines = p.newMachines(o.Client, o.Clock, o.Nodes)

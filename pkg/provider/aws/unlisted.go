@@ -12,6 +12,8 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"k8s.io/klog/v2"
+
+	"github.com/fairlead/fairlead/pkg/provider"
 )
 
 const (
@@ -25,60 +27,10 @@ const (
 	groupsPerFilter = 200
 )
 
-// unlisted are instances of nodes, and security groups of instances, that AWS
+// newUnlisted are instances of nodes, and security groups of instances, that AWS
 // does not list.
-type unlisted map[string]sought
-
-// sought is since when something is waited for, how long when it was asked for
-// last, and whether nobody waits for it any more.
-type sought struct {
-	since time.Time
-	age   time.Duration
-	lost  bool
-}
-
-// wait is how long after that it is asked for again.
-func (x sought) wait() time.Duration { return min(max(firstListing, x.age), longestListing) }
-
-// due are those of the ids that are to be asked for now.
-func (u *unlisted) due(now time.Time, ids []string) []string {
-	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
-		x, ok := (*u)[id]
-		return ok && now.Sub(x.since) < x.age+x.wait()
-	})
-}
-
-// note takes what is not listed now, and which of it was asked for, and forgets
-// what is listed. It tells when to look again; zero: nobody waits any more. lost
-// is what was waited for in vain, and news are those of it that are new there.
-func (u *unlisted) note(now time.Time, ids, asked []string) (again time.Duration, lost map[string]bool, news []string) {
-	next := unlisted{}
-	lost = map[string]bool{}
-	for _, id := range ids {
-		x, ok := (*u)[id]
-		if !ok {
-			x.since = now
-		}
-		age := now.Sub(x.since)
-		if slices.Contains(asked, id) {
-			x.age = age
-		}
-		if age >= longestListing {
-			if lost[id] = true; !x.lost {
-				news = append(news, id)
-			}
-			x.lost = true
-		}
-		next[id] = x
-		if x.lost {
-			continue
-		}
-		if wait := x.age + x.wait() - age; again == 0 || wait < again {
-			again = wait
-		}
-	}
-	*u = next
-	return again, lost, news
+func newUnlisted() provider.Sought {
+	return provider.Sought{First: firstListing, Longest: longestListing, Patience: longestListing}
 }
 
 // unlistedGroups are the ids of security groups that must be known to tell
@@ -120,7 +72,7 @@ func (p *Provider) findGroups(ctx context.Context, s *Settings, o *Observed, nod
 		return 0, nil
 	}
 	now := p.clock.Now()
-	asked := p.unlisted.due(now, o.unlistedGroups(s))
+	asked := p.unlisted.Due(now, o.unlistedGroups(s))
 	asked = asked[:min(len(asked), groupsPerFilter)]
 	if len(asked) > 0 {
 		found, err := listGroups(ctx, p.client, []ec2types.Filter{{Name: awssdk.String("group-id"), Values: asked}})
@@ -140,12 +92,12 @@ func (p *Provider) findGroups(ctx context.Context, s *Settings, o *Observed, nod
 			missing, asked = append(missing, id), append(asked, id)
 		}
 	}
-	again, lost, news := p.unlisted.note(now, missing, asked)
-	if len(news) > 0 {
-		klog.FromContext(ctx).Info("EC2 does not list what nodes have", "ids", news, "waited", longestListing)
+	missed := p.unlisted.Note(now, missing, asked)
+	if len(missed.News) > 0 {
+		klog.FromContext(ctx).Info("EC2 does not list what nodes have", "ids", missed.News, "waited", longestListing)
 	}
-	o.Lost = lost
-	return again, nil
+	o.Lost = missed.Lost
+	return missed.Again, nil
 }
 
 // few are the first of a list, and how many more there are.

@@ -5,14 +5,13 @@ package azure
 import (
 	"cmp"
 	"context"
-	"errors"
+	"fmt"
 	"maps"
 	"sync"
 	"time"
 
-	"k8s.io/klog/v2"
-
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure/machines"
 )
 
@@ -26,6 +25,8 @@ type membership struct {
 	// old: it is made from what was known before, which may not show who has
 	// joined meanwhile.
 	old bool
+	// next is when to look again at machines that cannot join; zero: never.
+	next time.Duration
 
 	mu sync.Mutex
 	// left are the writes by which machines join a pool that are not done yet,
@@ -80,30 +81,29 @@ func (m *membership) ended(w *machines.Write, err error) (empty bool) {
 // when the pool has to go.
 func (p *pass) writeMachine(ctx context.Context, st plan.Step, w *machines.Write) error {
 	err := p.provider.machines.Write(ctx, w)
-	name := cmp.Or(w.Node(), st.Target.String())
 	empty := p.membership.ended(w, err)
-	if err == nil {
-		p.provider.later.done(name)
-		return nil
-	}
-	if empty || w.Leaves() {
+	if err == nil || empty || w.Leaves() {
 		return err
 	}
-	p.provider.later.failed(name, retryJoin(err))
-	klog.FromContext(ctx).Info("The pools of a machine are not written, and tried again later; the Services go on without", "node", w.Node(), "target", st.Target, "err", err)
-	return nil
+	return &plan.LeftOutError{Untold: fmt.Errorf("%s in its pools, while the Services go on without: %w", cmp.Or(w.Node(), st.Target.String()), err)}
 }
 
-// retryJoin is when a write of a machine's pools is tried again.
-func retryJoin(err error) time.Duration {
-	switch plan.KindOf(err) {
-	case plan.Throttled:
-		if e, ok := errors.AsType[*plan.Error](err); ok {
-			return max(e.RetryAfter, soonLook)
-		}
-	case plan.Transient, plan.Conflict:
-		return soonLook
-	case plan.Denied, plan.Invalid, plan.Exhausted:
-	}
-	return firstLook
+const (
+	// firstLook is when machines that could not join their pools are looked at
+	// again, and doubles up to longestLook: nothing in the cluster tells when a
+	// machine is made, or runs again. Kubelets often register before it is.
+	firstLook   = 15 * time.Second
+	longestLook = 5 * time.Minute
+)
+
+// newAbsent are the nodes whose machines cannot join their pools yet.
+func newAbsent() provider.Sought {
+	return provider.Sought{First: firstLook, Longest: longestLook}
+}
+
+// lookAgain notes the nodes whose machines cannot join yet, and tells when to
+// look at them again.
+func (p *Provider) lookAgain(nodes ...string) time.Duration {
+	now := p.clock.Now()
+	return p.absent.Note(now, nodes, p.absent.Due(now, nodes)).Again
 }

@@ -244,16 +244,14 @@ func (p *Provider) get(ctx context.Context, id string) (json.RawMessage, error) 
 func (p *Provider) membership(ctx context.Context, in Input, r *Result) (*membership, error) {
 	wish, pools := wishOf(in, r)
 	if len(wish.Join) == 0 && len(wish.Leave) == 0 {
-		p.later.wait(nil)
-		return &membership{Membership: &machines.Membership{}}, nil
+		return &membership{Membership: &machines.Membership{}, next: p.lookAgain()}, nil
 	}
 	snapshot, unread := p.snapshot(ctx, machines.Scope{Nodes: in.Observed.Nodes, NotBefore: p.notBefore(in.Batch), Pools: pools})
 	switch {
 	case snapshot == nil && (ctx.Err() != nil || len(wish.Leave) > 0):
 		return nil, unread // what goes needs to know who is there
 	case snapshot == nil:
-		p.later.wait([]string{allMachines})
-		return &membership{Membership: &machines.Membership{}, unread: unread, pools: wish.Join}, nil
+		return &membership{Membership: &machines.Membership{}, unread: unread, pools: wish.Join, next: p.lookAgain(allMachines)}, nil
 	}
 	wish.Nodes, wish.Excluded = split(in.Settings, in)
 	m, err := snapshot.Decide(wish)
@@ -266,8 +264,7 @@ func (p *Provider) membership(ctx context.Context, in Input, r *Result) (*member
 	if unread != nil {
 		m.Waiting = append(m.Waiting, allMachines)
 	}
-	p.later.wait(m.Waiting)
-	return &membership{Membership: m, old: unread != nil}, nil
+	return &membership{Membership: m, old: unread != nil, next: p.lookAgain(m.Waiting...)}, nil
 }
 
 // wishOf are the pools that network interfaces join and leave, and the ids of

@@ -71,7 +71,7 @@ func (p *pass) Decide() provider.Decision {
 		slices.SortFunc(steps, compareIDs)
 		before[id] = slices.Compact(steps)
 	}
-	d := provider.Decision{Refused: p.membership.refuse(p.result.Refused), Notices: p.result.Notices}
+	d := provider.Decision{Refused: p.membership.refuse(p.result.Refused), Notices: p.result.Notices, Again: p.membership.next}
 	var err error
 	if d.Plan, err = p.result.Finish(p.membership.Steps, before); err != nil {
 		return p.unplanned(err)

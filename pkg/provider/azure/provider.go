@@ -56,16 +56,15 @@ type Provider struct {
 	machines *machines.Reader
 	routes   *routes.Routes // nil: no route table is configured
 	zones    zones
-	later    *later
+	absent   provider.Sought // of Observe alone, which is never called twice at once
 	changed  provider.Again
 	moved    provider.Again // endpoints of a Service with a pool of its own did
 }
 
 var _ provider.Provider = (*Provider)(nil)
 
-// New returns a provider. Run must run for routes to be written, for pools to
-// follow endpoints, and for machines to be looked at that could not join pools
-// when a pass looked.
+// New returns a provider. Run must run for routes to be written, and for pools to
+// follow endpoints.
 func New(o Options) *Provider {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
@@ -74,7 +73,7 @@ func New(o Options) *Provider {
 		client: o.Client, cluster: o.Cluster, services: o.Services, nodes: o.Nodes, clock: o.Clock,
 		spread: o.Spread, several: len(o.Config.LoadBalancers) > 0,
 		machines: machines.NewReader(o.Client, o.Clock, machineOptions(o.Config)),
-		later:    newLater(), changed: provider.NewAgain(), moved: provider.NewAgain(),
+		absent:   newAbsent(), changed: provider.NewAgain(), moved: provider.NewAgain(),
 	}
 	p.config.Store(o.Config)
 	if o.Config.RouteTableName != "" {
@@ -83,15 +82,13 @@ func New(o Options) *Provider {
 	return p
 }
 
-// Run writes routes, follows endpoints, and looks again at machines that could
-// not join pools, until ctx ends.
+// Run writes routes and follows endpoints, until ctx ends.
 func (p *Provider) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	if p.routes != nil {
 		running.Go(func() { p.routes.Run(ctx) })
 	}
-	running.Go(func() { p.changed.Gather(ctx, p.moved, endpointWindow) })
-	p.later.run(ctx, p.changed.Ask)
+	p.changed.Gather(ctx, p.moved, endpointWindow)
 	running.Wait()
 }
 
@@ -194,8 +191,7 @@ func (p *Provider) nodeLabels() []string {
 }
 
 // Changed receives when the configuration changed, or the endpoints of a Service
-// with a pool of its own, and when it is time to look again at machines that
-// could not join pools.
+// with a pool of its own.
 func (p *Provider) Changed() <-chan struct{} { return p.changed }
 
 // Instances answers for nodes from lists of machines.

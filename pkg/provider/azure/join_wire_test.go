@@ -5,7 +5,6 @@ package azure
 import (
 	"context"
 	"net/netip"
-	"slices"
 	"testing"
 	"time"
 
@@ -74,18 +73,19 @@ func TestPassTellsOfMachinesThatWait(t *testing.T) {
 	}
 	in, _ := intent.New(svc, intent.Azure, intent.Annotations())
 	batch := provider.Batch{Nodes: []*v1.Node{node}, Items: []provider.Item{{Key: in.Key, Service: svc, Want: provider.Serve, Cause: provider.Nodes, Intent: in}}}
-	for state, want := range map[string][]string{"Creating": {"pool1-0"}, "Succeeded": nil} {
+	for state, want := range map[string]time.Duration{"Creating": firstLook, "Succeeded": 0} {
 		if err := sim.Edit(machine, func(doc map[string]any) {
 			properties, _ := doc["properties"].(map[string]any)
 			properties["provisioningState"] = state
 		}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := p.Observe(t.Context(), batch); err != nil {
+		pass, err := p.Observe(t.Context(), batch)
+		if err != nil {
 			t.Fatal(err)
 		}
-		if got := <-p.later.news; !slices.Equal(got, want) {
-			t.Errorf("while %s %q wait, want %q", state, got, want)
+		if got := pass.Decide().Again; got.Round(firstLook) != want {
+			t.Errorf("while %s it is looked at again after %s, want %s", state, got, want)
 		}
 	}
 }
