@@ -3,9 +3,12 @@
 package engine
 
 import (
+	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 
+	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 )
 
@@ -31,6 +34,61 @@ func TestTellerForgetsServicesThatAreGone(t *testing.T) {
 		told.next(t.Context())
 		if len(told.told) != 0 {
 			t.Errorf("known: %v, want nobody", told.told)
+		}
+	})
+}
+
+func TestSuccessFromTheStartWritesNoCondition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newCloud())
+		if err := r.ensure(t, r.put(t, service("web", 80))); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if n := len(r.client.Actions()); n != 0 {
+			t.Errorf("%d calls to the API server, want none: %v", n, r.client.Actions())
+		}
+	})
+}
+
+func TestEventsAreSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud()
+		c.fault = func(plan.Step, map[plan.Key]bool) error { return invalid("never") }
+		r := start(t, c)
+		svc := r.put(t, service("web", 80))
+		for range 3 {
+			if err := r.ensure(t, svc); err == nil {
+				t.Fatal("no error")
+			}
+			synctest.Wait()
+		}
+		if said := r.said(); len(said) != 1 {
+			t.Errorf("events %q, want one", said)
+		}
+	})
+}
+
+func TestNoticesOfQuickPassesAreAllTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newCloud())
+		tell := newTeller(r.Options)
+		svc := r.put(t, service("web", 80))
+		item := provider.Item{Key: keyOf("web"), Service: svc}
+		for _, text := range []string{"first", "second", "second"} {
+			tell.tell(identOf(svc), item, outcome{notices: []provider.Notice{{Reason: "Told", Message: text}}})
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			tell.run(ctx)
+			close(done)
+		}()
+		synctest.Wait()
+		cancel()
+		<-done
+		if said := r.said(); !slices.Equal(said, []string{"Normal Told first", "Normal Told second"}) {
+			t.Errorf("events %q, want each notice once", said)
 		}
 	})
 }
