@@ -9,10 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
-
-	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // Kind is the type of an annotation's value. It alone knows which values are
@@ -53,15 +50,11 @@ type (
 		Values []string
 		Exact  bool // as in Values alone, and without white space
 	}
-	// Name is a DNS label (RFC 1123).
-	Name struct{}
 	// Text is any text of at most Max characters.
 	Text struct {
 		Max     int
 		Example string
 	}
-	// Duration is a time between Min and Max, both inclusive, such as 1m30s.
-	Duration struct{ Min, Max time.Duration }
 	// Address is an IP address of the Family; of any when that is zero.
 	Address struct{ Family Family }
 	// CIDR is an address range of either family, such as 192.0.2.0/24.
@@ -223,24 +216,6 @@ func (k Enum) cel(v string) string {
 	return v + ".trim().lowerAscii() in [" + strings.Join(quoted, ", ") + "]"
 }
 
-func (Name) name() string { return "name" }
-
-func (Name) allowed() string {
-	return "at most 63 lower case letters, digits and dashes, with a letter or digit at both ends"
-}
-
-func (Name) example() string { return "web-1" }
-
-func (Name) parse(raw string) (value, bool) {
-	text := strings.TrimSpace(raw)
-	return textValue(text), len(validation.IsDNS1123Label(text)) == 0
-}
-
-func (Name) cel(v string) string {
-	return fmt.Sprintf("%[1]s.trim().matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && size(%[1]s.trim()) <= %[2]d",
-		v, validation.DNS1123LabelMaxLength)
-}
-
 func (Text) name() string      { return "text" }
 func (k Text) allowed() string { return fmt.Sprintf("text of at most %d characters", k.Max) }
 func (k Text) example() string { return k.Example }
@@ -250,35 +225,6 @@ func (k Text) parse(raw string) (value, bool) {
 }
 
 func (k Text) cel(v string) string { return fmt.Sprintf("size(%s) <= %d", v, k.Max) }
-
-func (Duration) name() string { return "duration" }
-
-func (k Duration) allowed() string {
-	return fmt.Sprintf("a time from %s to %s, in whole h, m, s and ms", durationText(k.Min), durationText(k.Max))
-}
-
-func (k Duration) example() string { return durationText(k.Min) }
-
-// duration is what both parsers take for a time, the units in this order.
-var duration = regexp.MustCompile(`^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?([0-9]{1,6}ms)?$`)
-
-func (k Duration) parse(raw string) (value, bool) {
-	text := strings.TrimSpace(raw)
-	if !duration.MatchString(text) {
-		return nil, false
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d < k.Min || d > k.Max {
-		return nil, false
-	}
-	return durationValue(d), true
-}
-
-func (k Duration) cel(v string) string {
-	return fmt.Sprintf("%[1]s.trim() != '' && %[1]s.trim().matches('%[2]s') && "+
-		"duration(%[1]s.trim()) >= duration('%[3]s') && duration(%[1]s.trim()) <= duration('%[4]s')",
-		v, duration, durationText(k.Min), durationText(k.Max))
-}
 
 func (Address) name() string { return "IP address" }
 

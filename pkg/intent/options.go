@@ -5,7 +5,6 @@ package intent
 import (
 	"maps"
 	"net/netip"
-	"time"
 )
 
 // Options are the values of the annotations that the provider honours: what
@@ -49,16 +48,10 @@ func (o Options) Int(key string) (int, bool) {
 	return int(v), ok
 }
 
-// Text is the value of an annotation of kind [Text], [Name] or [Enum].
+// Text is the value of an annotation of kind [Text] or [Enum].
 func (o Options) Text(key string) (string, bool) {
 	v, ok := o.values[key].value.(textValue)
 	return string(v), ok
-}
-
-// Duration is the value of an annotation of kind [Duration].
-func (o Options) Duration(key string) (time.Duration, bool) {
-	v, ok := o.values[key].value.(durationValue)
-	return time.Duration(v), ok
 }
 
 // Pairs is the value of an annotation of kind [Pairs]. The map is the
@@ -68,8 +61,7 @@ func (o Options) Pairs(key string) (map[string]string, bool) {
 	return maps.Clone(map[string]string(v)), ok
 }
 
-// Texts are the values of a [List] of [Text], [Name] or [Enum], in the user's
-// order.
+// Texts are the values of a [List] of [Text] or [Enum], in the user's order.
 func (o Options) Texts(key string) ([]string, bool) {
 	return listOf(o, key, func(v textValue) string { return string(v) })
 }

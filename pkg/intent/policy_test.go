@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/google/cel-go/cel"
@@ -128,10 +127,8 @@ func everyKind(tb testing.TB) *intent.Registry {
 			{Key: "test.io/int", Kind: intent.Int{Min: 4, Max: 100, Unit: "minutes"}, Default: "4"},
 			{Key: "test.io/negative", Kind: intent.Int{Min: -5, Max: 5}},
 			{Key: "test.io/enum", Kind: intent.Enum{Values: []string{"HTTP", "HTTPS", "it's"}}},
-			{Key: "test.io/name", Kind: intent.Name{}},
 			{Key: "test.io/text", Kind: intent.Text{Max: 5, Example: `a"b`}},
 			{Key: "test.io/clearable", Kind: intent.Text{Max: 5}, Empty: intent.EmptyValue},
-			{Key: "test.io/duration", Kind: intent.Duration{Min: time.Second, Max: 90 * time.Minute}},
 			{Key: "test.io/address", Kind: intent.Address{}},
 			{Key: "test.io/v6", Kind: intent.Address{Family: intent.V6}},
 			{Key: "test.io/range", Kind: intent.CIDR{}},
@@ -139,7 +136,7 @@ func everyKind(tb testing.TB) *intent.Registry {
 			{Key: "test.io/v4s", Kind: intent.List{Item: intent.Address{Family: intent.V4}, Items: "addresses", Sep: intent.Space, Max: 3}},
 			{Key: "test.io/ranges", Kind: intent.List{Item: intent.CIDR{}, Items: "IP ranges", Sep: intent.Comma, Max: 3}},
 			{Key: "test.io/blank-ranges", Kind: intent.List{Item: intent.CIDR{}, Items: "IP ranges", Sep: intent.Comma, Max: 3}, Empty: intent.BlankUnset},
-			{Key: "test.io/names", Kind: intent.List{Item: intent.Name{}, Items: "names", Sep: intent.Comma, Max: 3}},
+			{Key: "test.io/names", Kind: intent.List{Item: intent.Text{Max: 63, Example: "web"}, Items: "names", Sep: intent.Comma, Max: 3}},
 			{Key: "test.io/pairs", Kind: intent.Pairs{Max: 3}},
 			{Key: "test.io/bare-pairs", Kind: intent.Pairs{Max: 3, Bare: true}},
 			{Key: "test.io/exact-bool", Kind: intent.ExactBool{}},
@@ -176,7 +173,7 @@ func TestPolicyAndParserGiveTheSameSentences(t *testing.T) {
 	reg := everyKind(t)
 	j := newJudge(t, reg.Policy())
 	keys := []string{
-		"bool", "lenient-bool", "int", "negative", "enum", "name", "text", "clearable", "duration", "address", "v6", "range", "one-each",
+		"bool", "lenient-bool", "int", "negative", "enum", "text", "clearable", "address", "v6", "range", "one-each",
 		"bare-pairs", "exact-bool", "loose-bool", "exact-enum", "only", "v4s", "ranges", "blank-ranges", "names", "pairs", "port-80-off", "port--off", "port-8.0-off", "azure-name", "azure-group", "seen", "sean", "Boolean", "int-", "inte", "nit", "nu", "x", "clear_able",
 	}
 	for _, value := range values() {
@@ -247,7 +244,7 @@ func TestPolicyStaysWithinTheBudgetForTheLargestValues(t *testing.T) {
 		"v4s":  "1" + strings.Repeat(" ", 16_000) + "1",
 		"bool": strings.Repeat(" ", 250_000), "ranges": strings.Repeat(",", 16_000), "pairs": strings.Repeat("a=b,", 4_000),
 		"names": strings.Repeat("a,", 8_000), "int": strings.Repeat("9", 16_000), "one-each": strings.Repeat(",", 250_000),
-		"duration": strings.Repeat("1", 16_000), "name": strings.Repeat("a", 16_000), "enum": strings.Repeat("A", 16_000),
+		"enum":                  strings.Repeat("A", 16_000),
 		strings.Repeat("k", 63): "x",
 	}
 	for key, value := range tests {

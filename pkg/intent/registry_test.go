@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	v1 "k8s.io/api/core/v1"
@@ -57,7 +56,6 @@ func TestOptionsAreTypedAndDefaulted(t *testing.T) {
 		"test.io/enum", "https",
 		"test.io/clearable", "",
 		"test.io/text", "",
-		"test.io/duration", "1m30s",
 		"test.io/v4s", "192.0.2.1  192.0.2.2",
 		"test.io/ranges", "10.1.2.3/8,::/0",
 		"test.io/names", "a, b",
@@ -100,8 +98,6 @@ func TestOptionsAreTypedAndDefaulted(t *testing.T) {
 	check("empty value", got(s, ok), ok, "")
 	s, ok = o.Text("test.io/text")
 	check("empty is unset", got(s, ok), ok, nil)
-	d, ok := o.Duration("test.io/duration")
-	check("duration", got(d, ok), ok, 90*time.Second)
 	as, ok := o.Addresses("test.io/v4s")
 	check("addresses", got(as, ok), ok, []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")})
 	ps, ok := o.Prefixes("test.io/ranges")

@@ -4,7 +4,6 @@ package intent
 
 import (
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -14,9 +13,7 @@ func kinds() map[string]Kind {
 		"bool":     Bool{},
 		"int":      Int{Min: -5, Max: 100},
 		"enum":     Enum{Values: []string{"HTTP", "HTTPS"}},
-		"name":     Name{},
 		"text":     Text{Max: 20, Example: "x"},
-		"duration": Duration{Min: 0, Max: 24 * time.Hour},
 		"address":  Address{},
 		"range":    CIDR{},
 		"one-each": OnePerFamily{},
@@ -40,7 +37,7 @@ func FuzzValuesRoundTrip(f *testing.F) {
 	for _, k := range kinds() {
 		f.Add(k.example())
 	}
-	for _, text := range []string{" TRUE ", "-5", "1h1m1s1ms", "0s", "10.1.2.3/8 , ::/0", "a = b,c==", "192.0.2.1  192.0.2.2", "a , b", "\x80"} {
+	for _, text := range []string{" TRUE ", "-5", "10.1.2.3/8 , ::/0", "a = b,c==", "192.0.2.1  192.0.2.2", "a , b", "\x80"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

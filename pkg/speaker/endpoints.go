@@ -6,7 +6,13 @@ import (
 	"net/netip"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
+
+// ServiceOf is the Service that an EndpointSlice belongs to.
+func ServiceOf(s *discoveryv1.EndpointSlice) types.NamespacedName {
+	return types.NamespacedName{Namespace: s.Namespace, Name: s.Labels[discoveryv1.LabelServiceName]}
+}
 
 // Usable reports whether kube-proxy sends traffic to an endpoint: it is ready
 // (unset means ready), or it is terminating and still serves. So a rolling

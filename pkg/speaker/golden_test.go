@@ -86,11 +86,11 @@ func tell(t *testing.T, a *txtar.Archive) string {
 		v := speaker.NewView(speaker.Facts{
 			Node: speaker.NodeFrom(n.Name, n), Phase: speaker.Serving, Metal: cfg.Metal, Unclassed: speaker.UnclassedOurs,
 		})
-		decisions, table := speaker.DecideAll(v, obj.svcs, obj.eps)
+		decisions, table := decideAll(v, obj)
 		fmt.Fprintf(&b, "%s\n", n.Name)
-		for _, peer := range table.Peers() {
-			for _, r := range table.Routes(peer) {
-				fmt.Fprintf(&b, "  %s: %s\n", peer, r)
+		for _, p := range v.Peers() {
+			for _, r := range table.Routes(p.Name) {
+				fmt.Fprintf(&b, "  %s: %s\n", p.Name, r)
 			}
 		}
 		for _, k := range slices.SortedFunc(maps.Keys(decisions), compareKeys) {
@@ -100,6 +100,22 @@ func tell(t *testing.T, a *txtar.Archive) string {
 		}
 	}
 	return b.String()
+}
+
+// decideAll decides about all Services, and joins what they come to.
+func decideAll(v *speaker.View, obj objects) (map[types.NamespacedName]speaker.Decision, *speaker.Table) {
+	of := map[types.NamespacedName][]*discoveryv1.EndpointSlice{}
+	for _, s := range obj.eps {
+		key := speaker.ServiceOf(s)
+		of[key] = append(of[key], s)
+	}
+	decisions, table := map[types.NamespacedName]speaker.Decision{}, speaker.NewTable()
+	for _, svc := range obj.svcs {
+		key := types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name}
+		decisions[key] = speaker.Decide(v, svc, of[key])
+		table.Apply(key, decisions[key].Paths)
+	}
+	return decisions, table
 }
 
 func compareKeys(a, b types.NamespacedName) int {

@@ -38,17 +38,6 @@ const (
 	ReasonKubeProxyPending Reason = "KubeProxyPending"
 )
 
-// Reasons returns all reasons, in the order in which they are looked for.
-func Reasons() []Reason {
-	return []Reason{
-		ReasonNotLoadBalancer, ReasonForeignClass, ReasonServiceDeleting, ReasonNoAddress, ReasonInvalidAddress,
-		ReasonProxyMode, ReasonNotInAnyPool, ReasonFamilyNotServed, ReasonNodeUnknown, ReasonNodeDrained,
-		ReasonKubeProxyUnhealthy, ReasonNodeExcluded, ReasonNodeNetworkUnavailable, ReasonNoEndpoints,
-		ReasonNoLocalEndpoints, ReasonNoAdvertisement, ReasonNodeNotSelected, ReasonNoPeerForNode, ReasonNoNextHop,
-		ReasonConflictingAdvertisements, ReasonKubeProxyPending,
-	}
-}
-
 // Withheld is an address that is not announced, and why.
 type Withheld struct {
 	// Addr is the address; invalid when the whole Service is meant.

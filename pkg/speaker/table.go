@@ -3,8 +3,6 @@
 package speaker
 
 import (
-	"cmp"
-	"maps"
 	"net/netip"
 	"slices"
 
@@ -108,26 +106,10 @@ func (t *Table) Routes(peer string) []Route {
 	return out
 }
 
-// Peers returns the peers that have routes, sorted.
-func (t *Table) Peers() []string {
-	seen := map[string]bool{}
-	for s := range t.routes {
-		seen[s.peer] = true
-	}
-	return slices.Sorted(maps.Keys(seen))
-}
-
 // Has reports whether a Service wants routes.
 func (t *Table) Has(svc types.NamespacedName) bool {
 	_, ok := t.wants[svc]
 	return ok
-}
-
-// Services returns the Services that want routes, sorted by namespace and name.
-func (t *Table) Services() []types.NamespacedName {
-	return slices.SortedFunc(maps.Keys(t.wants), func(a, b types.NamespacedName) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
-	})
 }
 
 // merge unites contributions. None gives nil.

@@ -91,8 +91,10 @@ func TestTableTellsWhatChanges(t *testing.T) {
 			t.Fatalf("%s (-want +got):\n%s", s.name, diff)
 		}
 	}
-	if got := table.Services(); !slices.Equal(got, []types.NamespacedName{key("e")}) {
-		t.Errorf("services are %v, want e alone", got)
+	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
+		if got, want := table.Has(key(name)), name == "e"; got != want {
+			t.Errorf("%s wants routes: %v, want %v", name, got, want)
+		}
 	}
 }
 

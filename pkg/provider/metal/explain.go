@@ -43,14 +43,3 @@ func (r *Report) Of(key plan.Key) []ipam.Use {
 	}
 	return out
 }
-
-// Pool are the addresses of one pool that have a Service.
-func (r *Report) Pool(name string) []ipam.Use {
-	var out []ipam.Use
-	for _, u := range r.Uses {
-		if u.Pool == name {
-			out = append(out, u)
-		}
-	}
-	return out
-}
