@@ -252,7 +252,7 @@ func endpoint(t *testing.T, c kubernetes.Interface, svc, node string) {
 // waitState waits until a node's state object fulfils a condition.
 func waitState(t *testing.T, c kubernetes.Interface, node, what string, cond func(speaker.NodeState) bool) speaker.NodeState {
 	t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	var last string

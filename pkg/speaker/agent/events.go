@@ -50,6 +50,7 @@ type recorder struct {
 	client API
 	node   string
 	queue  chan note
+	last   int64 // the number in the name of the last event, of run alone
 }
 
 func newRecorder(client API, node string) *recorder {
@@ -131,7 +132,8 @@ func (r *recorder) write(ctx context.Context, memory map[note]*told, n note) err
 	if len(memory) >= eventMemory {
 		clear(memory)
 	}
-	t = &told{name: fmt.Sprintf("%s.%x", r.node, now.UnixNano()), count: 1, at: now}
+	r.last = max(now.UnixNano(), r.last+1) // two of one moment have two names
+	t = &told{name: fmt.Sprintf("%s.%x", r.node, r.last), count: 1, at: now}
 	memory[n] = t
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()

@@ -173,7 +173,7 @@ func (r *fakeRouters) set(peer string, p speaker.SessionPhase, why string) {
 // wait waits until a condition, asked under the lock, holds.
 func (r *fakeRouters) wait(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(time.Minute)
 	for {
 		r.mu.Lock()
 		ok, news := cond(), r.news
