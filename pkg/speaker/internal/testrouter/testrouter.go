@@ -10,6 +10,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -26,7 +27,7 @@ import (
 const environment = "FAIRLEAD_TESTROUTER"
 
 // waitTime bounds every wait for the router.
-const waitTime = 20 * time.Second
+const waitTime = time.Minute
 
 // Main is the TestMain of packages that use routers. It also fails when tests
 // leave goroutines behind.
@@ -133,20 +134,23 @@ func Start(t *testing.T, c Config) *Router {
 	return r
 }
 
-// FreePort returns a TCP port that is free at an address.
+// FreePort returns a TCP port that is free at an address. It is below those that
+// outgoing connections and listeners on any port get (32768 and more), so that
+// none of them takes it before a router does, or while one is started again.
 func FreePort(t *testing.T, a netip.Addr) uint16 {
 	t.Helper()
+	const first, n, tries = 10000, 10000, 100
 	var lc net.ListenConfig
-	l, err := lc.Listen(t.Context(), "tcp", netip.AddrPortFrom(a, 0).String())
-	if err != nil {
-		t.Fatal(err)
+	for range tries {
+		port := uint16(first + rand.IntN(n))
+		l, err := lc.Listen(t.Context(), "tcp", netip.AddrPortFrom(a, port).String())
+		if err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer func() { _ = l.Close() }()
-	port, err := netip.ParseAddrPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port.Port()
+	t.Fatalf("%s has no free port from %d to %d", a, first, first+n-1)
+	return 0
 }
 
 // Kill ends the router at once, without a word to its peers. Calling it again
