@@ -40,17 +40,7 @@ func Load(file string) (*Config, error) {
 // that the end of an error is seen.
 func Watch(ctx context.Context, file string, apply func(*Config, error)) {
 	w := watcher{file: file, apply: apply, poll: pollInterval}
-	notify, err := fsnotify.NewWatcher()
-	if err != nil { // no inotify left on this host: polling has to do
-		w.run(ctx, nil, nil)
-		return
-	}
-	defer func() { _ = notify.Close() }()
-	// The directory is watched, since a ConfigMap's file is a link that stays
-	// while ..data beside it is swapped. It is added at each poll again, for
-	// when it did not exist or was replaced.
-	w.rewatch = func() { _ = notify.Add(filepath.Dir(file)) }
-	w.run(ctx, notify.Events, notify.Errors)
+	w.follow(ctx)
 }
 
 // watcher follows one file.
@@ -62,6 +52,21 @@ type watcher struct {
 
 	good *Config
 	seen string // what was found last: the content's hash or an error
+}
+
+// follow runs with the notifications of the file's directory, if there are any.
+func (w *watcher) follow(ctx context.Context) {
+	notify, err := fsnotify.NewWatcher()
+	if err != nil { // no inotify left on this host: polling has to do
+		w.run(ctx, nil, nil)
+		return
+	}
+	defer func() { _ = notify.Close() }()
+	// The directory is watched, since a ConfigMap's file is a link that stays
+	// while ..data beside it is swapped. It is added at each poll again, for
+	// when it did not exist or was replaced.
+	w.rewatch = func() { _ = notify.Add(filepath.Dir(w.file)) }
+	w.run(ctx, notify.Events, notify.Errors)
 }
 
 func (w *watcher) run(ctx context.Context, events <-chan fsnotify.Event, errs <-chan error) {

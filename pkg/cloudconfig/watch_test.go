@@ -44,12 +44,20 @@ func following(t *testing.T, watch func(ctx context.Context, apply func(*Config,
 		cancel()
 		select {
 		case <-done:
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("the watcher does not end with its context")
 		}
 		goleak.VerifyNone(t, before)
 	})
 	return calls
+}
+
+// notified is Watch without its polls, so that what is found was told of.
+func notified(file string) func(ctx context.Context, apply func(*Config, error)) {
+	return func(ctx context.Context, apply func(*Config, error)) {
+		w := watcher{file: file, apply: apply, poll: time.Hour}
+		w.follow(ctx)
+	}
 }
 
 // next waits for the next call.
@@ -58,7 +66,7 @@ func next(t *testing.T, calls <-chan told) told {
 	select {
 	case c := <-calls:
 		return c
-	case <-time.After(5 * time.Second): // well below the poll's interval
+	case <-time.After(time.Minute):
 		t.Fatal("no call of apply")
 		return told{}
 	}
@@ -107,7 +115,7 @@ func rename(t *testing.T, from, to string) {
 func TestWatchSeesAnAtomicRename(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	write(t, file, fileWith("a"))
-	calls := following(t, func(ctx context.Context, apply func(*Config, error)) { Watch(ctx, file, apply) })
+	calls := following(t, notified(file))
 	expect(t, calls, "a")
 	for _, pools := range []string{"b", "c"} { // the second shows that the watch goes on
 		write(t, file+".new", fileWith(pools))
@@ -119,7 +127,7 @@ func TestWatchSeesAnAtomicRename(t *testing.T) {
 func TestWatchSeesAWriteInPlace(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	write(t, file, fileWith("a"))
-	calls := following(t, func(ctx context.Context, apply func(*Config, error)) { Watch(ctx, file, apply) })
+	calls := following(t, notified(file))
 	expect(t, calls, "a")
 	write(t, file, fileWith("a", "b"))
 	got := next(t, calls)
@@ -151,7 +159,7 @@ func TestWatchSeesAMountedConfigMapChange(t *testing.T) {
 	if err := os.Symlink(filepath.Join("..data", "config"), file); err != nil {
 		t.Fatal(err)
 	}
-	calls := following(t, func(ctx context.Context, apply func(*Config, error)) { Watch(ctx, file, apply) })
+	calls := following(t, notified(file))
 	expect(t, calls, "a")
 	mount("..2", fileWith("b"))
 	expect(t, calls, "b")
@@ -163,7 +171,7 @@ func TestWatchSeesAMountedConfigMapChange(t *testing.T) {
 func TestWatchKeepsTheLastGoodConfig(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	write(t, file, fileWith("a"))
-	calls := following(t, func(ctx context.Context, apply func(*Config, error)) { Watch(ctx, file, apply) })
+	calls := following(t, notified(file))
 	expect(t, calls, "a")
 	write(t, file+".new", "metal: [")
 	rename(t, file+".new", file)
@@ -180,7 +188,7 @@ func TestWatchKeepsTheLastGoodConfig(t *testing.T) {
 func TestWatchKeepsAnObjectThatAnEditBroke(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	write(t, file, fileWith("a", "b"))
-	calls := following(t, func(ctx context.Context, apply func(*Config, error)) { Watch(ctx, file, apply) })
+	calls := following(t, notified(file))
 	expect(t, calls, "a b")
 	write(t, file+".new", strings.Replace(fileWith("a", "b", "c"), "192.0.2.1", "192.0.2.1000", 1))
 	rename(t, file+".new", file)
@@ -189,7 +197,7 @@ func TestWatchKeepsAnObjectThatAnEditBroke(t *testing.T) {
 
 func TestWatchStartsWithoutAFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "config.yaml")
-	calls := following(t, func(ctx context.Context, apply func(*Config, error)) { Watch(ctx, file, apply) })
+	calls := following(t, notified(file))
 	expectError(t, calls, "no such file", "")
 	write(t, file+".new", fileWith("a"))
 	rename(t, file+".new", file)
