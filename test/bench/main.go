@@ -26,6 +26,7 @@ import (
 	"github.com/fairlead/fairlead/test/bench/aws"
 	"github.com/fairlead/fairlead/test/bench/azure"
 	"github.com/fairlead/fairlead/test/bench/scale"
+	"github.com/fairlead/fairlead/test/bench/stand"
 )
 
 func main() {
@@ -64,7 +65,7 @@ func program(args []string) int {
 type options struct {
 	parts []string
 	size  scale.Size
-	azure azure.Options
+	azure stand.Options
 	aws   aws.Options
 	metal metalOptions
 }

@@ -6,9 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fairlead/fairlead/test/bench/stand"
 	"github.com/fairlead/fairlead/test/bench/table"
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
 	"github.com/fairlead/fairlead/test/cloud/aws/rig"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // fast is a small cluster on a cloud that is twenty times as fast as the one of
@@ -19,7 +21,7 @@ func fast(k kind) standOptions {
 		l.Action[api] /= 20
 	}
 	l.Read, l.Write = l.Read/20, l.Write/20
-	return standOptions{nodes: 10, kind: k, latency: l, budget: unlimited, quiet: 1100 * time.Millisecond}
+	return standOptions{nodes: 10, kind: k, latency: l, budget: stand.Unlimited, quiet: 1100 * time.Millisecond}
 }
 
 // The calls are as many as docs/benchmarks.md says.
@@ -51,7 +53,7 @@ func TestAllowedIsWhatTheFullestBucketTakes(t *testing.T) {
 	var calls []awssim.Call
 	add := func(n int, service awssim.Service, action, code string) {
 		for range n {
-			calls = append(calls, awssim.Call{Kind: awssim.Write, Service: service, Action: action, Code: code})
+			calls = append(calls, awssim.Call{Call: sim.Call{Code: code}, Kind: awssim.Write, Service: service, Action: action})
 		}
 	}
 	add(20, awssim.ELBV2, "RegisterTargets", "")

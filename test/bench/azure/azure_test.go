@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fairlead/fairlead/test/bench/stand"
 	"github.com/fairlead/fairlead/test/bench/table"
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
 )
@@ -18,24 +19,24 @@ func fast() standOptions {
 		l.Put[name] /= 20
 	}
 	l.Read, l.Poll, l.Write = l.Read/20, l.Poll/20, l.Write/20
-	return standOptions{nodes: 10, latency: l, budget: unlimited, waits: time.Nanosecond, quiet: 1100 * time.Millisecond}
+	return standOptions{nodes: 10, latency: l, budget: stand.Unlimited, waits: time.Nanosecond, quiet: 1100 * time.Millisecond}
 }
 
 func creation(t *testing.T, m *table.Meter, b burst) error {
 	t.Helper()
-	s, err := newStand(t.Context(), b.stand)
+	s, err := newGround(t.Context(), b.options)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	return b.create(t.Context(), m, s, s.services(b.services))
+	return b.create(t.Context(), m, s, s.Services(b.services))
 }
 
 // The calls are as many as docs/benchmarks.md says.
 func TestCalls(t *testing.T) {
 	plain := fast()
 	tight, two, addresses := plain, plain, plain
-	tight.budget = published
+	tight.budget = stand.Published
 	two.config, addresses.config = twoConfigs, nodeIPPools
 	addresses.families = dualStack()
 	for name, tt := range map[string]struct {

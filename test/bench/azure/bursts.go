@@ -9,6 +9,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 
+	"github.com/fairlead/fairlead/test/bench/stand"
 	"github.com/fairlead/fairlead/test/bench/table"
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
 	"github.com/fairlead/fairlead/test/cloud/sim"
@@ -41,18 +42,18 @@ const (
 type burst struct {
 	services int
 	where    string
-	stand    standOptions
+	options  standOptions
 }
 
 // run measures what becomes of a burst: created, ensured again, by a new
 // controller too, one more, deleted.
 func (b burst) run(ctx context.Context, m *table.Meter) error {
-	s, err := newStand(ctx, b.stand)
+	s, err := newGround(ctx, b.options)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	services := s.services(b.services)
+	services := s.Services(b.services)
 	if err := b.create(ctx, m, s, services); err != nil {
 		return err
 	}
@@ -61,7 +62,7 @@ func (b burst) run(ctx context.Context, m *table.Meter) error {
 			return err
 		}
 	}
-	p, err := s.measure(func() error { return s.remove(ctx, services) })
+	p, err := s.Measure(func() error { return s.Remove(ctx, services) })
 	if err != nil {
 		return err
 	}
@@ -70,8 +71,8 @@ func (b burst) run(ctx context.Context, m *table.Meter) error {
 }
 
 // create measures the creation.
-func (b burst) create(ctx context.Context, m *table.Meter, s *stand, services []*v1.Service) error {
-	p, err := s.measure(func() error { return s.create(ctx, services) })
+func (b burst) create(ctx context.Context, m *table.Meter, s *ground, services []*v1.Service) error {
+	p, err := s.Measure(func() error { return s.Create(ctx, services) })
 	if err != nil {
 		return err
 	}
@@ -90,24 +91,24 @@ func (b burst) name() string {
 }
 
 // created judges the creation.
-func (b burst) created(p *phase) table.Row {
+func (b burst) created(p *stand.Phase) table.Row {
 	g := goals()[b.services]
-	w, refused := p.counts.Writes, p.counts.Refused
-	shared := sharedWrites * b.stand.balancers()
+	w, refused := p.Writes, p.Refused
+	shared := sharedWrites * b.options.balancers()
 	r := table.Row{
-		What: b.name() + b.where + ": all have an address", Ours: p.describe(), Peer: g.peer,
+		What: b.name() + b.where + ": all have an address", Ours: p.Describe(short), Peer: g.peer,
 		Target: fmt.Sprintf("%d PIP, at most %d LB and %d NSG", b.services, shared, sharedWrites),
 	}
 	kept := []bool{
 		w[azuresim.PublicIPs]-refused[azuresim.PublicIPs] == b.services,
 		w[azuresim.LoadBalancers] <= shared, w[azuresim.SecurityGroups] <= sharedWrites,
 	}
-	if b.stand.budget == published {
+	if b.options.budget == stand.Published {
 		kept = append(kept, sim.Total(refused) <= fewRefused)
 		r.Target += fmt.Sprintf(", at most %d refused", fewRefused)
 	}
 	if g.create > 0 {
-		r.Timed = table.Judge(p.took < g.create)
+		r.Timed = table.Judge(p.Took < g.create)
 		r.Target = fmt.Sprintf("under %.0f s, %s", g.create.Seconds(), r.Target)
 	}
 	r.Counted = table.Judge(kept...)
@@ -115,25 +116,25 @@ func (b burst) created(p *phase) table.Row {
 }
 
 // removed judges the deletion.
-func (b burst) removed(p *phase) table.Row {
+func (b burst) removed(p *stand.Phase) table.Row {
 	g := goals()[b.services]
-	r := table.Row{What: b.name() + b.where + ": all deleted at once, nothing left", Ours: p.describe(), Peer: g.peerGone}
+	r := table.Row{What: b.name() + b.where + ": all deleted at once, nothing left", Ours: p.Describe(short), Peer: g.peerGone}
 	if g.remove > 0 {
-		r.Target, r.Timed = fmt.Sprintf("under %.0f s", g.remove.Seconds()), table.Judge(p.took < g.remove)
+		r.Target, r.Timed = fmt.Sprintf("under %.0f s", g.remove.Seconds()), table.Judge(p.Took < g.remove)
 	}
 	return r
 }
 
 // again measures a resync, a restart and one more Service.
-func (b burst) again(ctx context.Context, m *table.Meter, s *stand) error {
+func (b burst) again(ctx context.Context, m *table.Meter, s *ground) error {
 	quiet := func(what, peer string, act func() error) error {
-		p, err := s.measure(act)
+		p, err := s.Measure(act)
 		if err != nil {
 			return err
 		}
-		writes, reads := sim.Total(p.counts.Writes), sim.Total(p.counts.Reads)
+		writes, reads := p.Wrote(), sim.Total(p.Reads)
 		m.Add(table.Row{
-			What: b.name() + b.where + ": " + what, Ours: p.describe(), Peer: peer,
+			What: b.name() + b.where + ": " + what, Ours: p.Describe(short), Peer: peer,
 			Target: fmt.Sprintf("no write, at most %d reads", fewReads), Counted: table.Judge(writes == 0, reads <= fewReads),
 		})
 		return nil
@@ -142,21 +143,21 @@ func (b burst) again(ctx context.Context, m *table.Meter, s *stand) error {
 	if b.services == 50 {
 		peer = "204 to 305 reads, an NSG PUT for each Service whose rule has one destination"
 	}
-	if err := quiet("resync", peer, func() error { return s.ensure(ctx, s.all()) }); err != nil {
+	if err := quiet("resync", peer, func() error { return s.Ensure(ctx, s.All()) }); err != nil {
 		return err
 	}
 	if err := quiet("restart, everything ensured again", peer, func() error {
-		if err := s.restart(ctx); err != nil {
+		if err := s.Restart(ctx); err != nil {
 			return err
 		}
-		return s.ensure(ctx, s.all())
+		return s.Ensure(ctx, s.All())
 	}); err != nil {
 		return err
 	}
 	var more []*v1.Service
-	p, err := s.measure(func() error {
-		more = s.services(1)
-		return s.create(ctx, more)
+	p, err := s.Measure(func() error {
+		more = s.Services(1)
+		return s.Create(ctx, more)
 	})
 	if err != nil {
 		return err
@@ -166,9 +167,9 @@ func (b burst) again(ctx context.Context, m *table.Meter, s *stand) error {
 		peer = "3 writes, 12 reads"
 	}
 	m.Add(table.Row{
-		What: b.name() + b.where + ": one more", Ours: p.describe(), Peer: peer,
+		What: b.name() + b.where + ": one more", Ours: p.Describe(short), Peer: peer,
 		Target:  fmt.Sprintf("3 writes, at most %d reads", readsOfOne),
-		Counted: table.Judge(sim.Total(p.counts.Writes) == 3, sim.Total(p.counts.Reads) <= readsOfOne),
+		Counted: table.Judge(p.Wrote() == 3, sim.Total(p.Reads) <= readsOfOne),
 	})
 	return nil
 }

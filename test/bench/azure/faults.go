@@ -34,20 +34,20 @@ func once(typeName string, f *azuresim.Fault) func(azuresim.Call) *azuresim.Faul
 // throttled measures a write that is refused with Retry-After, while another
 // Service is edited that needs other types alone.
 func throttled(ctx context.Context, m *table.Meter, o standOptions) error {
-	s, err := newStand(ctx, o)
+	s, err := newGround(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	old, err := s.now(s.all()[0])
+	old, err := s.Now(s.All()[0])
 	if err != nil {
 		return err
 	}
 	s.sim.SetFault(once(azuresim.PublicIPs, azuresim.Refuse(http.StatusTooManyRequests, "TooManyRequests", throttledFor)))
 	var edited time.Duration
-	p, err := s.measure(func() error {
+	_, err = s.Measure(func() error {
 		g, ctx := errgroup.WithContext(ctx)
-		g.Go(func() error { return s.create(ctx, s.services(1)) })
+		g.Go(func() error { return s.Create(ctx, s.Services(1)) })
 		g.Go(func() error {
 			if err := s.untilRefused(ctx); err != nil {
 				return err
@@ -55,10 +55,10 @@ func throttled(ctx context.Context, m *table.Meter, o standOptions) error {
 			began := time.Now()
 			now := old.DeepCopy()
 			now.Spec.Ports[0].Port = 8080
-			if err := s.cluster.Services.Update(now); err != nil {
+			if err := s.Cluster.Services.Update(now); err != nil {
 				return err
 			}
-			err := s.ctl.Sync(ctx, now)
+			err := s.Controller.Sync(ctx, now)
 			edited = time.Since(began)
 			return err
 		})
@@ -67,7 +67,7 @@ func throttled(ctx context.Context, m *table.Meter, o standOptions) error {
 	if err != nil {
 		return err
 	}
-	late, err := p.afterRefusal(http.StatusTooManyRequests, azuresim.PublicIPs)
+	late, err := s.afterRefusal(http.StatusTooManyRequests, azuresim.PublicIPs)
 	late -= throttledFor
 	m.Add(table.Row{
 		What: fmt.Sprintf("429 with Retry-After %.0f on a PIP: sent again after that time; another Service is edited meanwhile", throttledFor.Seconds()),
@@ -78,7 +78,7 @@ func throttled(ctx context.Context, m *table.Meter, o standOptions) error {
 }
 
 // untilRefused waits until a call was answered by 429.
-func (s *stand) untilRefused(ctx context.Context) error {
+func (s *ground) untilRefused(ctx context.Context) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for sim.Total(s.sim.Counts().Refused) == 0 {
@@ -93,9 +93,9 @@ func (s *stand) untilRefused(ctx context.Context) error {
 
 // afterRefusal is the time from the answer that refused a write to the next
 // write of the type.
-func (p *phase) afterRefusal(status int, typeName string) (time.Duration, error) {
+func (s *ground) afterRefusal(status int, typeName string) (time.Duration, error) {
 	var refused time.Time
-	for _, c := range p.calls {
+	for _, c := range s.sim.Calls() {
 		if c.Kind != azuresim.Write || c.Type != typeName {
 			continue
 		}
@@ -112,17 +112,17 @@ func (p *phase) afterRefusal(status int, typeName string) (time.Duration, error)
 // spoiled measures how soon the next write starts after one of the load
 // balancer that was refused by 412, and one whose answer was lost.
 func spoiled(ctx context.Context, m *table.Meter, o standOptions) error {
-	s, err := newStand(ctx, o)
+	s, err := newGround(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer s.close()
 	s.sim.SetFault(once(azuresim.LoadBalancers, azuresim.Refuse(http.StatusPreconditionFailed, "PreconditionFailed", 0)))
-	p, err := s.measure(func() error { return s.create(ctx, s.services(1)) })
+	_, err = s.Measure(func() error { return s.Create(ctx, s.Services(1)) })
 	if err != nil {
 		return err
 	}
-	after, err := p.afterRefusal(http.StatusPreconditionFailed, azuresim.LoadBalancers)
+	after, err := s.afterRefusal(http.StatusPreconditionFailed, azuresim.LoadBalancers)
 	if err != nil {
 		return err
 	}
@@ -131,18 +131,18 @@ func spoiled(ctx context.Context, m *table.Meter, o standOptions) error {
 	}
 	add("412 on the LB: until the next write starts", after)
 	s.sim.SetFault(once(azuresim.LoadBalancers, azuresim.Drop(azuresim.Before)))
-	if p, err = s.measure(func() error { return s.create(ctx, s.services(1)) }); err != nil {
+	if _, err = s.Measure(func() error { return s.Create(ctx, s.Services(1)) }); err != nil {
 		return err
 	}
-	if after, err = p.afterRefusal(0, azuresim.LoadBalancers); err != nil {
+	if after, err = s.afterRefusal(0, azuresim.LoadBalancers); err != nil {
 		return err
 	}
 	add("LB write lost before it was done: until it is sent again", after)
 	s.sim.SetFault(once(azuresim.LoadBalancers, azuresim.Drop(azuresim.After)))
-	if p, err = s.measure(func() error { return s.create(ctx, s.services(1)) }); err != nil {
+	if _, err = s.Measure(func() error { return s.Create(ctx, s.Services(1)) }); err != nil {
 		return err
 	}
-	if after, err = p.afterLost(s.latency.Put[azuresim.LoadBalancers]); err != nil {
+	if after, err = s.afterLost(s.latency.Put[azuresim.LoadBalancers]); err != nil {
 		return err
 	}
 	add("Answer of an LB write lost: from when it is done until the next write starts", after)
@@ -151,9 +151,9 @@ func spoiled(ctx context.Context, m *table.Meter, o standOptions) error {
 
 // afterLost is the time from the end of the load balancer's write, whose
 // answer was lost and which took that long, to the write that follows.
-func (p *phase) afterLost(took time.Duration) (time.Duration, error) {
+func (s *ground) afterLost(took time.Duration) (time.Duration, error) {
 	var end time.Time
-	for _, c := range p.calls {
+	for _, c := range s.sim.Calls() {
 		switch {
 		case c.Kind != azuresim.Write:
 		case !end.IsZero():

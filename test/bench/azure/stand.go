@@ -9,15 +9,14 @@ import (
 	"net/netip"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/test/bench/stand"
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
 	"github.com/fairlead/fairlead/test/cloud/azure/rig"
 	"github.com/fairlead/fairlead/test/cloud/harness"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
 // Kinds of clusters, as keys of the cloud-config.
@@ -28,20 +27,12 @@ const (
 		{"name": "kubernetes", "primaryVMSet": "nodepool1"}, {"name": "second", "primaryVMSet": "nodepool2"}]`
 )
 
-// Budgets that the stand is made with. The zero value is none.
-type budget uint8
-
-const (
-	unlimited budget = iota + 1
-	published        // azuresim.PublishedThrottle
-)
-
 // standOptions say what a stand is.
 type standOptions struct {
 	nodes   int
 	config  string // more keys of the cloud-config
 	latency azuresim.Latencies
-	budget  budget
+	budget  stand.Budget
 	// families are those of nodes and Services; IPv4 if none.
 	families []v1.IPFamily
 	// waits bounds the Retry-After that the cloud asks for; 0 is as Azure does.
@@ -62,19 +53,16 @@ func (o standOptions) balancers() int {
 	return 1
 }
 
-// stand is one cluster on one simulated cloud, with a controller. One Service
+// ground is one cluster on one simulated cloud, with a controller. One Service
 // is served from the start, so that the nodes are in the pools of all load
 // balancers before anything is measured.
-type stand struct {
+type ground struct {
+	*stand.Stand
 	standOptions
-	sim     *azuresim.Cloud
-	server  *azuresim.Server
-	site    *azuresim.Site
-	sets    []string // ids of scale sets
-	conf    *cloudconfig.Azure
-	cluster *harness.Cluster
-	ctl     *harness.Controller
-	made    int // Services ever made
+	sim    *azuresim.Cloud
+	server *sim.Server
+	site   *azuresim.Site
+	sets   []string // ids of scale sets
 }
 
 // pageSize is how many resources a page of a list holds: what Azure's lists of
@@ -82,8 +70,15 @@ type stand struct {
 const pageSize = 120
 
 // newSite makes a stand without a controller, in which no call takes time.
-func newSite(o standOptions) (*stand, error) {
-	s := &stand{standOptions: o, cluster: harness.NewCluster(), sim: azuresim.New(azuresim.Options{PageSize: pageSize, MaxRetryAfter: o.waits})}
+func newSite(o standOptions) (*ground, error) {
+	s := &ground{standOptions: o, sim: azuresim.New(azuresim.Options{PageSize: pageSize, MaxRetryAfter: o.waits})}
+	s.Stand = &stand.Stand{
+		Cluster: harness.NewCluster(), Shape: o.shape, Served: hasAddress, Quiet: o.quiet,
+		Calls: stand.Calls{
+			Reset: s.sim.ResetCalls, Counts: func() sim.Counts { return s.sim.Counts().Counts },
+			All: func() []sim.Call { return sim.Plain(s.sim.Calls()) },
+		},
+	}
 	var err error
 	if s.site, err = s.sim.NewSite(azuresim.SiteOptions{Group: "rig", Prefixes: prefixes(o.families)}); err != nil {
 		return nil, err
@@ -93,11 +88,19 @@ func newSite(o standOptions) (*stand, error) {
 	} else {
 		s.sets = []string{s.site.UniformScaleSet("nodepool1", o.nodes)}
 	}
-	if s.conf, err = rig.Config(rig.ConfigText(s.site, o.config)); err != nil {
+	conf, err := rig.Config(rig.ConfigText(s.site, o.config))
+	if err != nil {
 		return nil, err
 	}
+	s.Start = func(ctx context.Context) (*harness.Controller, error) {
+		client, err := rig.Client(s.server.URL)
+		if err != nil {
+			return nil, err
+		}
+		return rig.Start(ctx, s.Cluster, client, conf), nil
+	}
 	for i := range o.nodes {
-		if err := s.cluster.Nodes.Add(s.node(i)); err != nil {
+		if err := s.Cluster.Nodes.Add(s.node(i)); err != nil {
 			return nil, err
 		}
 	}
@@ -113,8 +116,8 @@ func prefixes(families []v1.IPFamily) []netip.Prefix {
 	return []netip.Prefix{netip.MustParsePrefix("10.240.0.0/16"), netip.MustParsePrefix("fd00:240::/64")}
 }
 
-// newStand makes a stand. It must be closed.
-func newStand(ctx context.Context, o standOptions) (*stand, error) {
+// newGround makes a stand. It must be closed.
+func newGround(ctx context.Context, o standOptions) (*ground, error) {
 	s, err := newSite(o)
 	if err != nil {
 		return nil, err
@@ -124,49 +127,32 @@ func newStand(ctx context.Context, o standOptions) (*stand, error) {
 		return nil, err
 	}
 	s.sim.SetLatency(o.latency)
-	if o.budget == published {
+	if o.budget == stand.Published {
 		s.sim.SetThrottle(azuresim.PublishedThrottle())
 	}
-	return s, s.restart(ctx)
+	return s, s.Restart(ctx)
 }
 
 // serveFirst serves one Service on each load balancer: the emptiest is chosen.
-func (s *stand) serveFirst(ctx context.Context) error {
-	if err := s.start(ctx); err != nil {
+func (s *ground) serveFirst(ctx context.Context) error {
+	if err := s.Restart(ctx); err != nil {
 		return err
 	}
 	for range s.sets {
-		if err := s.create(ctx, s.services(1)); err != nil {
+		if err := s.Create(ctx, s.Services(1)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *stand) close() {
-	if s.ctl != nil {
-		s.ctl.Close()
-	}
+func (s *ground) close() {
+	s.Close()
 	s.server.Close()
 }
 
-// start starts a controller with a client of its own.
-func (s *stand) start(ctx context.Context) error {
-	client, err := rig.Client(s.server.URL)
-	if err != nil {
-		return err
-	}
-	s.ctl = rig.Start(ctx, s.cluster, client, s.conf)
-	return nil
-}
-
-func (s *stand) restart(ctx context.Context) error {
-	s.ctl.Close()
-	return s.start(ctx)
-}
-
 // node is the i-th node, an instance of a scale set.
-func (s *stand) node(i int) *v1.Node {
+func (s *ground) node(i int) *v1.Node {
 	set, instance := s.sets[0], i
 	if first := s.nodes - s.nodes/2; len(s.sets) > 1 && i >= first {
 		set, instance = s.sets[1], i-first
@@ -185,121 +171,17 @@ func (s *stand) node(i int) *v1.Node {
 	return n
 }
 
-// service is a Service with one public address and one port.
-func service(i int) *v1.Service {
-	return &v1.Service{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: "default", Name: fmt.Sprintf("web-%04d", i), UID: types.UID(fmt.Sprintf("%08d-0000-4000-8000-000000000000", i)),
-			Finalizers:        []string{"service.kubernetes.io/load-balancer-cleanup"},
-			CreationTimestamp: metav1.NewTime(time.Unix(int64(i), 0)),
-		},
-		Spec: v1.ServiceSpec{
-			Type: v1.ServiceTypeLoadBalancer, ExternalTrafficPolicy: v1.ServiceExternalTrafficPolicyCluster,
-			IPFamilies: []v1.IPFamily{v1.IPv4Protocol}, ClusterIP: "10.0.0.1",
-			Ports: []v1.ServicePort{{Name: "http", Port: 80, NodePort: int32(30000 + i%2768), Protocol: v1.ProtocolTCP}},
-		},
+// shape gives a Service the families of the stand.
+func (o standOptions) shape(svc *v1.Service) {
+	if len(o.families) > 0 {
+		svc.Spec.IPFamilies = o.families
 	}
 }
 
-// services are n new Services, which the cluster does not know yet.
-func (s *stand) services(n int) []*v1.Service {
-	out := make([]*v1.Service, n)
-	for i := range out {
-		out[i] = service(s.made)
-		if len(s.families) > 0 {
-			out[i].Spec.IPFamilies = s.families
-		}
-		s.made++
+// hasAddress checks that a status has one.
+func hasAddress(status *v1.LoadBalancerStatus) error {
+	if len(status.Ingress) == 0 {
+		return errors.New("there is no address")
 	}
-	return out
-}
-
-// create adds the Services at once and waits until all have an address.
-func (s *stand) create(ctx context.Context, services []*v1.Service) error {
-	for _, svc := range services {
-		if err := s.cluster.Services.Add(svc); err != nil {
-			return err
-		}
-	}
-	return s.ensure(ctx, services)
-}
-
-// ensure does what the upstream controller does at a start, and at each
-// resync.
-func (s *stand) ensure(ctx context.Context, services []*v1.Service) error {
-	g, ctx := errgroup.WithContext(ctx)
-	for _, svc := range services {
-		g.Go(func() error {
-			now, err := s.now(svc)
-			if err != nil {
-				return err
-			}
-			if err := s.ctl.Sync(ctx, now); err != nil {
-				return err
-			}
-			if now, err = s.now(svc); err == nil && len(now.Status.LoadBalancer.Ingress) == 0 {
-				err = fmt.Errorf("%s has no address", now.Name)
-			}
-			return err
-		})
-	}
-	return g.Wait()
-}
-
-// now is the Service as the cluster has it.
-func (s *stand) now(svc *v1.Service) (*v1.Service, error) {
-	obj, exists, err := s.cluster.Services.Get(svc)
-	if now, ok := obj.(*v1.Service); ok && exists && err == nil {
-		return now, nil
-	}
-	return nil, errors.Join(fmt.Errorf("%s is not in the cluster", svc.Name), err)
-}
-
-// all are the Services of the cluster.
-func (s *stand) all() []*v1.Service {
-	var out []*v1.Service
-	for _, obj := range s.cluster.Services.List() {
-		if svc, ok := obj.(*v1.Service); ok {
-			out = append(out, svc)
-		}
-	}
-	return out
-}
-
-// remove deletes the Services at once and waits until nothing is left of them.
-func (s *stand) remove(ctx context.Context, services []*v1.Service) error {
-	at := metav1.Now()
-	var going []*v1.Service
-	for _, svc := range services {
-		now, err := s.now(svc)
-		if err != nil {
-			return err
-		}
-		now = now.DeepCopy()
-		now.DeletionTimestamp = &at
-		if err := s.cluster.Services.Update(now); err != nil {
-			return err
-		}
-		going = append(going, now)
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	for _, svc := range going {
-		g.Go(func() error { return s.ctl.Sync(ctx, svc) })
-	}
-	return g.Wait()
-}
-
-// phase is what it took to do something.
-type phase struct {
-	took   time.Duration
-	counts azuresim.Counts
-	calls  []azuresim.Call
-}
-
-// measure does it and counts the calls.
-func (s *stand) measure(act func() error) (*phase, error) {
-	s.sim.ResetCalls()
-	began := time.Now()
-	err := act()
-	return &phase{took: time.Since(began), counts: s.sim.Counts(), calls: s.sim.Calls()}, err
+	return nil
 }

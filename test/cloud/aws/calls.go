@@ -52,10 +52,8 @@ const (
 
 // Call is one call that the cloud was asked.
 type Call struct {
-	// Seq numbers all calls from 1, as they arrived.
-	Seq int
-	// Write numbers the writes from 1; 0 for every other call.
-	Write   int
+	sim.Call
+
 	Kind    CallKind
 	Service Service
 	Action  string
@@ -65,14 +63,6 @@ type Call struct {
 	AccessKey string
 	// SourceARN is the header x-amz-source-arn.
 	SourceARN string
-	// Status of the answer; 0 while it is not given, and when the connection was
-	// cut instead.
-	Status int
-	// Code of the error that was answered, or empty.
-	Code string
-	// Arrived is when it came, Took how long the answer was in the making.
-	Arrived time.Time
-	Took    time.Duration
 
 	fault *Fault // chosen for it, or nil
 }
@@ -97,9 +87,8 @@ func (c *Cloud) arrive(r *http.Request) (*Call, url.Values, *refusal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	call := &Call{
-		Seq: c.log.Next(), Kind: Other, Service: serviceOf(version), Action: action,
+		Call: c.log.Next(), Kind: Other, Service: serviceOf(version), Action: action,
 		Form: form, AccessKey: credentialScope(r).key, SourceARN: r.Header.Get("X-Amz-Source-Arn"),
-		Arrived: time.Now(),
 	}
 	call.Kind = classify(call)
 	if call.Kind == Write {
@@ -150,26 +139,10 @@ func (c *Cloud) ResetCalls() {
 	c.log = sim.Log[Call]{}
 }
 
-// Counts are calls by API name, such as "elbv2.CreateListener".
-type Counts struct {
-	// Reads are the calls that only ask, without further pages.
-	Reads map[string]int
-	// Writes are all others but those of STS, refused ones included.
-	Writes map[string]int
-	// Refused are calls that came too fast.
-	Refused map[string]int
-	// Failed are calls that were answered by any other error.
-	Failed map[string]int
-	// Pages are what Reads leaves out.
-	Pages int
-}
-
-// Counts counts the calls since the start or the last ResetCalls.
-func (c *Cloud) Counts() Counts {
-	n := Counts{
-		Reads: map[string]int{}, Writes: map[string]int{},
-		Refused: map[string]int{}, Failed: map[string]int{},
-	}
+// Counts counts the calls since the start or the last ResetCalls by API, such as
+// "elbv2.CreateListener", all but those of STS.
+func (c *Cloud) Counts() sim.Counts {
+	n := sim.NewCounts()
 	for _, call := range c.Calls() {
 		switch call.Kind {
 		case Read:

@@ -4,7 +4,6 @@ package awssim
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"sync"
 	"time"
 
@@ -98,26 +97,9 @@ func New(o Options) *Cloud {
 	return c
 }
 
-// Server is a cloud that listens on loopback.
-type Server struct {
-	// URL is the endpoint of all services, and of the instance metadata.
-	URL    string
-	server *httptest.Server
-}
-
-// Start lets the cloud listen on a free port of loopback.
-func (c *Cloud) Start() *Server {
-	server := httptest.NewUnstartedServer(c)
-	server.Config.ReadHeaderTimeout = 10 * time.Second
-	server.Start()
-	return &Server{URL: server.URL, server: server}
-}
-
-// Close ends all connections and stops listening.
-func (s *Server) Close() {
-	s.server.CloseClientConnections()
-	s.server.Close()
-}
+// Start lets the cloud listen on a free port of loopback. The URL is the endpoint
+// of all services, and of the instance metadata.
+func (c *Cloud) Start() *sim.Server { return sim.Start(c) }
 
 // Account is the number of the account.
 func (c *Cloud) Account() string { return c.account }

@@ -89,7 +89,7 @@ func (c *Cloud) metadata(r *http.Request) *answer {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	call := &Call{Seq: c.log.Next(), Kind: Other, Service: "imds", Action: path, Arrived: time.Now()}
+	call := &Call{Call: c.log.Next(), Kind: Other, Service: "imds", Action: path}
 	c.log.Add(call)
 	a := &answer{status: http.StatusOK, kind: "text/plain", body: []byte("token")}
 	if r.Method == http.MethodPut && path == "api/token" {

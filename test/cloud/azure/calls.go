@@ -45,10 +45,8 @@ func (k CallKind) String() string {
 
 // Call is one call that the cloud was asked.
 type Call struct {
-	// Seq numbers all calls from 1, as they arrived.
-	Seq int
-	// Write numbers the writes from 1; 0 for every other call.
-	Write  int
+	sim.Call
+
 	Kind   CallKind
 	Method string
 	// Type is the resource type, such as LoadBalancers, spelled as the constants
@@ -60,14 +58,6 @@ type Call struct {
 	Query string
 	// IfMatch is the header of that name.
 	IfMatch string
-	// Status of the answer; 0 while it is not given, and when the connection was
-	// cut instead.
-	Status int
-	// Code of the error that was answered, or empty.
-	Code string
-	// Arrived is when it came, Took how long the answer was in the making.
-	Arrived time.Time
-	Took    time.Duration
 
 	fault *Fault // chosen for it, or nil
 }
@@ -77,8 +67,8 @@ func (c *Cloud) arrive(r *http.Request) *Call {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	call := &Call{
-		Seq: c.log.Next(), Kind: Other, Method: r.Method, ID: r.URL.Path,
-		Query: r.URL.RawQuery, IfMatch: r.Header.Get("If-Match"), Arrived: time.Now(),
+		Call: c.log.Next(), Kind: Other, Method: r.Method, ID: r.URL.Path,
+		Query: r.URL.RawQuery, IfMatch: r.Header.Get("If-Match"),
 	}
 	if id, ok := parseID(r.URL.Path); ok {
 		call.Type = c.canonicalType(id)
@@ -154,20 +144,14 @@ func (c *Cloud) ResetCalls() {
 
 // Counts are calls by resource type.
 type Counts struct {
-	// Reads are GETs and first pages: no polls, no further pages, no GET that
-	// ends an operation.
-	Reads map[string]int
-	// Writes are PUTs, DELETEs, POSTs and PATCHes, refused ones included.
-	Writes map[string]int
-	// Refused are calls by type that were answered by 429.
-	Refused map[string]int
-	// Pages, Polls and FinalGets are what Reads leaves out.
-	Pages, Polls, FinalGets int
+	sim.Counts
+	// Polls are questions about running operations, FinalGets end one.
+	Polls, FinalGets int
 }
 
 // Counts counts the calls since the start or the last ResetCalls.
 func (c *Cloud) Counts() Counts {
-	n := Counts{Reads: map[string]int{}, Writes: map[string]int{}, Refused: map[string]int{}}
+	n := Counts{Counts: sim.NewCounts()}
 	for _, call := range c.Calls() {
 		switch call.Kind {
 		case Read:
@@ -182,8 +166,11 @@ func (c *Cloud) Counts() Counts {
 			n.FinalGets++
 		case Other:
 		}
-		if call.Status == http.StatusTooManyRequests {
+		switch {
+		case call.Status == http.StatusTooManyRequests:
 			n.Refused[call.Type]++
+		case call.Code != "":
+			n.Failed[call.Type]++
 		}
 	}
 	return n

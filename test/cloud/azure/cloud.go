@@ -4,7 +4,6 @@ package azuresim
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"sync"
@@ -95,27 +94,9 @@ func New(o Options) *Cloud {
 	return c
 }
 
-// Server is a cloud that listens on loopback.
-type Server struct {
-	// URL is the resource manager's endpoint. The token endpoint of the managed
-	// identity is URL + "/token".
-	URL    string
-	server *httptest.Server
-}
-
-// Start lets the cloud listen on a free port of loopback.
-func (c *Cloud) Start() *Server {
-	server := httptest.NewUnstartedServer(c)
-	server.Config.ReadHeaderTimeout = 10 * time.Second
-	server.Start()
-	return &Server{URL: server.URL, server: server}
-}
-
-// Close ends all connections and stops listening.
-func (s *Server) Close() {
-	s.server.CloseClientConnections()
-	s.server.Close()
-}
+// Start lets the cloud listen on a free port of loopback. The URL is the resource
+// manager's endpoint. The token endpoint of the managed identity is URL + "/token".
+func (c *Cloud) Start() *sim.Server { return sim.Start(c) }
 
 // SetLatency changes how long calls take from now on.
 func (c *Cloud) SetLatency(l Latencies) {

@@ -9,8 +9,29 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"time"
 )
+
+// Server is a cloud that listens on loopback.
+type Server struct {
+	URL    string
+	server *httptest.Server
+}
+
+// Start lets a cloud listen on a free port of loopback.
+func Start(cloud http.Handler) *Server {
+	server := httptest.NewUnstartedServer(cloud)
+	server.Config.ReadHeaderTimeout = 10 * time.Second
+	server.Start()
+	return &Server{URL: server.URL, server: server}
+}
+
+// Close ends all connections and stops listening.
+func (s *Server) Close() {
+	s.server.CloseClientConnections()
+	s.server.Close()
+}
 
 // Serve answers on the address until ctx ends, and prints where.
 func Serve(ctx context.Context, addr string, handler http.Handler, out io.Writer) error {

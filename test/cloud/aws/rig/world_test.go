@@ -39,7 +39,7 @@ type world struct {
 	*harness.World
 	sim      *awssim.Cloud
 	site     *awssim.Site
-	server   *awssim.Server
+	server   *sim.Server
 	machines []string
 }
 
