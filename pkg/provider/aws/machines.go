@@ -7,7 +7,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"sync"
 	"time"
 
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -27,7 +26,16 @@ import (
 // ask about nodes alike.
 type machines struct {
 	*instances.Reader
-	doubts *doubts
+	// doubts are by the names of nodes in doubt; of passes alone, of which there
+	// is one at a time.
+	doubts map[string]doubt
+}
+
+// doubt is what a node said when its instance was read for that, and when that
+// was.
+type doubt struct {
+	said string
+	at   time.Time
 }
 
 const (
@@ -42,63 +50,39 @@ const (
 	startingAge = 10 * time.Second
 )
 
-// doubts are by instance what its node said when it was read for a pass in
-// doubt, and when that was.
-type doubts struct {
-	mu   sync.Mutex
-	last map[string]doubt
-}
-
-type doubt struct {
-	said string
-	at   time.Time
-}
-
-// due are those of the instances in doubt that are to be read now. Those that
-// are in doubt no more are forgotten.
-func (d *doubts) due(now time.Time, said map[string]string, downs map[string]bool) []string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	next := map[string]doubt{}
-	var out []string
-	for _, id := range slices.Sorted(maps.Keys(said)) {
-		age := startingAge
-		if downs[id] {
-			age = downAge
-		}
-		was, ok := d.last[id]
-		if !ok || was.said != said[id] || now.Sub(was.at) >= age {
-			was = doubt{said[id], now}
-			out = append(out, id)
-		}
-		next[id] = was
-	}
-	d.last = next
-	return out
-}
-
-// of are the instances of the nodes now. Those that did not run when they were
-// read, and those of nodes that are not ready, are read anew when the node says
-// something else since, and else from time to time. What AWS does not know is
-// missing.
-func (m machines) of(ctx context.Context, nodes []*v1.Node, now time.Time) (map[string]*Instance, error) {
-	found, err := m.Find(ctx, instanceIDs(nodes), now.Add(-instancesAge))
+// of are the instances of the nodes now, no older than the age. Those that did
+// not run when they were read, and those of nodes that are not ready, are read
+// anew when the node says something else since, and else from time to time. What
+// AWS does not know is missing.
+func (m *machines) of(ctx context.Context, nodes []*v1.Node, now time.Time, age time.Duration) (map[string]*Instance, error) {
+	found, err := m.Find(ctx, instanceIDs(nodes), now.Add(-age))
 	if err != nil {
 		return nil, err
 	}
-	said, downs := map[string]string{}, map[string]bool{}
+	doubts := map[string]doubt{}
+	var due []string
 	for _, n := range nodes {
 		id, _ := names.InstanceID(n.Spec.ProviderID)
-		if x := found[id]; x != nil && (x.State != ec2types.InstanceStateNameRunning || notReady(n)) {
-			said[id], downs[id] = readiness(n), notReady(n)
+		x := found[id]
+		if x == nil || (x.State == ec2types.InstanceStateNameRunning && !notReady(n)) {
+			continue
 		}
+		wait := startingAge
+		if notReady(n) {
+			wait = downAge
+		}
+		d := m.doubts[n.Name]
+		if said := readiness(n); d.said != said || now.Sub(d.at) >= wait {
+			d = doubt{said, now}
+			due = append(due, id)
+		}
+		doubts[n.Name] = d
 	}
-	due := m.doubts.due(now, said, downs)
 	again, err := m.Find(ctx, due, now)
 	if err != nil {
-		m.doubts.forget(due)
 		return nil, err
 	}
+	m.doubts = doubts
 	for _, id := range due {
 		delete(found, id)
 	}
@@ -108,15 +92,6 @@ func (m machines) of(ctx context.Context, nodes []*v1.Node, now time.Time) (map[
 		out[id] = &Instance{ID: x.ID, Groups: x.Groups, VPC: x.VPC, Zone: x.Zone, State: x.State}
 	}
 	return out, nil
-}
-
-// forget lets instances that could not be read be read the next time.
-func (d *doubts) forget(ids []string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, id := range ids {
-		delete(d.last, id)
-	}
 }
 
 func instanceIDs(nodes []*v1.Node) []string {
@@ -148,7 +123,7 @@ func readiness(n *v1.Node) string {
 }
 
 // newMachines reads the instances of the nodes.
-func (p *Provider) newMachines(c *api.Client, clk clock.PassiveClock, nodes corelisters.NodeLister) machines {
+func (p *Provider) newMachines(c *api.Client, clk clock.PassiveClock, nodes corelisters.NodeLister) *machines {
 	conf := p.config.Load()
 	types, err := regexp.Compile(conf.TopologyInstanceTypes)
 	if err != nil || conf.TopologyInstanceTypes == "" {
@@ -157,9 +132,9 @@ func (p *Provider) newMachines(c *api.Client, clk clock.PassiveClock, nodes core
 	if nodes == nil {
 		nodes = corelisters.NewNodeLister(cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{}))
 	}
-	return machines{instances.NewReader(c, clk, instances.Options{
+	return &machines{Reader: instances.NewReader(c, clk, instances.Options{
 		Nodes: nodes, Families: conf.NodeIPFamilies, TopologyTypes: types, Cluster: p.where,
-	}), &doubts{}}
+	})}
 }
 
 // newRoutes keeps the routes to the nodes.

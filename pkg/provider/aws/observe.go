@@ -38,12 +38,11 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 			return nil, err
 		}
 	}
+	age := instancesAge
 	if asksForRepair(batch) { // for a look at all, also at what hardly ever changes
-		if _, err := p.machines.Find(ctx, instanceIDs(batch.Nodes), p.clock.Now()); err != nil {
-			return nil, err
-		}
+		age = 0
 	}
-	if observed.Instances, err = p.machines.of(ctx, batch.Nodes, p.clock.Now()); err != nil {
+	if observed.Instances, err = p.machines.of(ctx, batch.Nodes, p.clock.Now(), age); err != nil {
 		return nil, err
 	}
 	again, err := p.findGroups(ctx, s, observed, instanceIDs(batch.Nodes))

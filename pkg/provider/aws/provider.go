@@ -59,7 +59,7 @@ type Provider struct {
 	slices    discoverylisters.EndpointSliceLister
 	nodes     corelisters.NodeLister // nil: nobody asks
 	clock     clock.PassiveClock
-	machines  machines
+	machines  *machines
 	instances cloudprovider.InstancesV2 // nil: nobody asks
 	routes    cloudprovider.Routes      // nil: nobody asks
 	changed   provider.Again
