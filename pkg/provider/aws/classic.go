@@ -3,7 +3,6 @@
 package aws
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -233,16 +232,6 @@ func classicInstances(ids []string) []elbtypes.Instance {
 		out[i].InstanceId = awssdk.String(id)
 	}
 	return out
-}
-
-// someOf names a few, and counts the others.
-func someOf(list []string) string {
-	const most = 3
-	text := strings.Join(list[:min(len(list), most)], ", ")
-	if more := len(list) - most; more > 0 {
-		text += fmt.Sprintf(", %d more", more)
-	}
-	return text
 }
 
 // keepClassic lets the Service's load balancer follow the nodes, and nothing

@@ -89,17 +89,14 @@ func reasons(list []rejection) string {
 	slices.SortStableFunc(list, func(x, y rejection) int {
 		return cmp.Compare(awssdk.ToString(x.subnet.SubnetId), awssdk.ToString(y.subnet.SubnetId))
 	})
-	var parts []string
-	for _, r := range list[:min(len(list), most)] {
-		parts = append(parts, awssdk.ToString(r.subnet.SubnetId)+": "+r.why)
-	}
-	if more := len(list) - most; more > 0 {
-		parts = append(parts, fmt.Sprintf("%d more", more))
-	}
-	if len(parts) == 0 {
+	if len(list) == 0 {
 		return " (it has none)"
 	}
-	return " (" + strings.Join(parts, "; ") + ")"
+	parts := make([]string, len(list))
+	for i, r := range list {
+		parts[i] = awssdk.ToString(r.subnet.SubnetId) + ": " + r.why
+	}
+	return " (" + strings.Join(few(parts, most), "; ") + ")"
 }
 
 func roleTag(s elbv2types.LoadBalancerSchemeEnum) string {

@@ -53,7 +53,7 @@ func (a *ask) tellTags(have map[string]string) {
 		return
 	}
 	a.warn(ReasonAdoptedAsIs, fmt.Sprintf("load balancer %s lacks the tags %s of annotation %s; it stays so until the Service is edited; set annotation %s for that",
-		a.name, strings.Join(few(list), ", "), intent.KeyAWSTags, intent.KeyRepair))
+		a.name, someOf(list), intent.KeyAWSTags, intent.KeyRepair))
 }
 
 // tagsOfBalancer are those of a load balancer that we make. Without room for

@@ -188,5 +188,20 @@ func targetNames(targets []Target) string {
 	for i, x := range targets {
 		list[i] = fmt.Sprintf("%s:%d", x.ID, x.Port)
 	}
-	return strings.Join(few(list), ", ")
+	return someOf(list)
+}
+
+// someOf names a few, and counts the others.
+func someOf(list []string) string {
+	const most = 3
+	return strings.Join(few(list, most), ", ")
+}
+
+// few are the first of a list, and how many more there are.
+func few(list []string, most int) []string {
+	more := len(list) - most
+	if more <= 0 {
+		return list
+	}
+	return append(slices.Clone(list[:most]), fmt.Sprintf("%d more", more))
 }

@@ -4,7 +4,6 @@ package aws
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -98,14 +97,4 @@ func (p *Provider) findGroups(ctx context.Context, s *Settings, o *Observed, nod
 	}
 	o.Lost = missed.Lost
 	return missed.Again, nil
-}
-
-// few are the first of a list, and how many more there are.
-func few(list []string) []string {
-	const most = 3
-	out := slices.Clone(list[:min(len(list), most)])
-	if more := len(list) - most; more > 0 {
-		out = append(out, fmt.Sprintf("%d more", more))
-	}
-	return out
 }
