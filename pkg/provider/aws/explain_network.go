@@ -38,7 +38,7 @@ func (e *explanation) network(name string) provider.Part {
 		out.Parts = append(out.Parts, addressesOf(lb)...)
 		out.Parts = append(out.Parts, e.balancerGroups(lb.SecurityGroups, name)...)
 	} else {
-		out.Parts = append(out.Parts, partsOf(e.whys(ids[0]))...)
+		out.Parts = append(out.Parts, diffParts(e.whys(ids[0]))...)
 		out.Parts = append(out.Parts, e.balancerGroups(nil, name)...)
 	}
 	for _, port := range e.listenerPorts(lb, name) {
@@ -54,7 +54,7 @@ func (e *explanation) network(name string) provider.Part {
 	return out
 }
 
-func partsOf(diffs []plan.Diff) []provider.Part {
+func diffParts(diffs []plan.Diff) []provider.Part {
 	var out []provider.Part
 	for _, d := range diffs {
 		out = append(out, provider.Part{What: d.String()})

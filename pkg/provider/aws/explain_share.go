@@ -22,7 +22,7 @@ func (e *explanation) balancers() []*Network {
 	own := e.networksOf(e.ask)
 	var out []*Network
 	for _, lb := range e.sortedNetworks() {
-		has := slices.Contains(own, lb) || lb == e.ask.network || slices.Contains(e.ask.leaves, lb) || len(e.partsOf(e.ask, lb)) > 0
+		has := slices.Contains(own, lb) || lb == e.ask.network || slices.Contains(e.ask.leaves, lb) || len(e.partsOf(e.ask.key, lb)) > 0
 		if has || e.joins(e.sharing[awssdk.ToString(lb.LoadBalancerName)]) {
 			out = append(out, lb)
 		}

@@ -351,7 +351,7 @@ func (t *turn) targetsOfKind(a *ask, kinds ...string) []plan.ID {
 func (t *turn) keepNetwork(a *ask) {
 	own := t.networksOf(a)
 	for _, lb := range t.sortedNetworks() {
-		groups := t.partsOf(a, lb)
+		groups := t.partsOf(a.key, lb)
 		if slices.Contains(own, lb) {
 			groups = t.groupsOf(a, lb)
 		}

@@ -133,9 +133,7 @@ func (t *turn) headOf(s *share) *v1.Service {
 // the first one: what is refused shall not decide for those that are served.
 func (t *turn) firstServed(list []*v1.Service, lb *Network) *v1.Service {
 	for _, svc := range list {
-		if slices.ContainsFunc(t.tagged[provider.KeyOf(svc)], func(g *TargetGroup) bool {
-			return slices.Contains(g.LoadBalancerArns, awssdk.ToString(lb.LoadBalancerArn))
-		}) {
+		if len(t.partsOf(provider.KeyOf(svc), lb)) > 0 {
 			return svc
 		}
 	}

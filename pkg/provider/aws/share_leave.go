@@ -32,7 +32,7 @@ func (t *turn) ownsNetwork(a *ask, lb *Network) bool {
 // hasPart reports whether the Service has target groups at another one's load
 // balancer, or goes and had them.
 func (t *turn) hasPart(a *ask, lb *Network) bool {
-	if len(t.partsOf(a, lb)) > 0 {
+	if len(t.partsOf(a.key, lb)) > 0 {
 		return true
 	}
 	name := awssdk.ToString(lb.LoadBalancerName)
@@ -43,9 +43,9 @@ func (t *turn) hasPart(a *ask, lb *Network) bool {
 
 // partsOf are the target groups of the load balancer whose tags name the
 // Service.
-func (t *turn) partsOf(a *ask, lb *Network) []*TargetGroup {
+func (t *turn) partsOf(key plan.Key, lb *Network) []*TargetGroup {
 	var out []*TargetGroup
-	for _, g := range t.tagged[a.key] {
+	for _, g := range t.tagged[key] {
 		if slices.Contains(g.LoadBalancerArns, awssdk.ToString(lb.LoadBalancerArn)) {
 			out = append(out, g)
 		}
@@ -224,7 +224,7 @@ func (t *turn) leave(a *ask) {
 				Why: []plan.Diff{{Field: "listener", Have: fmt.Sprintf("%s to %s", l.Protocol, t.groupName(forwardsTo(l)))}},
 			}, &elbv2.DeleteListenerInput{ListenerArn: l.ListenerArn})
 		}
-		for _, g := range t.partsOf(a, lb) {
+		for _, g := range t.partsOf(a.key, lb) {
 			if a.leftOver && moving[awssdk.ToString(g.TargetGroupArn)] {
 				continue // the listener leads to it until the controller gives it away
 			}

@@ -139,7 +139,7 @@ func (t *turn) putPartTags(a *ask) {
 	if !a.strict() || a.network == nil {
 		return
 	}
-	for _, g := range t.partsOf(a, a.network) {
+	for _, g := range t.partsOf(a.key, a.network) {
 		diffs := changed(a.tags, g.Tags)
 		if len(diffs) == 0 {
 			continue
