@@ -257,7 +257,7 @@ const (
 	KeyAWSCapacity               = awsPrefix + "minimum-load-balancer-capacity"
 	KeyAWSQUICPorts              = awsPrefix + "quic-enabled-ports"
 	keyAWSActions                = "service.beta.kubernetes.io/actions.*"
-	keyAWSListenerAttributes     = awsPrefix + "listener-attributes.*"
+	KeyAWSListenerAttributes     = awsPrefix + "listener-attributes.*"
 	keyAWSBothAttributes         = awsPrefix + "listener-attributes.TCP_UDP-*"
 	keyAWSPortsTargetGroup       = KeyAWSTargetGroupAttributes + ".*"
 	awsTrafficPort               = "traffic-port"

@@ -179,7 +179,7 @@ func awsTargets() []Annotation {
 		}, "The ports whose targets get the PROXY protocol."),
 		attributes,
 		inParts(awsTheirs(keyAWSPortsTargetGroup, awsPairs(), "Attributes of the target group of the port with this number.")),
-		inParts(awsTheirs(keyAWSListenerAttributes, awsPairs(), "Attributes of the listener, such as TCP-80, in the words of AWS.")),
+		inParts(awsTheirs(KeyAWSListenerAttributes, awsPairs(), "Attributes of the listener, such as TCP-80, in the words of AWS.")),
 		inParts(awsTheirs(keyAWSBothAttributes, awsPairs(), "Attributes of the listener of TCP and UDP of the port with this number.")),
 		inParts(awsAll(KeyAWSNodeLabels, awsPairs(), "The labels of the nodes that serve.")),
 		awsTheirs(KeyAWSTCPUDPListener, LooseBool{}, "A port of both TCP and UDP has one listener."),

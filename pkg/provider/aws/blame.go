@@ -51,14 +51,11 @@ func sources() []source {
 		{intent.KeyAWSAttributes, nil, attributes},
 		{intent.KeyAWSTargetGroupAttributes, nil, attributes},
 		{intent.KeyAWSTargetGroupAttributes + ".*", nil, attributes},
-		{listenerSettings, nil, attributes},
+		{intent.KeyAWSListenerAttributes, nil, attributes},
 		{intent.KeyAWSHealthPath, nil, health},
 		{intent.KeyAWSHealthCodes, nil, health},
 	}
 }
-
-// listenerSettings stands for the annotations of all listeners.
-const listenerSettings = "service.beta.kubernetes.io/aws-load-balancer-listener-attributes.*"
 
 // keysIn are the annotations whose values are in a call for the target.
 func keysIn(c Call, target plan.ID) []string {
@@ -81,7 +78,7 @@ func keysIn(c Call, target plan.ID) []string {
 	case *elbv2.ModifyTargetGroupAttributesInput:
 		return []string{intent.KeyAWSTargetGroupAttributes, intent.KeyAWSTargetGroupAttributes + ".*"}
 	case *elbv2.ModifyListenerAttributesInput:
-		return []string{listenerSettings}
+		return []string{intent.KeyAWSListenerAttributes}
 	case *elbv2.AddTagsInput, *elb.AddTagsInput, *ec2.CreateSecurityGroupInput:
 		return []string{intent.KeyAWSTags}
 	case *ec2.AuthorizeSecurityGroupIngressInput:

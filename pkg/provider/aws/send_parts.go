@@ -3,6 +3,7 @@
 package aws
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider/aws/api"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
+	"github.com/fairlead/fairlead/pkg/provider/wire"
 )
 
 // partError is the answer of a call that AWS took but for some targets.
@@ -77,10 +79,7 @@ const cureStopped = "start the instance, or delete its Node"
 
 // words are AWS's own.
 func (e *partError) words() string {
-	if text := strings.TrimSuffix(strings.Join(strings.Fields(api.Message(e.cause)), " "), "."); text != "" {
-		return text
-	}
-	return api.Code(e.cause)
+	return cmp.Or(wire.Said("", api.Message(e.cause)), api.Code(e.cause))
 }
 
 // partly is a call about many items, of which AWS refuses all when it refuses
