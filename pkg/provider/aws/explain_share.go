@@ -171,8 +171,7 @@ func (e *explanation) isForOthers(r rule, lb *Network) bool {
 	theirs := false
 	for _, g := range e.groupsByBalancer()[awssdk.ToString(lb.LoadBalancerArn)] {
 		key, ok := e.serviceOf(g.Tags)
-		port := awssdk.ToInt32(g.Port)
-		reaches := (r.from <= port && port <= r.to) || (r.from <= g.healthPort() && g.healthPort() <= r.to)
+		reaches := r.spans(awssdk.ToInt32(g.Port)) || r.spans(g.healthPort())
 		if reaches && (!ok || key == e.ask.key) {
 			return false
 		}

@@ -301,8 +301,7 @@ func (t *turn) tagCalls(a *ask, lb *Network, tags map[string]string, surplus []s
 // explainHairpin tells what a network load balancer with private addresses
 // cannot do.
 func (a *ask) explainHairpin() {
-	pods := slices.ContainsFunc(a.mappings, func(m *mapping) bool { return m.kind == elbv2types.TargetTypeEnumIp })
-	if pods || a.scheme != elbv2types.LoadBalancerSchemeEnumInternal || a.pairs(intent.KeyAWSTargetGroupAttributes)[attrPreserveClientIP] == "false" {
+	if a.sendsToPods() || a.scheme != elbv2types.LoadBalancerSchemeEnumInternal || a.pairs(intent.KeyAWSTargetGroupAttributes)[attrPreserveClientIP] == "false" {
 		return
 	}
 	a.tell("HairpinTraffic", fmt.Sprintf("a pod cannot reach this internal load balancer when it answers from the pod's own node, as client addresses are preserved; set annotation %s: %s=false if that is needed", intent.KeyAWSTargetGroupAttributes, attrPreserveClientIP))

@@ -3,6 +3,7 @@
 package aws
 
 import (
+	"iter"
 	"net/netip"
 	"slices"
 
@@ -89,18 +90,30 @@ func (t *turn) podsAt(a *ask, name string, family elbv2types.TargetGroupIpAddres
 		want = discoveryv1.AddressTypeIPv6
 	}
 	all := map[Target]bool{}
-	for _, s := range t.observed.Slices[a.key] {
-		for i := range s.Ports {
-			p := &s.Ports[i]
-			if s.AddressType != want || awssdk.ToString(p.Name) != name || p.Port == nil {
-				continue
-			}
-			for _, ip := range readyIn(s) {
-				all[Target{ID: ip.String(), Port: *p.Port}] = true
-			}
+	for s, port := range t.slicesOf(a, name) {
+		if s.AddressType != want {
+			continue
+		}
+		for _, ip := range readyIn(s) {
+			all[Target{ID: ip.String(), Port: port}] = true
 		}
 	}
 	return sortedTargets(all)
+}
+
+// slicesOf are the Service's slices that have the port with the name, and which
+// it is there.
+func (t *turn) slicesOf(a *ask, name string) iter.Seq2[*discoveryv1.EndpointSlice, int32] {
+	return func(yield func(*discoveryv1.EndpointSlice, int32) bool) {
+		for _, s := range t.observed.Slices[a.key] {
+			for i := range s.Ports {
+				p := &s.Ports[i]
+				if awssdk.ToString(p.Name) == name && p.Port != nil && !yield(s, *p.Port) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // readyIn are the addresses of the slice's pods that are ready.

@@ -58,8 +58,11 @@ func (r rule) String() string {
 
 // opens reports whether the rule is for the port.
 func (r rule) opens(protocol string, port int32) bool {
-	return r.protocol == allProtocols || (r.protocol == protocol && r.from <= port && port <= r.to)
+	return r.protocol == allProtocols || (r.protocol == protocol && r.spans(port))
 }
+
+// spans reports whether the rule's range of ports has the port.
+func (r rule) spans(port int32) bool { return r.from <= port && port <= r.to }
 
 // rulesOf are the single rules of permissions.
 func rulesOf(permissions []ec2types.IpPermission) described {

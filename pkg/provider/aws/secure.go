@@ -149,10 +149,7 @@ func (t *turn) groupRules(a *ask) described {
 	}
 	for _, m := range a.mappings {
 		for _, port := range t.healthPorts(a, m) {
-			covered := slices.ContainsFunc(sortedRules(out), func(r rule) bool {
-				return r.protocol == "tcp" && r.from <= port && port <= r.to
-			})
-			if !covered {
+			if !slices.ContainsFunc(sortedRules(out), func(r rule) bool { return r.opens("tcp", port) }) {
 				let("tcp", port, port)
 			}
 		}

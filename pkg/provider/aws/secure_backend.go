@@ -85,7 +85,7 @@ func (p protocolPorts) add(t *turn, a *ask) {
 
 // within reports whether a rule is for one of the ports.
 func (p protocolPorts) within(r rule) bool {
-	return slices.ContainsFunc(p[r.protocol], func(port int32) bool { return r.from <= port && port <= r.to })
+	return slices.ContainsFunc(p[r.protocol], r.spans)
 }
 
 // backendPorts are the node ports of load balancers with the shared group: of
@@ -119,7 +119,7 @@ func (t *turn) backendPorts(groups map[string]*nodeGroup) protocolPorts {
 	}
 	for r := range t.openToShared(groups) {
 		for _, port := range coming[r.protocol] {
-			if r.from <= port && port <= r.to {
+			if r.spans(port) {
 				out[r.protocol] = append(out[r.protocol], port)
 			}
 		}

@@ -163,16 +163,11 @@ func (t *turn) portsBehind(a *ask, m *mapping, group string) []int32 {
 		return []int32{int32(m.nodePort)}
 	}
 	var out []int32
-	for _, s := range t.observed.Slices[a.key] {
-		if !slices.ContainsFunc(s.Endpoints, func(e discoveryv1.Endpoint) bool {
+	for s, port := range t.slicesOf(a, m.name) {
+		if slices.ContainsFunc(s.Endpoints, func(e discoveryv1.Endpoint) bool {
 			return isReady(&e) && t.isBehind(awssdk.ToString(e.NodeName), group)
 		}) {
-			continue
-		}
-		for i := range s.Ports {
-			if p := &s.Ports[i]; awssdk.ToString(p.Name) == m.name && p.Port != nil {
-				out = append(out, *p.Port)
-			}
+			out = append(out, port)
 		}
 	}
 	slices.Sort(out)

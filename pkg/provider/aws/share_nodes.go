@@ -92,7 +92,7 @@ func (t *turn) holdComingParts(held described) {
 		}
 		for _, g := range t.observed.Groups {
 			for r, text := range rulesOf(g.IpPermissions) {
-				if names.RuleOf(text) == a.name && slices.ContainsFunc(ports, func(p int32) bool { return r.from <= p && p <= r.to }) {
+				if names.RuleOf(text) == a.name && slices.ContainsFunc(ports, r.spans) {
 					held[r] = text
 				}
 			}

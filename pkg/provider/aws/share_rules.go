@@ -92,7 +92,7 @@ func (x realm) has(r rule) bool {
 		return x.head
 	}
 	for port := range x.others {
-		if r.from <= port && port <= r.to {
+		if r.spans(port) {
 			return false
 		}
 	}
