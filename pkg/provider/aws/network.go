@@ -15,7 +15,6 @@ import (
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
-	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
 
 // balancer is a network load balancer that is there or is made.
@@ -142,14 +141,15 @@ func (t *turn) replaced(a *ask, have elbv2types.LoadBalancerSchemeEnum) bool {
 	if have == want {
 		return false
 	}
-	if left := a.item.Intent.AWSLeftOut; a.strict() && len(left) > 0 {
+	left := a.item.Intent.AWSLeftOut
+	switch {
+	case !a.strict():
+		a.warn(ReasonAdoptedAsIs, fmt.Sprintf("load balancer %s is %s, and annotation %s asks for %s; it stays until the Service is edited, which gives it a new address; set annotation %s for that", a.name, have, intent.KeyAWSInternal, want, intent.KeyRepair))
+	case len(left) > 0:
 		a.warn(ReasonAdoptedAsIs, fmt.Sprintf("load balancer %s is %s, and annotation %s asks for %s; it stays so while annotation %s is there, which cannot be then", a.name, have, intent.KeyAWSInternal, want, left[0]))
-		return false
-	}
-	if a.strict() {
+	default:
 		return true
 	}
-	a.warn(ReasonAdoptedAsIs, fmt.Sprintf("load balancer %s is %s, and annotation %s asks for %s; it stays until the Service is edited, which gives it a new address; set annotation %s for that", a.name, have, intent.KeyAWSInternal, want, intent.KeyRepair))
 	return false
 }
 
@@ -246,56 +246,6 @@ func (t *turn) putAttributes(a *ask, b *balancer, have map[string]string) {
 		in.Attributes = append(in.Attributes, elbv2types.LoadBalancerAttribute{Key: awssdk.String(d.Field), Value: awssdk.String(d.Want)})
 	}
 	t.add(a, plan.Step{Action: plan.Update, Target: plan.ID{Kind: kindAttributes, Name: b.name}, Needs: b.needs(), Why: diffs}, in)
-}
-
-// putTags brings the tags that a user's edit asks for to all that the Service
-// has, and takes away those that we added and nothing asks for any more. Tags
-// that somebody else added stay.
-func (t *turn) putTags(a *ask, lb *Network) {
-	if !a.strict() || lb.Tags == nil {
-		a.tellTags(lb.Tags)
-		return
-	}
-	tags, surplus, diffs := a.tagChanges(t.tagsOf(a, lb))
-	if len(diffs) == 0 {
-		return
-	}
-	t.add(a, plan.Step{
-		Action: plan.Update, Target: plan.ID{Kind: kindTags, Name: awssdk.ToString(lb.LoadBalancerName)}, Why: diffs,
-	}, t.tagCalls(a, lb, tags, surplus)...)
-}
-
-// tagCalls change the tags of the Service's target groups and listeners, and
-// of its load balancer last: it tells what is done.
-func (t *turn) tagCalls(a *ask, lb *Network, tags map[string]string, surplus []string) []Call {
-	var arns []string
-	groups := t.groupsOf(a, lb)
-	chosen := t.chooseGroups(a, lb, groups)
-	for _, m := range a.mappings { // what has none goes, with the same edit
-		if g := chosen[m]; g != nil {
-			arns = append(arns, awssdk.ToString(g.TargetGroupArn))
-		}
-		if l := listenerAt(lb, m.port); l != nil && t.ownsListener(a, l) {
-			arns = append(arns, awssdk.ToString(l.ListenerArn))
-		}
-	}
-	others := maps.Clone(tags)
-	delete(others, names.TagMade)
-	delete(others, names.TagCertificates)
-	var calls []Call
-	change := func(arn string, tags map[string]string) {
-		if len(surplus) > 0 {
-			calls = append(calls, &elbv2.RemoveTagsInput{ResourceArns: []string{arn}, TagKeys: surplus})
-		}
-		if len(tags) > 0 {
-			calls = append(calls, &elbv2.AddTagsInput{ResourceArns: []string{arn}, Tags: elbv2Tags(tags)})
-		}
-	}
-	for _, arn := range arns {
-		change(arn, others)
-	}
-	change(awssdk.ToString(lb.LoadBalancerArn), tags)
-	return calls
 }
 
 // explainHairpin tells what a network load balancer with private addresses

@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
@@ -35,6 +38,56 @@ func (a *ask) tagChanges(have map[string]string) (missing map[string]string, sur
 		diffs = append(diffs, plan.Diff{Field: key, Have: have[key]})
 	}
 	return missing, surplus, diffs
+}
+
+// putTags brings the tags that a user's edit asks for to all that the Service
+// has, and takes away those that we added and nothing asks for any more. Tags
+// that somebody else added stay.
+func (t *turn) putTags(a *ask, lb *Network) {
+	if !a.strict() || lb.Tags == nil {
+		a.tellTags(lb.Tags)
+		return
+	}
+	tags, surplus, diffs := a.tagChanges(t.tagsOf(a, lb))
+	if len(diffs) == 0 {
+		return
+	}
+	t.add(a, plan.Step{
+		Action: plan.Update, Target: plan.ID{Kind: kindTags, Name: awssdk.ToString(lb.LoadBalancerName)}, Why: diffs,
+	}, t.tagCalls(a, lb, tags, surplus)...)
+}
+
+// tagCalls change the tags of the Service's target groups and listeners, and
+// of its load balancer last: it tells what is done.
+func (t *turn) tagCalls(a *ask, lb *Network, tags map[string]string, surplus []string) []Call {
+	var arns []string
+	groups := t.groupsOf(a, lb)
+	chosen := t.chooseGroups(a, lb, groups)
+	for _, m := range a.mappings { // what has none goes, with the same edit
+		if g := chosen[m]; g != nil {
+			arns = append(arns, awssdk.ToString(g.TargetGroupArn))
+		}
+		if l := listenerAt(lb, m.port); l != nil && t.ownsListener(a, l) {
+			arns = append(arns, awssdk.ToString(l.ListenerArn))
+		}
+	}
+	others := maps.Clone(tags)
+	delete(others, names.TagMade)
+	delete(others, names.TagCertificates)
+	var calls []Call
+	change := func(arn string, tags map[string]string) {
+		if len(surplus) > 0 {
+			calls = append(calls, &elbv2.RemoveTagsInput{ResourceArns: []string{arn}, TagKeys: surplus})
+		}
+		if len(tags) > 0 {
+			calls = append(calls, &elbv2.AddTagsInput{ResourceArns: []string{arn}, Tags: elbv2Tags(tags)})
+		}
+	}
+	for _, arn := range arns {
+		change(arn, others)
+	}
+	change(awssdk.ToString(lb.LoadBalancerArn), tags)
+	return calls
 }
 
 // tellTags tells of tags that the user asks for and that what the peer made has
