@@ -43,6 +43,11 @@ func (t *turn) serveClassic(a *ask) error {
 	if b.listeners, err = a.classicListeners(); err != nil {
 		return err
 	}
+	for i := range b.listeners {
+		if err := t.certificatesFit(a, b.listeners[i].certificate); err != nil {
+			return err
+		}
+	}
 	if err := a.probesFit(a.classicHealth(t.settings, b.listeners)); err != nil {
 		return err
 	}

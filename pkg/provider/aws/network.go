@@ -178,6 +178,9 @@ func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 	if in.SubnetMappings, err = t.subnetMappings(a, subnets); err != nil {
 		return err
 	}
+	if err := t.join(a, b.name, nil, in.SubnetMappings); err != nil {
+		return err
+	}
 	if err := a.tagsFit(); err != nil {
 		return err
 	}

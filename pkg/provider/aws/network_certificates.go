@@ -12,6 +12,7 @@ import (
 	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
+	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
 )
 
@@ -51,6 +52,42 @@ func (t *turn) putCertificates(a *ask, b *balancer, m *mapping) {
 		Action: plan.Update, Target: plan.ID{Kind: kindCertificates, Name: fmt.Sprintf("%s:%d", b.name, m.port)}, Needs: []plan.ID{id},
 		Why: []plan.Diff{{Field: "certificates", Have: strings.Join(surplus, ", "), Want: strings.Join(missing, ", ")}},
 	}, calls...)
+}
+
+// certificatesFit refuses certificates of ACM of another region, and those of
+// another partition. Those of IAM have no region.
+func (t *turn) certificatesFit(a *ask, arns ...string) error {
+	for _, arn := range arns {
+		fields := strings.SplitN(arn, ":", arnParts)
+		if len(fields) < arnParts {
+			continue
+		}
+		partition, service, region, problem := fields[1], fields[2], fields[3], ""
+		switch here := t.partition(); {
+		case strings.EqualFold(service, "acm") && t.settings.Region != "" && !strings.EqualFold(region, t.settings.Region):
+			problem = fmt.Sprintf("certificate %s is of region %s, and the load balancer of %s", fields[arnParts-1], region, t.settings.Region)
+		case here != "" && !strings.EqualFold(partition, here):
+			problem = fmt.Sprintf("certificate %s is of partition %s, and the load balancer of %s", fields[arnParts-1], partition, here)
+		}
+		if problem != "" {
+			return refuse(intent.ReasonInvalidAnnotation, "%s, but %s; request or import it there, and write that ARN", intent.AWSSays(a.item.Service, intent.KeyAWSCertificates), problem)
+		}
+	}
+	return nil
+}
+
+// arnParts are those of arn:partition:service:region:account:resource.
+const arnParts = 6
+
+// partition is that of the account, as the subnets' ARNs tell; empty when they
+// do not.
+func (t *turn) partition() string {
+	for i := range t.observed.Subnets {
+		if fields := strings.SplitN(awssdk.ToString(t.observed.Subnets[i].SubnetArn), ":", arnParts); len(fields) == arnParts {
+			return fields[1]
+		}
+	}
+	return ""
 }
 
 // beside are the items of list that are not in other.

@@ -61,6 +61,14 @@ func (t *turn) mappingsOf(a *ask) ([]*mapping, error) {
 		}
 		out = append(out, m)
 	}
+	for _, m := range out {
+		if m.plain && !a.strict() {
+			continue
+		}
+		if err := t.certificatesFit(a, m.certificates...); err != nil {
+			return nil, err
+		}
+	}
 	if len(out) == 0 {
 		return nil, refuse(ReasonNoNodePort, "no port of the Service has a node port, which targets of a network load balancer are; set spec.allocateLoadBalancerNodePorts to true")
 	}

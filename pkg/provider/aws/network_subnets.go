@@ -54,6 +54,13 @@ func (t *turn) putSubnets(a *ask, b *balancer) error {
 	if writes[len(writes)-1] == nil {
 		return refuse(ReasonAddressesMismatch, "load balancer %s is in one zone alone, whose subnet and addresses AWS cannot change while it is the only one; name a subnet in a second zone in annotation %s first", b.name, intent.KeyAWSSubnets)
 	}
+	switch err := t.join(a, b.name, mappingsOf(b.have), mappings); {
+	case err != nil && !a.external && !a.mine: // the peer reads addresses when it makes one
+		a.warn(ReasonAdoptedAsIs, fmt.Sprintf("%v; load balancer %s stays as it is until then", err, b.name))
+		return nil
+	case err != nil:
+		return err
+	}
 	var calls []Call
 	for _, m := range writes {
 		calls = append(calls, &elbv2.SetSubnetsInput{LoadBalancerArn: awssdk.String(b.ref.Text()), SubnetMappings: m.mappings()})

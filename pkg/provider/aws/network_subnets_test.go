@@ -41,8 +41,9 @@ func (l *live) zonesNow(t *testing.T) string {
 	return strings.Join(out, ", ")
 }
 
-// elasticIPs are the ids of n new elastic IPs.
-func (l *live) elasticIPs(t *testing.T, n int) []string {
+// elasticIPs are the ids of n new elastic IPs, of a network border group if one
+// is named.
+func (l *live) elasticIPs(t *testing.T, n int, group ...string) []string {
 	t.Helper()
 	client, err := api.New(t.Context(), l.config, api.Setup{Limits: &api.Limits{}})
 	if err != nil {
@@ -50,7 +51,11 @@ func (l *live) elasticIPs(t *testing.T, n int) []string {
 	}
 	var out []string
 	for range n {
-		a, err := client.EC2.AllocateAddress(t.Context(), &ec2.AllocateAddressInput{})
+		in := &ec2.AllocateAddressInput{}
+		for i := range group {
+			in.NetworkBorderGroup = &group[i]
+		}
+		a, err := client.EC2.AllocateAddress(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)
 		}

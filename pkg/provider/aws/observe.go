@@ -54,7 +54,11 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 	}
 	batch.Before = nil // it is done with
 	in := Input{Settings: s, Observed: observed, Batch: batch}
-	out := newPass(p, in, Compute(in))
+	result, err := p.compute(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	out := newPass(p, in, result)
 	out.next = again
 	return out, nil
 }

@@ -36,6 +36,10 @@ type Observed struct {
 	// availability-zone and local-zone; nil: not read.
 	ZoneTypes map[string]string
 
+	// Addresses are those that load balancers of the batch would get, as far as
+	// they were looked up.
+	Addresses map[string]Address
+
 	// Slices are the endpoints of Services, for addresses of pods as targets; nil:
 	// not known.
 	Slices map[plan.Key][]*discoveryv1.EndpointSlice

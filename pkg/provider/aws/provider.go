@@ -76,6 +76,9 @@ type Provider struct {
 	learned []learned
 	reading bool
 
+	// unlooked are the looks at addresses that AWS refused, and that were told.
+	unlooked map[string]bool
+
 	unlisted provider.Sought // of Observe alone, which is never called twice at once
 }
 
@@ -88,7 +91,7 @@ func New(o Options) *Provider {
 	}
 	p := &Provider{
 		client: o.Client, cluster: o.Cluster, registry: intent.Annotations(), services: o.Services, slices: o.Slices, nodes: o.Nodes, clock: o.Clock,
-		changed: provider.NewAgain(), moved: provider.NewAgain(), unlisted: newUnlisted(),
+		changed: provider.NewAgain(), moved: provider.NewAgain(), unlisted: newUnlisted(), unlooked: map[string]bool{},
 	}
 	p.config.Store(o.Config)
 	p.machines = p.newMachines(o.Client, o.Clock, o.Nodes)

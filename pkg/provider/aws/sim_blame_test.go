@@ -44,9 +44,15 @@ func TestWhatAWSRefusesIsSaidByItsAnnotation(t *testing.T) {
 			change: []func(*v1.Service){with("ssl-cert", theCertificate, "ssl-negotiation-policy", "Best")},
 			want:   `annotation ssl-negotiation-policy is "Best", but AWS refuses it: SSLPolicyNotFound: The security policy 'Best' does not exist; write the name of a policy that Elastic Load Balancing has`,
 		},
-		"an elastic IP that is not there": {
+		"an elastic IP that is not there, where nobody may look": {
 			change: []func(*v1.Service){with("subnets", "public-us-east-1a", "eip-allocations", "eipalloc-1")},
-			want:   `annotation eip-allocations is "eipalloc-1", but AWS refuses it: AllocationIdNotFound: The allocation IDs 'eipalloc-1' do not exist; write the ids of elastic IPs of this account and region that nothing else uses`,
+			fault: func(c awssim.Call) *awssim.Fault {
+				if c.Action != "DescribeAddresses" {
+					return nil
+				}
+				return awssim.Denied(c)
+			},
+			want: `annotation eip-allocations is "eipalloc-1", but AWS refuses it: AllocationIdNotFound: The allocation IDs 'eipalloc-1' do not exist; write the ids of elastic IPs of this account and region that nothing else uses`,
 		},
 		"an attribute that is none": {
 			change: []func(*v1.Service){external, with("attributes", "foo.bar=1")},

@@ -91,11 +91,34 @@ func (t *turn) inSubnets(key string, addresses, subnets []string) error {
 			inside = inside || err != nil || p.Contains(ip)
 			ranges = append(ranges, r.source)
 		}
+		if inside && len(ranges) == 1 && isReserved(ip, ranges[0]) {
+			return refuse(ReasonAddressUnavailable, "annotation %s asks for %s in subnet %s, which AWS keeps for itself, as the first four addresses and the last of each subnet; write another one of %s", key, text, subnets[i], ranges[0])
+		}
 		if len(ranges) > 0 && !inside {
 			return refuse(ReasonAddressesMismatch, "annotation %s asks for %s in subnet %s, whose range is %s; write an address of that range, in the order of the subnets", key, text, subnets[i], strings.Join(ranges, ", "))
 		}
 	}
 	return nil
+}
+
+// reservedFirst is how many of the first addresses of a subnet AWS keeps, beside
+// the last one: Amazon VPC, subnet sizing.
+const reservedFirst = 4
+
+// isReserved reports whether nobody gets the address of the subnet's range.
+func isReserved(ip netip.Addr, text string) bool {
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		return false
+	}
+	first := p.Masked().Addr()
+	for range reservedFirst {
+		if ip == first {
+			return true
+		}
+		first = first.Next()
+	}
+	return !p.Contains(ip.Next())
 }
 
 func familyOfGroup(ip netip.Addr) elbv2types.TargetGroupIpAddressTypeEnum {

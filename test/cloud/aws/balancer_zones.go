@@ -16,8 +16,12 @@ const minFreeAddresses = 8
 // zonesOf judges where a load balancer is to be, and gives its zones in the
 // order of their names, and its VPC.
 func (c *Cloud) zonesOf(b *balancer, mappings []mapping) (zones []balancerZone, vpcID string, refused *refusal) {
-	seen := map[string]bool{}
+	seen, given := map[string]bool{}, map[string]bool{}
 	for _, m := range mappings {
+		if given[m.AllocationID] {
+			return nil, "", invalid("The allocation ID '%s' cannot be specified more than once", m.AllocationID)
+		}
+		given[m.AllocationID] = m.AllocationID != ""
 		s := c.subnets.get(m.SubnetID)
 		if s == nil {
 			return nil, "", bad("SubnetNotFound", "The subnet ID '%s' is not valid", m.SubnetID)
@@ -58,7 +62,7 @@ func (c *Cloud) zoneOf(b *balancer, s *subnet, m mapping) (balancerZone, *refusa
 	}
 	given := balancerAddress{AllocationID: m.AllocationID}
 	if m.AllocationID != "" {
-		a, refused := c.elastic(b, m.AllocationID)
+		a, refused := c.elastic(b, s, m.AllocationID)
 		if refused != nil {
 			return z, refused
 		}
@@ -88,8 +92,8 @@ func (c *Cloud) zoneOf(b *balancer, s *subnet, m mapping) (balancerZone, *refusa
 	return z, nil
 }
 
-// elastic judges an elastic IP for a load balancer.
-func (c *Cloud) elastic(b *balancer, id string) (*address, *refusal) {
+// elastic judges an elastic IP for a load balancer in a subnet.
+func (c *Cloud) elastic(b *balancer, s *subnet, id string) (*address, *refusal) {
 	a := c.addresses.get(id)
 	switch {
 	case a == nil:
@@ -98,6 +102,8 @@ func (c *Cloud) elastic(b *balancer, id string) (*address, *refusal) {
 		return nil, unfit("Elastic IP addresses can be specified for internet-facing load balancers only")
 	case a.AssociationID != "" && c.addressHolder(a) != b.LoadBalancerArn && !c.heldByName(a, b.LoadBalancerName):
 		return nil, bad("ResourceInUse", "The allocation IDs '%s' are in use", id)
+	case a.NetworkBorderGroup != "" && a.NetworkBorderGroup != c.borderGroup(s.AvailabilityZone):
+		return nil, unfit("The allocation ID '%s' is not of the network border group of the subnet '%s'", id, s.SubnetID)
 	default:
 		return a, nil
 	}
@@ -123,6 +129,9 @@ func (c *Cloud) judgeFree(b *balancer, prefix netip.Prefix, s *subnet, text stri
 	a, err := netip.ParseAddr(text)
 	if err != nil || !prefix.Contains(a) {
 		return unfit("The address '%s' is not in the range of the subnet '%s'", text, s.SubnetID)
+	}
+	if isReserved(a, prefix) {
+		return unfit("The address '%s' is reserved in the subnet '%s'", text, s.SubnetID)
 	}
 	for _, n := range c.allNICs(c.now()) {
 		own := c.balancers.get(n.Balancer)
@@ -167,6 +176,7 @@ func (c *Cloud) attach(b *balancer, z balancerZone) {
 		}
 		c.addresses.edit(given.AllocationID, c.now(), func(a *address) {
 			a.AssociationID, a.NetworkInterfaceID, a.PrivateIPAddress = association, n.NetworkInterfaceID, n.PrivateIPAddress
+			a.NetworkInterfaceOwnerID = n.OwnerID
 		})
 	}
 	c.nics.put(n.NetworkInterfaceID, n, c.now())
@@ -216,7 +226,7 @@ func (c *Cloud) depart(id string, when time.Time) {
 	}
 	if n.Association != nil && c.addresses.get(n.Association.AllocationID) != nil {
 		c.addresses.edit(n.Association.AllocationID, when, func(a *address) {
-			a.AssociationID, a.NetworkInterfaceID, a.PrivateIPAddress = "", "", ""
+			a.AssociationID, a.NetworkInterfaceID, a.NetworkInterfaceOwnerID, a.PrivateIPAddress = "", "", "", ""
 		})
 	}
 	c.nics.remove(id, when)

@@ -30,7 +30,7 @@ type listed[T any] struct {
 	id        func(*T) string
 	tags      func(*T) []tag
 	filters   map[string]func(*T) []string
-	most      int // results of a page
+	most      int // results of a page; zero: there are no pages
 	least     int
 }
 
@@ -51,6 +51,9 @@ func list[T any](c *Cloud, all []*T, l listed[T], ids []string, q question) ([]*
 		return slices.ContainsFunc(q.Filters, func(f filter) bool { return !l.matches(f, v) })
 	})
 	size := l.most
+	if size == 0 {
+		return found, "", nil
+	}
 	if q.MaxResults != nil {
 		size = *q.MaxResults
 		if size < l.least || size > l.most {

@@ -65,6 +65,11 @@ func (c *Cloud) SetPower(id, state string) error {
 	if c.instances.get(id) == nil || !ok {
 		return fmt.Errorf("no machine %q or no state %q", id, state)
 	}
+	for _, a := range c.addresses.all() {
+		if state == terminated && a.InstanceID == id {
+			c.dissociate(a)
+		}
+	}
 	c.instances.edit(id, c.now(), func(m *instance) {
 		m.State = powerState{Code: code, Name: state}
 		if state == terminated {

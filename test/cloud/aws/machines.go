@@ -106,6 +106,8 @@ func machineActions() map[string]action {
 		"ec2.DescribeAddresses":         bind((*Cloud).describeAddresses),
 		"ec2.AllocateAddress":           bind((*Cloud).allocateAddress),
 		"ec2.ReleaseAddress":            bind((*Cloud).releaseAddress),
+		"ec2.AssociateAddress":          bind((*Cloud).associateAddress),
+		"ec2.DisassociateAddress":       bind((*Cloud).disassociateAddress),
 	}
 }
 

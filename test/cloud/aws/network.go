@@ -10,12 +10,13 @@ import (
 
 // zone is an availability zone.
 type zone struct {
-	Messages   []tag `ec2:"messageSet"`
-	RegionName string
-	State      string `ec2:"zoneState"`
-	ZoneID     string `json:"ZoneId"`
-	ZoneName   string
-	ZoneType   string
+	Messages           []tag  `ec2:"messageSet"`
+	NetworkBorderGroup string `json:",omitempty"`
+	RegionName         string
+	State              string `ec2:"zoneState"`
+	ZoneID             string `json:"ZoneId"`
+	ZoneName           string
+	ZoneType           string
 }
 
 // vpc is a virtual private cloud.
@@ -135,7 +136,7 @@ type describeZonesOut struct {
 
 func (c *Cloud) describeZones(in describeZonesIn) (any, *refusal) {
 	l := listed[zone]{
-		noun: "availability zone", missing: "InvalidParameterValue", most: 1000,
+		noun: "availability zone", missing: "InvalidParameterValue",
 		id: func(z *zone) string { return z.ZoneName },
 		filters: map[string]func(*zone) []string{
 			"zone-name":   one(func(z *zone) string { return z.ZoneName }),
@@ -161,7 +162,7 @@ func (c *Cloud) describeZones(in describeZonesIn) (any, *refusal) {
 func (c *Cloud) LocalZone(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.zones.edit(name, c.now(), func(z *zone) { z.ZoneType = "local-zone" })
+	c.zones.edit(name, c.now(), func(z *zone) { z.ZoneType, z.NetworkBorderGroup = "local-zone", name })
 	c.zones.settled()
 }
 
@@ -247,6 +248,15 @@ func (c *Cloud) describeSubnets(in describeSubnetsIn) (any, *refusal) {
 	}
 	found, next, refused := list(c, c.subnets.past(c.seen(EC2)), l, in.SubnetIDs, in.question)
 	return describeSubnetsOut{Subnets: c.counted(found), NextToken: next}, refused
+}
+
+// borderGroup is where the addresses of a zone are announced: for usual zones
+// the region.
+func (c *Cloud) borderGroup(zoneName string) string {
+	if z := c.zones.get(zoneName); z != nil && z.NetworkBorderGroup != "" {
+		return z.NetworkBorderGroup
+	}
+	return c.region
 }
 
 // makeZones gives the region six zones.

@@ -57,6 +57,14 @@ func (c *Cloud) describeNICs(in describeNICsIn) (any, *refusal) {
 			return []string{field(n.Attachment)}
 		}
 	}
+	associated := func(field func(*nicAssociation) string) func(*networkInterface) []string {
+		return func(n *networkInterface) []string {
+			if n.Association == nil {
+				return nil
+			}
+			return []string{field(n.Association)}
+		}
+	}
 	address := func(n *networkInterface) []string {
 		var found []string
 		for _, a := range n.PrivateIPAddresses {
@@ -84,6 +92,9 @@ func (c *Cloud) describeNICs(in describeNICsIn) (any, *refusal) {
 			"attachment.instance-owner-id": attached(func(a *nicAttachment) string { return a.InstanceOwnerID }),
 			"attachment.status":            attached(func(a *nicAttachment) string { return a.Status }),
 			"attachment.instance-id":       attached(func(a *nicAttachment) string { return a.InstanceID }),
+			"association.allocation-id":    associated(func(a *nicAssociation) string { return a.AllocationID }),
+			"association.association-id":   associated(func(a *nicAssociation) string { return a.AssociationID }),
+			"association.public-ip":        associated(func(a *nicAssociation) string { return a.PublicIP }),
 			"ipv6-addresses.ipv6-address": func(n *networkInterface) []string {
 				var found []string
 				for _, a := range n.Ipv6Addresses {
@@ -126,6 +137,18 @@ func (c *Cloud) allNICs(when time.Time) []*networkInterface {
 // reservedAddresses are what nobody gets of a subnet: the first four and the
 // last.
 const reservedAddresses = 5
+
+// isReserved reports whether an address of a subnet is one that nobody gets.
+func isReserved(a netip.Addr, prefix netip.Prefix) bool {
+	first := prefix.Masked().Addr()
+	for range reservedAddresses - 1 {
+		if a == first {
+			return true
+		}
+		first = first.Next()
+	}
+	return !prefix.Contains(a.Next())
+}
 
 // freeAddress is the first address of the subnet that nobody has, of either
 // family; invalid when there is none.
