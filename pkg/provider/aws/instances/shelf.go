@@ -20,8 +20,8 @@ const askedLately = 30 * time.Second
 // shelf keeps what was read by key, also that nothing has a key. A call asks
 // for the key that is wanted, for those that others wait for, and for as many
 // more that are old as it has room for, first those that were asked for lately:
-// so the whole cluster takes as few calls as one call holds nodes. The call ends with the context of the one who made
-// it, and another one takes over.
+// so the whole cluster takes as few calls as one call holds nodes. The call ends
+// with the context of the one who made it, and another one takes over.
 type shelf[T any] struct {
 	clock clock.PassiveClock
 	// most is how many keys a call takes.
