@@ -35,8 +35,8 @@ type apply struct {
 	// partly are the steps that were done, but not in full, and why.
 	partly  map[plan.ID][]error
 	changed bool // a step other than a creation was done
-	// owed is why a step that serves nobody was not done, or not in full.
-	owed error
+	// owed is why steps that serve nobody were not done, or others not in full.
+	owed map[plan.ID]error
 	// notices tell the Services of steps what was left out.
 	notices map[plan.Key][]provider.Notice
 }
@@ -60,6 +60,7 @@ func newApply(p plan.Plan, execute func(plan.Step, map[plan.Key]bool) error) *ap
 		needs:   map[plan.ID]int{},
 		users:   map[plan.ID][]int{},
 		notices: map[plan.Key][]provider.Notice{},
+		owed:    map[plan.ID]error{},
 	}
 	for i, st := range p.Steps {
 		a.needs[st.Target] = len(st.Needs)
@@ -156,7 +157,7 @@ func (a *apply) done(r result) []int {
 	case r.err != nil:
 		a.dead[st.Target] = r.err
 		if len(st.Serves) == 0 {
-			a.owed = r.err
+			a.owed[st.Target] = r.err
 		}
 	case st.Action != plan.Create && r.owed == nil:
 		a.changed = true
@@ -166,7 +167,7 @@ func (a *apply) done(r result) []int {
 	}
 	if r.owed != nil {
 		a.partly[st.Target] = append(a.partly[st.Target], r.owed)
-		a.owed = r.owed
+		a.owed[st.Target] = r.owed
 	}
 	if r.told != nil {
 		for _, k := range st.Serves {

@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -49,8 +50,8 @@ type group struct {
 // step left out though its Services are served, or the look that a provider asks
 // for: nobody would ask for it again.
 type owed struct {
-	tries int       // failed passes, one after the other
-	at    time.Time // when all Services of the group go into a pass; zero: never
+	tries map[plan.ID]int // failed passes of each write, one after the other
+	at    time.Time       // when all Services of the group go into a pass; zero: never
 }
 
 func newGroup() *group {
@@ -192,18 +193,28 @@ func (g *group) joining(now time.Time, size int) []*entry {
 	return due
 }
 
-// over notes the end of a pass. When a write that serves nobody has failed, it
-// is owed from now on, and so is the look that the provider asks for.
-func (g *group) over(now time.Time, failed error, again time.Duration) {
+// over notes the end of a pass. Writes that serve nobody and have failed are
+// owed from now on, each with waits of its own, and so is the look that the
+// provider asks for.
+func (g *group) over(now time.Time, failed map[plan.ID]error, again time.Duration) {
 	g.passes--
-	switch {
-	case failed != nil:
-		g.owed.at = now.Add(RetryAfter(failed, g.owed.tries))
-		g.owed.tries++
-	case g.owed.at.IsZero():
-		g.owed.tries = 0
+	before := g.owed.tries
+	g.owed.tries = map[plan.ID]int{}
+	if !g.owed.at.IsZero() { // what is owed has yet to be tried again
+		maps.Copy(g.owed.tries, before)
 	}
-	if at := now.Add(again); again > 0 && (g.owed.at.IsZero() || at.Before(g.owed.at)) {
+	for id, err := range failed {
+		g.owe(now.Add(RetryAfter(err, before[id])))
+		g.owed.tries[id] = before[id] + 1
+	}
+	if again > 0 {
+		g.owe(now.Add(again))
+	}
+}
+
+// owe lets all Services go into a pass at a time, unless they do before.
+func (g *group) owe(at time.Time) {
+	if g.owed.at.IsZero() || at.Before(g.owed.at) {
 		g.owed.at = at
 	}
 }

@@ -232,3 +232,44 @@ func TestProviderAsksForAnotherLook(t *testing.T) {
 		}
 	})
 }
+
+// Each write that is owed has waits of its own: a new one is tried again soon,
+// however often an old one has failed.
+func TestWaitsForWhatIsOwedAreCountedByWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud()
+		refused := &plan.Error{Kind: plan.Invalid, Reason: "TargetsRefused", Err: errors.New("i-1 is stopped")}
+		tried := map[string]int{}
+		c.fault = func(st plan.Step, _ map[plan.Key]bool) error {
+			if st.Target.Kind != "members" {
+				return nil
+			}
+			tried[st.Target.Name]++
+			return &plan.LeftOutError{Owed: refused}
+		}
+		members := []string{"old"}
+		p := &altering{cloud: c, alter: func(d *provider.Decision) {
+			for _, name := range members {
+				d.Plan.Steps = append(d.Plan.Steps, plan.Step{Action: plan.Update, Target: plan.ID{Kind: "members", Name: name}})
+			}
+		}}
+		r := start(t, c, func(o *Options) { o.Provider = p })
+		if err := r.ensure(t, r.put(t, service("web", 80))); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(30 * time.Minute) //nolint:forbidigo // the bubble's clock
+		synctest.Wait()
+		if n := tried["old"]; n < 5 || n > 12 {
+			t.Errorf("tried %d times in half an hour", n)
+		}
+		members = []string{"new"}
+		if err := r.ensure(t, r.put(t, service("web", 81))); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(16 * time.Second) //nolint:forbidigo // the bubble's clock
+		synctest.Wait()
+		if n := tried["new"]; n != 2 {
+			t.Errorf("tried %d times in 16 s, want 2", n)
+		}
+	})
+}

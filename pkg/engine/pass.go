@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
 
 	v1 "k8s.io/api/core/v1"
@@ -74,8 +75,8 @@ func (s *scheduler) pass(ctx context.Context, name provider.Group, entries []*en
 	observePass(s.Provider.Name(), len(members), s.Clock.Since(start))
 	log := klog.FromContext(ctx).WithValues("group", name, "services", len(members), "steps", len(d.Plan.Steps), "refused", len(d.Refused), "took", s.Clock.Since(start))
 	switch {
-	case a.owed != nil:
-		log.Error(a.owed, "Pass done, but for what no Service waits for; it is tried again")
+	case len(a.owed) > 0:
+		log.Error(errors.Join(slices.Collect(maps.Values(a.owed))...), "Pass done, but for what no Service waits for; it is tried again")
 	case d.Plan.Empty():
 		log.V(2).Info("Pass done")
 	default:

@@ -28,8 +28,8 @@ type event struct {
 	shared bool // the shared writes are done: the next pass may start
 	over   bool // so are all others
 	freed  bool // with over: something was changed or removed, others may fit now
-	// failed is why a write that serves nobody was not done; with over.
-	failed error
+	// failed is why writes that serve nobody were not done; with over.
+	failed map[plan.ID]error
 	// again is when the group is to be looked at once more; zero: never; with over.
 	again time.Duration
 	// join asks for those that came while a pass of that many Services
