@@ -34,7 +34,7 @@ func (c *Managed) Measure(ctx context.Context, measure func() error) error {
 	if c.Cluster, err = manager.NewCluster(ctx, dir, c.Nodes()); err != nil {
 		return fmt.Errorf("%w; logs are in %s", err, dir)
 	}
-	defer c.Cluster.Stop()
+	defer c.Stop()
 	if err = os.WriteFile(c.file(), []byte(c.Config), 0o600); err == nil {
 		err = measure()
 	}

@@ -59,7 +59,8 @@ type Cloud struct {
 	certs    map[string]bool
 	answers  func(HealthCheck) bool
 	ahead    time.Duration // of the real clock
-	throttle *buckets
+	throttle Throttle
+	levels   sim.Buckets // of throttle
 	serials  map[string]uint64
 	leaving  map[string]time.Time // interfaces that go, and when
 	log      sim.Log[Call]
@@ -78,7 +79,8 @@ func New(o Options) *Cloud {
 		timing:   o.Timing,
 		limits:   o.Limits.orDefault(),
 		certs:    map[string]bool{},
-		throttle: newBuckets(o.Throttle),
+		throttle: o.Throttle,
+		levels:   sim.Buckets{},
 		serials:  map[string]uint64{},
 		leaving:  map[string]time.Time{},
 		stores:   newStores(o.Lag.longest()),

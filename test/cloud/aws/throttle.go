@@ -38,19 +38,11 @@ func PublishedThrottle() Throttle {
 	}
 }
 
-// buckets are the running state of a Throttle.
-type buckets struct {
-	limits Throttle
-	levels sim.Buckets
-}
-
-func newBuckets(t Throttle) *buckets { return &buckets{limits: t, levels: sim.Buckets{}} }
-
 // SetThrottle starts new buckets, all full.
 func (c *Cloud) SetThrottle(t Throttle) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.throttle = newBuckets(t)
+	c.throttle, c.levels = t, sim.Buckets{}
 }
 
 // charge takes a call from its bucket, or refuses it.
@@ -61,7 +53,7 @@ func (c *Cloud) charge(call *Call) *refusal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	name, bucket := c.throttle.bucket(call)
-	if _, ok := c.throttle.levels.Take(name, bucket, c.now()); ok {
+	if _, ok := c.levels.Take(name, bucket, c.now()); ok {
 		return nil
 	}
 	return tooFast(call.Service)
@@ -76,21 +68,21 @@ func tooFast(service Service) *refusal {
 }
 
 // bucket is the one that a call is taken from, and its name.
-func (b *buckets) bucket(call *Call) (name string, bucket sim.Bucket) {
+func (t *Throttle) bucket(call *Call) (name string, bucket sim.Bucket) {
 	read := call.Kind != Write
 	switch {
 	case call.Service == EC2 && read && unfiltered(call):
-		return call.API() + " unfiltered", b.limits.UnfilteredReads
+		return call.API() + " unfiltered", t.UnfilteredReads
 	case call.Service == EC2 && read:
-		return call.API(), b.limits.Reads
+		return call.API(), t.Reads
 	case call.Service == EC2:
-		return call.API(), b.limits.Writes
+		return call.API(), t.Writes
 	case read:
-		return string(call.Service) + " reads", b.limits.BalancerReads
+		return string(call.Service) + " reads", t.BalancerReads
 	case strings.Contains(call.Action, "egister"):
-		return string(call.Service) + " registrations", b.limits.Registrations
+		return string(call.Service) + " registrations", t.Registrations
 	default:
-		return string(call.Service) + " writes", b.limits.BalancerWrites
+		return string(call.Service) + " writes", t.BalancerWrites
 	}
 }
 

@@ -57,7 +57,8 @@ type Cloud struct {
 	batches     int
 	operations  map[string]*operation
 	running     []*operation
-	throttle    *buckets
+	throttle    Throttle
+	levels      sim.Buckets // of throttle
 	serial      int
 	lastPublic  netip.Addr // given last, of each family
 	lastPublic6 netip.Addr
@@ -77,7 +78,8 @@ func New(o Options) *Cloud {
 		resources:    map[string]*resource{},
 		index:        linkIndex{},
 		operations:   map[string]*operation{},
-		throttle:     newBuckets(o.Throttle),
+		throttle:     o.Throttle,
+		levels:       sim.Buckets{},
 		serial:       1 << 20, // past the numbers in seeded documents
 		lastPublic:   netip.MustParseAddr("20.50.0.1"),
 		lastPublic6:  netip.MustParseAddr("2603:1030:8::"),

@@ -27,19 +27,11 @@ func PublishedThrottle() Throttle {
 	}
 }
 
-// buckets are the running state of a Throttle.
-type buckets struct {
-	limits Throttle
-	levels sim.Buckets
-}
-
-func newBuckets(t Throttle) *buckets { return &buckets{limits: t, levels: sim.Buckets{}} }
-
 // SetThrottle starts new buckets, all full.
 func (c *Cloud) SetThrottle(t Throttle) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.throttle = newBuckets(t)
+	c.throttle, c.levels = t, sim.Buckets{}
 }
 
 // charge takes a call from its bucket, or refuses it.
@@ -50,7 +42,7 @@ func (c *Cloud) charge(call *Call) *refusal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	noun, bucket := c.throttle.bucket(call)
-	wait, ok := c.throttle.levels.Take(noun+" "+rootType(call.Type), bucket, time.Now())
+	wait, ok := c.levels.Take(noun+" "+rootType(call.Type), bucket, time.Now())
 	if ok {
 		return nil
 	}
@@ -62,14 +54,14 @@ func (c *Cloud) charge(call *Call) *refusal {
 }
 
 // bucket is the one that a call is taken from, and its name.
-func (b *buckets) bucket(call *Call) (noun string, bucket sim.Bucket) {
+func (t *Throttle) bucket(call *Call) (noun string, bucket sim.Bucket) {
 	switch {
 	case call.Method == http.MethodDelete:
-		return "deletes", b.limits.Deletes
+		return "deletes", t.Deletes
 	case call.Kind == Write:
-		return "writes", b.limits.Writes
+		return "writes", t.Writes
 	default:
-		return "reads", b.limits.Reads
+		return "reads", t.Reads
 	}
 }
 
@@ -77,7 +69,7 @@ func (b *buckets) bucket(call *Call) (noun string, bucket sim.Bucket) {
 // limit.
 func (c *Cloud) remaining(call *Call, a *answer) {
 	noun, bucket := c.throttle.bucket(call)
-	left, used := c.throttle.levels.Left(noun + " " + rootType(call.Type))
+	left, used := c.levels.Left(noun + " " + rootType(call.Type))
 	if bucket.Size > 0 && used && !a.hangup {
 		a.header.Set("x-ms-ratelimit-remaining-subscription-"+noun, strconv.Itoa(int(left)))
 	}
