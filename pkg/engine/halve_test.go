@@ -114,10 +114,9 @@ func TestThrottledHalvingIsGivenUp(t *testing.T) {
 		done := make(chan map[string]error, 1)
 		go func() { done <- r.ensureAll(t, services) }()
 		time.Sleep(30 * time.Second) //nolint:forbidigo // the bubble's clock
-		// The first Service, the others, and the half that is throttled; one more
-		// when the burst came in three passes.
-		if n := c.count("update balancer"); n < 3 || n > 4 {
-			t.Errorf("%d writes before the throttle ends, want 3 or 4", n)
+		// The first Service, the others, and the half that is throttled.
+		if n := c.count("update balancer"); n != 3 {
+			t.Errorf("%d writes before the throttle ends, want 3", n)
 		}
 		time.Sleep(10 * time.Minute) //nolint:forbidigo // the bubble's clock
 		if errs := <-done; len(errs) != 1 || errs["svc-020"] == nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -116,7 +117,9 @@ func (r *rig) ensure(t *testing.T, svc *v1.Service) error {
 	return err
 }
 
-// ensureAll calls for many Services at once and returns their errors by name.
+// ensureAll calls for many Services at once and returns their errors by name. The
+// first is in a pass, or done, when the others come, so that the passes are the
+// same at each run.
 func (r *rig) ensureAll(t *testing.T, services []*v1.Service) map[string]error {
 	t.Helper()
 	var (
@@ -124,7 +127,7 @@ func (r *rig) ensureAll(t *testing.T, services []*v1.Service) map[string]error {
 		errs = map[string]error{}
 		wg   sync.WaitGroup
 	)
-	for _, svc := range services {
+	for i, svc := range services {
 		wg.Go(func() {
 			if err := r.ensure(t, svc); err != nil {
 				mu.Lock()
@@ -132,6 +135,9 @@ func (r *rig) ensureAll(t *testing.T, services []*v1.Service) map[string]error {
 				errs[svc.Name] = err
 			}
 		})
+		if i == 0 {
+			synctest.Wait()
+		}
 	}
 	wg.Wait()
 	return errs
