@@ -71,13 +71,20 @@ func TestABurstKeepsToTheLimitsOfAnAccount(t *testing.T) {
 }
 
 func TestABurstIsNotHeldBackWhereThereAreNoLimits(t *testing.T) {
-	cloud, c := simulated(t, awssim.Options{})
-	took := each(t, 300, func(ctx context.Context) error {
-		_, err := api.Call(ctx, c.EC2.DescribeSubnets, &ec2.DescribeSubnetsInput{})
-		return err
-	})
-	if n := cloud.Counts().Reads["ec2.DescribeSubnets"]; n != 300 || took > 20*time.Second { // at the published limits 25 s
-		t.Errorf("%d calls took %s", n, took)
+	const most = 20 * time.Second // at the published limits 25 s
+	took := time.Hour
+	for try := 0; try < 4 && took > most; try++ { // a busy machine makes some slow, not all
+		cloud, c := simulated(t, awssim.Options{})
+		took = each(t, 300, func(ctx context.Context) error {
+			_, err := api.Call(ctx, c.EC2.DescribeSubnets, &ec2.DescribeSubnetsInput{})
+			return err
+		})
+		if n := cloud.Counts().Reads["ec2.DescribeSubnets"]; n != 300 {
+			t.Errorf("%d calls", n)
+		}
+	}
+	if took > most {
+		t.Errorf("took %s", took)
 	}
 }
 
