@@ -137,8 +137,8 @@ func (m *manager) wait(t *testing.T) int {
 	t.Helper()
 	select {
 	case <-m.exited:
-	case <-time.After(20 * time.Second):
-		t.Fatal("the command did not end in 20 s")
+	case <-time.After(limit):
+		t.Fatalf("the command did not end in %s", limit)
 	}
 	return m.cmd.ProcessState.ExitCode()
 }

@@ -152,7 +152,7 @@ const renewals = 6
 // released before.
 func (c *cluster) stillLeads(ctx context.Context) error {
 	seen := map[time.Time]bool{}
-	return wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 20*time.Second, true, func(ctx context.Context) (bool, error) {
+	return wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, limit, true, func(ctx context.Context) (bool, error) {
 		lease, err := c.lease(ctx)
 		if err != nil {
 			return false, err
@@ -201,8 +201,8 @@ func within[T any](t *testing.T, c <-chan T, what string) T {
 	select {
 	case v := <-c:
 		return v
-	case <-time.After(20 * time.Second):
-		t.Fatalf("not in 20 s: %s", what)
+	case <-time.After(limit):
+		t.Fatalf("not within %s: %s", limit, what)
 		panic("unreachable")
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +18,8 @@ import (
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/fairlead/fairlead/test/controlplane"
 )
 
 func TestCloudConfigIsAppliedWithoutARestart(t *testing.T) {
@@ -62,16 +64,16 @@ func TestUnusableCloudConfigEndsTheStart(t *testing.T) {
 func TestHealthOfLeaderAndStandby(t *testing.T) {
 	c := newCluster(t)
 	c.build(t)
-	ports := map[string]int{"leader": freePort(t), "standby": freePort(t)}
+	ports := map[string]uint16{"leader": freePort(t), "standby": freePort(t)}
 	for _, name := range []string{"leader", "standby"} {
 		c.start(t, name, fmt.Sprintf("--secure-port=%d", ports[name]), "--bind-address=127.0.0.1",
 			"--authentication-kubeconfig="+c.kubeconfig, "--authorization-kubeconfig="+c.kubeconfig)
-		eventually(t, 20*time.Second, c.heldBy(someone))
+		eventually(t, limit, c.heldBy(someone))
 	}
 	for name, port := range ports {
 		for path, want := range map[string]int{"/healthz": 200, "/livez": 200, "/readyz": 200, "/metrics": 403, "/configz": 403} {
 			url := fmt.Sprintf("https://127.0.0.1:%d%s", port, path)
-			eventually(t, 20*time.Second, func(ctx context.Context) error {
+			eventually(t, limit, func(ctx context.Context) error {
 				code, _, err := fetch(ctx, url, "")
 				if err == nil && code != want {
 					err = fmt.Errorf("%s: %s answers %d, want %d", name, path, code, want)
@@ -115,15 +117,13 @@ func fetch(ctx context.Context, url, token string) (int, string, error) {
 	return resp.StatusCode, string(body), err
 }
 
-func freePort(t *testing.T) int {
+func freePort(t *testing.T) uint16 {
 	t.Helper()
-	var c net.ListenConfig
-	l, err := c.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	port, err := controlplane.FreePort(t.Context(), netip.MustParseAddr("127.0.0.1"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 // Trap 12: at upstream's 20 requests a second the 3 writes of each node would
@@ -133,7 +133,8 @@ func TestTrap12NodesAreNotLimitedByTheClient(t *testing.T) {
 	c := newCluster(t)
 	c.build(t)
 	c.start(t, "manager")
-	eventually(t, 20*time.Second, c.heldBy(someone))
+	eventually(t, limit, c.heldBy(someone))
+	begin := time.Now()
 	for i := range nodes {
 		node := &v1.Node{
 			ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("n%03d", i)},
@@ -147,8 +148,7 @@ func TestTrap12NodesAreNotLimitedByTheClient(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	begin := time.Now()
-	eventually(t, 20*time.Second, func(ctx context.Context) error {
+	eventually(t, 40*time.Second-time.Since(begin), func(ctx context.Context) error {
 		list, err := c.CoreV1().Nodes().List(ctx, metav1.ListOptions{ResourceVersion: "0"})
 		if err != nil {
 			return err
@@ -160,7 +160,7 @@ func TestTrap12NodesAreNotLimitedByTheClient(t *testing.T) {
 		}
 		return nil
 	})
-	t.Logf("%d nodes initialised %s after the last was created", nodes, time.Since(begin).Round(time.Millisecond))
+	t.Logf("%d nodes made and initialised within %s", nodes, time.Since(begin).Round(time.Millisecond))
 }
 
 func hasTaint(n v1.Node) bool {

@@ -148,7 +148,7 @@ func (r *serviceRig) addService(t *testing.T, name string) {
 // until waits for so many Ensures in all.
 func (r *serviceRig) until(t *testing.T, ensures int) {
 	t.Helper()
-	err := wait.PollUntilContextTimeout(t.Context(), 10*time.Millisecond, 10*time.Second, true, func(context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(t.Context(), 10*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
 		_, n, _ := r.balancer.count()
 		return n >= ensures, nil
 	})

@@ -61,7 +61,9 @@ func (c *cluster) holds(name string, want ...string) func(context.Context) error
 	}
 }
 
-const limit = 10 * time.Second
+// limit bounds every wait. All of them take well under a second on an idle
+// machine.
+const limit = time.Minute
 
 // Trap 6: upstream serves no class, and takes the stock finalizer from
 // Services of every class.

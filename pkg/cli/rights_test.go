@@ -132,7 +132,7 @@ func TestDocumentedRightsSuffice(t *testing.T) {
 	} {
 		args := append([]string{"--kubeconfig=" + kubeconfig}, strings.Fields(command)...)
 		var got ran
-		err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, 10*time.Second, true, func(context.Context) (bool, error) {
+		err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
 			got = run(t, root, "", args...) // rights count a moment after they are given
 			return strings.Contains(got.String(), want), nil
 		})

@@ -290,7 +290,7 @@ func createService(t *testing.T, client kubernetes.Interface, name string) *v1.S
 func until(t *testing.T, what string, cond func(context.Context) bool) {
 	t.Helper()
 	begin := time.Now()
-	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, 30*time.Second, true,
+	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, 2*time.Minute, true,
 		func(ctx context.Context) (bool, error) { return cond(ctx), nil })
 	if err != nil {
 		t.Fatalf("waited in vain until %s: %v", what, err)

@@ -19,8 +19,9 @@ const (
 	portTries = 100
 )
 
-// freePort returns a port of addr on which nothing listens at the moment.
-func freePort(ctx context.Context, addr netip.Addr) (uint16, error) {
+// FreePort returns a port of addr on which nothing listens at the moment. Another
+// program may take it until it is used, but no outgoing connection can.
+func FreePort(ctx context.Context, addr netip.Addr) (uint16, error) {
 	var listen net.ListenConfig
 	var last error
 	for range portTries {

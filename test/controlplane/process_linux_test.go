@@ -47,7 +47,7 @@ func TestProgramsDieWithTheirStarter(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait() // killed
-	for deadline := time.After(10 * time.Second); alive(pid); {
+	for deadline := time.After(time.Minute); alive(pid); {
 		select {
 		case <-deadline:
 			_ = syscall.Kill(pid, syscall.SIGKILL)

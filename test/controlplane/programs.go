@@ -47,7 +47,7 @@ func (cp *ControlPlane) startEtcd(ctx context.Context) error {
 	local := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	return retryPort(func() error {
 		var err error
-		if cp.etcdPort, err = freePort(ctx, local); err != nil {
+		if cp.etcdPort, err = FreePort(ctx, local); err != nil {
 			return err
 		}
 		url := "http://" + netip.AddrPortFrom(local, cp.etcdPort).String()
@@ -74,7 +74,7 @@ func (cp *ControlPlane) startEtcd(ctx context.Context) error {
 func (cp *ControlPlane) startAPIServer(ctx context.Context) error {
 	return retryPort(func() error {
 		var err error
-		if cp.apiPort, err = freePort(ctx, cp.opts.BindAddress); err != nil {
+		if cp.apiPort, err = FreePort(ctx, cp.opts.BindAddress); err != nil {
 			return err
 		}
 		return cp.runAPIServer(ctx)
