@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -104,19 +105,91 @@ func TestGCOnAWS(t *testing.T) {
 	}
 }
 
-func TestGCTouchesNothingOfAnotherClusterOnAWS(t *testing.T) {
-	cloud, config, client := deserted(t, "site", "nlb-managed-group")
-	text, err := os.ReadFile(config)
+// TestGCSaysWhenAnotherClusterIsMeantOnAWS: nothing is offered that may be in use
+// elsewhere, and "nothing is left over" is said of no cluster that is not there.
+func TestGCSaysWhenAnotherClusterIsMeantOnAWS(t *testing.T) {
+	const id = "kubernetesClusterID: rig"
+	for name, c := range map[string]struct {
+		old, wrong string
+		change     func(*testing.T, *awssim.Cloud, *fake.Clientset)
+		want       string
+	}{
+		"another cluster's machines": {id, "kubernetesClusterID: other", nil, `of a node has the tag of cluster "rig", and no node has that of "other"`},
+		"a cluster of which nothing is there": {
+			id, "kubernetesClusterID: other", withoutNodes,
+			"has the tag kubernetes.io/cluster/other: no subnet, security group, instance of a node or load balancer; correct kubernetesClusterID in the cloud-config",
+		},
+		"another cluster's load balancers": {id, id, renamedMachines, `of a node has the tag of cluster "mine", and no node has that of "rig"`},
+		"another --cluster-name":           {id, id, managedLives, "which lives, has not the name that --cluster-name other makes"},
+		"another VPC":                      {"vpc: vpc-", "vpc: vpc-0", nil, "has no security group in region us-east-1 that can be seen; correct VPC and region"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cloud, file, client := deserted(t, "site", "nlb-managed-group")
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, bytes.ReplaceAll(text, []byte(c.old), []byte(c.wrong)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if c.change != nil {
+				c.change(t, cloud, client)
+			}
+			before := string(cloud.State())
+			for _, format := range []string{"text", "json"} {
+				out, err := collected(t, client, func(c *collector) {
+					c.from.file, c.cluster, c.remove, c.yes, c.output = file, "other", true, true, format
+				})
+				if !errors.Is(err, ErrRefused) || !strings.Contains(strings.ReplaceAll(out, `\"`, `"`), c.want) || strings.Contains(out, "Nothing is left over") {
+					t.Errorf("%v\n%s", err, out)
+				}
+			}
+			if string(cloud.State()) != before {
+				t.Error("something was written")
+			}
+		})
+	}
+}
+
+func withoutNodes(t *testing.T, _ *awssim.Cloud, client *fake.Clientset) {
+	t.Helper()
+	nodes, err := client.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	text = bytes.ReplaceAll(text, []byte("kubernetesClusterID: rig"), []byte("kubernetesClusterID: other"))
-	if err := os.WriteFile(config, text, 0o600); err != nil {
+	for i := range nodes.Items {
+		if err := client.CoreV1().Nodes().Delete(t.Context(), nodes.Items[i].Name, metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// managedLives lets the Service live whose load balancer has a group of its own.
+func managedLives(t *testing.T, _ *awssim.Cloud, client *fake.Clientset) {
+	t.Helper()
+	svc := &v1.Service{}
+	leftOnAWS(t, svc, "nlb-managed-group", "service.json")
+	if _, err := client.CoreV1().Services(svc.Namespace).Create(t.Context(), svc, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	out, err := collected(t, client, func(c *collector) { c.from.file, c.cluster, c.remove, c.yes = config, "other", true, true })
-	if err != nil || out != "Nothing is left over.\n" || sim.Total(cloud.Counts().Writes) > 0 {
-		t.Errorf("%v\n%s", err, out)
+}
+
+// renamedMachines gives the machines the tag of another cluster than their
+// load balancers have.
+func renamedMachines(t *testing.T, cloud *awssim.Cloud, client *fake.Clientset) {
+	t.Helper()
+	nodes, err := client.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range nodes.Items {
+		id := nodes.Items[i].Spec.ProviderID
+		id = id[strings.LastIndexByte(id, '/')+1:]
+		for api, key := range map[string]string{"ec2.DeleteTags": "kubernetes.io/cluster/rig", "ec2.CreateTags": "kubernetes.io/cluster/mine"} {
+			if err := cloud.Apply(api, url.Values{"ResourceId.1": {id}, "Tag.1.Key": {key}, "Tag.1.Value": {"owned"}}); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 

@@ -21,6 +21,10 @@ type leftovers struct {
 	pass  provider.Pass
 	swept bool // it was to be deleted
 	left  []engine.Undone
+	// wrong is why nothing can be told at all of the cluster with the name; nil:
+	// it can.
+	wrong   error
+	cluster string
 }
 
 // verdict is the exit code, as an error.
@@ -28,7 +32,7 @@ func (l *leftovers) verdict() error {
 	switch {
 	case l.swept && len(l.left) > 0, !l.swept && !l.Plan.Empty():
 		return ErrPlanned
-	case len(l.Refused) > 0:
+	case len(l.Refused) > 0, l.wrong != nil:
 		return ErrRefused
 	}
 	return nil
@@ -48,6 +52,9 @@ func (l *leftovers) print(out io.Writer, format string) error {
 // String is what is left over for people: by the Service that was, then what
 // several had, and a line that sums up.
 func (l *leftovers) String() string {
+	if l.wrong != nil {
+		return fmt.Sprintf("! cluster %s: %v\nNothing can be told of what is left over.\n", l.cluster, l.wrong)
+	}
 	var b strings.Builder
 	byService := map[plan.Key][]plan.Step{}
 	var shared []plan.Step
@@ -133,13 +140,16 @@ func (l *leftovers) printLeft(out io.Writer) error {
 
 // MarshalJSON is {"services": [SERVICE], "plan": {…}, "refused": {SERVICE:
 // SENTENCE}, "notices": {SERVICE: [SENTENCE]}}, and after a deletion "left":
-// {TARGET: SENTENCE}.
+// {TARGET: SENTENCE}. Where nothing can be told, "cluster NAME" is refused.
 func (l *leftovers) MarshalJSON() ([]byte, error) {
 	services := []string{}
 	for _, key := range l.services() {
 		services = append(services, key.String())
 	}
 	refused, notices := map[string]string{}, map[string][]string{}
+	if l.wrong != nil {
+		refused["cluster "+l.cluster] = l.wrong.Error()
+	}
 	for key, err := range l.Refused {
 		refused[key.String()] = err.Error()
 	}

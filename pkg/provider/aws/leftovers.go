@@ -4,7 +4,6 @@ package aws
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -30,19 +29,26 @@ func (p *Provider) Leftovers(ctx context.Context, living provider.Living) (provi
 	if err != nil {
 		return nil, err
 	}
-	if len(o.Groups) == 0 { // every VPC has one
-		return nil, fmt.Errorf("VPC %s has no security group in region %s that can be seen; correct VPC and region in the cloud-config", s.VPC, s.Region)
-	}
 	for _, reads := range []func(*Settings, *Observed) Reads{ReadsOfLeftovers, readsOfParts} {
 		if err := p.details(ctx, s, o, reads(s, o)); err != nil {
 			return nil, err
 		}
+	}
+	nodes, err := p.tagsOfNodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := provesCluster(s, o, nodes); err != nil {
+		return nil, err
 	}
 	all, err := living(ctx)
 	if err != nil {
 		return nil, err
 	}
 	o.Services = provider.Holders(all)
+	if err := provesName(s, o); err != nil {
+		return nil, err
+	}
 	in := Input{Settings: s, Observed: o, Leftovers: true}
 	return newPass(p, in, Leftovers(in)), nil
 }

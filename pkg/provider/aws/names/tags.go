@@ -40,8 +40,8 @@ type Cluster struct {
 	Legacy bool   // the cluster's tag is KubernetesCluster too
 }
 
-// tagKey is the key of the cluster's tag.
-func (c Cluster) tagKey() string { return clusterPrefix + c.ID }
+// Key is the key of the cluster's tag.
+func (c Cluster) Key() string { return clusterPrefix + c.ID }
 
 // Has reports whether the tags name the cluster, which without an id everything
 // does.
@@ -49,7 +49,7 @@ func (c Cluster) Has(tags map[string]string) bool {
 	if c.ID == "" {
 		return true
 	}
-	_, ok := tags[c.tagKey()]
+	_, ok := tags[c.Key()]
 	return ok || tags[legacyCluster] == c.ID
 }
 
@@ -59,7 +59,7 @@ func (c Cluster) Owns(tags map[string]string) bool {
 	if c.ID == "" {
 		return false
 	}
-	return tags[c.tagKey()] == owned || tags[legacyCluster] == c.ID
+	return tags[c.Key()] == owned || tags[legacyCluster] == c.ID
 }
 
 // Foreign reports whether the tags name other clusters and not this one.
@@ -108,7 +108,7 @@ func (c Cluster) Tags() map[string]string {
 	if c.ID == "" {
 		return map[string]string{}
 	}
-	out := map[string]string{c.tagKey(): owned}
+	out := map[string]string{c.Key(): owned}
 	if c.Legacy {
 		out[legacyCluster] = c.ID
 	}
