@@ -15,9 +15,10 @@ type Endpoints struct {
 	// Follows reports whether the load balancer of the Service follows its
 	// endpoints.
 	Follows func(*v1.Service) bool
-	// Same reports whether a change is none for a load balancer that does. What
-	// is made has no slice before, and what is deleted none after.
-	Same func(old, cur *discoveryv1.EndpointSlice) bool
+	// Same reports whether a change is none for the load balancer of the Service,
+	// which does. What is made has no slice before, and what is deleted none
+	// after.
+	Same func(svc *v1.Service, old, cur *discoveryv1.EndpointSlice) bool
 	// Moved is asked when there is a change that counts.
 	Moved Again
 }
@@ -41,11 +42,11 @@ func (e Endpoints) changed(old, cur *discoveryv1.EndpointSlice) {
 	if es == nil {
 		es = old
 	}
-	if es == nil || e.Same(old, cur) {
+	if es == nil {
 		return
 	}
 	svc, err := e.Services.Services(es.Namespace).Get(es.Labels[discoveryv1.LabelServiceName])
-	if err != nil || !e.Follows(svc) {
+	if err != nil || !e.Follows(svc) || e.Same(svc, old, cur) {
 		return // a Service that comes later brings a pass of its own
 	}
 	e.Moved.Ask()

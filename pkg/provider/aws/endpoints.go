@@ -25,9 +25,10 @@ const endpointWindow = time.Second
 
 // EndpointHandler takes what happens to EndpointSlices. It is to be added to
 // their informer when Options has their lister, and Run must run: targets that
-// are pods follow them. Those that are there at the start change nothing.
+// are pods follow them, and the Warning that nothing can serve. Those that are
+// there at the start change nothing.
 func (p *Provider) EndpointHandler() cache.ResourceEventHandler {
-	return provider.Endpoints{Services: p.services, Follows: p.hasPodTargets, Same: sameEndpoints, Moved: p.moved}.Handler()
+	return provider.Endpoints{Services: p.services, Follows: p.followsEndpoints, Same: p.sameEndpoints, Moved: p.moved}.Handler()
 }
 
 // hasPodTargets reports whether the Service may have addresses of pods as
@@ -43,10 +44,23 @@ func (p *Provider) hasPodTargets(svc *v1.Service) bool {
 	return kind != string(elbv2types.TargetTypeEnumInstance)
 }
 
+// followsEndpoints reports whether a pass has something to do or to tell when
+// the endpoints of the Service change.
+func (p *Provider) followsEndpoints(svc *v1.Service) bool {
+	return svc.Spec.ExternalTrafficPolicy == v1.ServiceExternalTrafficPolicyLocal || p.hasPodTargets(svc)
+}
+
 // sameEndpoints reports whether the pods of both are ready at the same places.
-func sameEndpoints(old, cur *discoveryv1.EndpointSlice) bool {
+// Where nodes are targets, it is enough that both have a ready one, or none: the
+// pass has nothing to write then, and reads nothing.
+func (p *Provider) sameEndpoints(svc *v1.Service, old, cur *discoveryv1.EndpointSlice) bool {
+	if !p.hasPodTargets(svc) {
+		return hasReady(old) == hasReady(cur)
+	}
 	return old != nil && cur != nil && slices.Equal(readyIn(old), readyIn(cur)) && reflect.DeepEqual(old.Ports, cur.Ports)
 }
+
+func hasReady(s *discoveryv1.EndpointSlice) bool { return s != nil && len(readyIn(s)) > 0 }
 
 // Run begins passes for changes of endpoints until ctx ends.
 func (p *Provider) Run(ctx context.Context) { p.changed.Gather(ctx, p.moved, endpointWindow) }

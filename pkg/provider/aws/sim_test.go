@@ -18,6 +18,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
+	discoverylisters "k8s.io/client-go/listers/discovery/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
 
@@ -40,6 +41,7 @@ type live struct {
 	services cache.Indexer
 	ctx      context.Context // of a process that is killed; nil: the test's
 	clock    clock.Clock     // of the next process; nil: the system's
+	slices   discoverylisters.EndpointSliceLister
 }
 
 func startLive(t *testing.T, o awssim.Options) *live {
@@ -70,7 +72,7 @@ func (l *live) restart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.provider = aws.New(aws.Options{Client: client, Config: l.config, Cluster: "rig", Services: corelisters.NewServiceLister(l.services), Clock: l.clock})
+	l.provider = aws.New(aws.Options{Client: client, Config: l.config, Cluster: "rig", Services: corelisters.NewServiceLister(l.services), Clock: l.clock, Slices: l.slices})
 }
 
 func (l *live) add(t *testing.T, svc *v1.Service) {

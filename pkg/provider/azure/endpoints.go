@@ -29,7 +29,7 @@ func isLocal(svc *v1.Service) bool {
 }
 
 // sameHosts reports whether the endpoints of both are on the same nodes.
-func sameHosts(old, cur *discoveryv1.EndpointSlice) bool {
+func sameHosts(_ *v1.Service, old, cur *discoveryv1.EndpointSlice) bool {
 	return slices.Equal(hostsOf(old), hostsOf(cur))
 }
 
