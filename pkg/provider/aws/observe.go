@@ -134,6 +134,7 @@ func (p *Provider) read(ctx context.Context, s *Settings, batch provider.Batch, 
 	}
 	// What private steps of earlier passes wrote meanwhile is newer than what
 	// was read.
+	p.deletions.apply(o)
 	for _, l := range p.learned {
 		o.Learn(l.call, l.answer)
 	}
@@ -150,10 +151,14 @@ func (p *Provider) begin(ctx context.Context, s *Settings, batch provider.Batch,
 		return old.fork(), nil
 	}
 	o, err := p.lists(ctx, s)
-	if err == nil {
-		o.keepDetails(old)
+	if err != nil {
+		return nil, err
 	}
-	return o, err
+	o.keepDetails(old)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.deletions.apply(o)
+	return o, nil
 }
 
 func (p *Provider) lists(ctx context.Context, s *Settings) (*Observed, error) {
@@ -314,6 +319,18 @@ func zoneNames(subnets []ec2types.Subnet) []string {
 type learned struct {
 	call   Call
 	answer any
+}
+
+// ask makes a call. What it has deleted is gone, whatever lists show.
+func (p *Provider) ask(ctx context.Context, c Call) (any, error) {
+	p.mu.Lock()
+	p.deletions.begin(c, p.clock.Now())
+	p.mu.Unlock()
+	answer, err := send(ctx, p.client, c)
+	p.mu.Lock()
+	p.deletions.end(c, err)
+	p.mu.Unlock()
+	return answer, p.overtaken(c, err)
 }
 
 // remember notes what a call of a pass changed.

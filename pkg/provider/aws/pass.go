@@ -111,8 +111,8 @@ func (p *pass) send(ctx context.Context, target plan.ID, c Call) error {
 	if err != nil {
 		return err
 	}
-	answer, err := send(ctx, p.provider.client, call)
-	if api.Code(err) == "InvalidGroup.NotFound" && !reflect.DeepEqual(call, c) {
+	answer, err := p.provider.ask(ctx, call)
+	if api.Code(err) == "InvalidGroup.NotFound" && plan.KindOf(err) != plan.Conflict && !reflect.DeepEqual(call, c) {
 		err = &plan.Error{Kind: plan.Transient, Reason: ReasonChangedMeanwhile, Err: fmt.Errorf("AWS does not see everywhere yet what this pass has made: %w", err)}
 	}
 	if part, ok := errors.AsType[*partError](err); ok {

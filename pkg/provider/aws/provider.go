@@ -75,6 +75,8 @@ type Provider struct {
 	// learned are the calls since reading began.
 	learned []learned
 	reading bool
+	// deletions are of what lists may still show.
+	deletions deletions
 
 	// unlooked are the looks at addresses that AWS refused, and that were told.
 	unlooked map[string]bool
