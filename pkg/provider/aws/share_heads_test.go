@@ -235,6 +235,27 @@ func TestRefusedServiceIsNoHead(t *testing.T) {
 	}
 }
 
+// The tag names a Service that lives after the head went while no controller ran,
+// and never one that is refused.
+func TestHeadThatWentUnseenIsReplaced(t *testing.T) {
+	for name, collect := range map[string]bool{"at the start": false, "after gc": true} {
+		t.Run(name, func(t *testing.T) {
+			s := sharing(t)
+			told(&s.settings)
+			with("scheme", "internet-facing")(s.named("young"))
+			s.pass(t)
+			s.forget("old")
+			if collect {
+				s.apply(t, s.leftovers())
+			}
+			got := s.pass(t)
+			if head := s.network(t, "front").Tags["service.k8s.aws/stack"]; head != "default/last" {
+				t.Errorf("the head is %q:\n%s", head, got)
+			}
+		})
+	}
+}
+
 // Annotations may be gone when a Service goes.
 func TestPartIsFoundByItsTags(t *testing.T) {
 	for _, order := range [][]string{{"old", "young", "last"}, {"young", "old", "last"}} {
