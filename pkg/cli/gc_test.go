@@ -4,6 +4,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -290,6 +291,37 @@ func TestGCOnAzure(t *testing.T) {
 			}
 			if out, err := collected(t, client, of(true)); err != nil || out != "Nothing is left over.\n" {
 				t.Errorf("then: %v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// TestGCSaysWhenAnotherClusterIsMeantOnAzure: what bears a wrong name may be
+// another cluster's.
+func TestGCSaysWhenAnotherClusterIsMeantOnAzure(t *testing.T) {
+	for name, c := range map[string]struct {
+		old, wrong, cluster, want string
+		lives                     bool
+	}{
+		"another --cluster-name":    {"", "", "other", "has not the name of cluster other", true},
+		"another resource group":    {`"resourceGroup":"`, `"resourceGroup":"no-`, "", "is not there, and nothing was looked for in it; correct resourceGroup in the cloud-config", false},
+		"the cluster that is meant": {"", "", "", "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, file, client, g := azureSite(t, azureStates(t)[0], func(int) bool { return c.lives })
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.old != "" {
+				text = bytes.ReplaceAll(text, []byte(c.old), []byte(c.wrong))
+			}
+			if err := os.WriteFile(file, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			out, err := collected(t, client, func(x *collector) { x.from.file, x.cluster = file, cmp.Or(c.cluster, g.ClusterName) })
+			if errors.Is(err, ErrRefused) != (c.want != "") || !strings.Contains(out, c.want) {
+				t.Errorf("%v\n%s", err, out)
 			}
 		})
 	}

@@ -289,11 +289,7 @@ func (t *turn) warnOfMissingGroup(a *ask) {
 		return
 	}
 	for _, group := range t.observed.MissingGroups {
-		key := "resourceGroup"
-		if names.Same(group, t.settings.LoadBalancerGroup) {
-			key = "loadBalancerResourceGroup"
-		}
-		a.note(ReasonGroupMissing, fmt.Sprintf("resource group %q (%s of the cloud config) is not there, and nothing of the Service was looked for in it; if that is the wrong group, look for what is left in the right one", group, key))
+		a.note(ReasonGroupMissing, fmt.Sprintf("resource group %q (%s of the cloud config) is not there, and nothing of the Service was looked for in it; if that is the wrong group, look for what is left in the right one", group, t.settings.groupKey(group)))
 	}
 }
 

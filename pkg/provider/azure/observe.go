@@ -80,6 +80,9 @@ func (p *Provider) Leftovers(ctx context.Context, living provider.Living) (provi
 		return nil, err
 	}
 	observed.Services = provider.Holders(all)
+	if err := provesCluster(s, observed); err != nil {
+		return nil, err
+	}
 	in := Leftovers(s, observed)
 	result, err := Compute(in)
 	if err != nil {
