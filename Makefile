@@ -75,7 +75,7 @@ test: ## Run everything that CI runs: tests, rack, vet, generated files, lint.
 .PHONY: unit
 unit: controlplane ## Run the Go tests of PKG (./...), with the race detector where there is a C compiler.
 	@[ -n '$(race)' ] || echo "unit: left out: the race detector, which needs a C compiler"
-	$(GO) test $(race) -shuffle=on -timeout 20m $(TESTFLAGS) $(PKG)
+	$(GO) test $(race) -shuffle=on -timeout 40m $(TESTFLAGS) $(PKG)
 
 .PHONY: vet-nested
 vet-nested: ## Vet the nested modules and check that they build with what they pin.
@@ -83,7 +83,7 @@ vet-nested: ## Vet the nested modules and check that they build with what they p
 
 .PHONY: rack
 rack: controlplane build ## Run the tests with real routers in network namespaces. Needs root and FRR.
-	FAIRLEAD_RACK=1 $(GO) test -count=1 -v -timeout 20m $(TESTFLAGS) ./test/rack/...
+	FAIRLEAD_RACK=1 $(GO) test -count=1 -v -timeout 40m $(TESTFLAGS) ./test/rack/...
 
 .PHONY: rack-if-able
 rack-if-able:

@@ -268,7 +268,7 @@ func askReady(t *testing.T, kubeconfig string) error {
 // directory among their arguments.
 func nothingRuns(t *testing.T, p paths) {
 	t.Helper()
-	late := time.Now().Add(5 * time.Second) // the process that stayed is about to exit
+	late := time.Now().Add(time.Minute) // the process that stayed is about to exit
 	for {
 		left := running(t, p.dir)
 		if len(left) == 0 {

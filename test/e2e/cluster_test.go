@@ -29,7 +29,7 @@ const (
 	config     = "fairlead-cloud-config"
 	// patience bounds every wait. All of them take well under a second on an
 	// idle machine.
-	patience = 30 * time.Second
+	patience = 2 * time.Minute
 	step     = 25 * time.Millisecond
 )
 

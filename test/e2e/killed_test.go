@@ -257,7 +257,7 @@ func (m *mortal) live(t *testing.T, want string) string {
 			picture, calm = got, time.Now()
 		}
 		switch {
-		case want == "" && time.Since(calm) < 3*time.Second:
+		case want == "" && time.Since(calm) < 5*time.Second:
 			return errors.New("it still changes")
 		case want != "" && got != want:
 			return fmt.Errorf("-undisturbed +disturbed:\n%s", harness.Diff(want, got))
