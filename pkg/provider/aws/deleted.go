@@ -71,8 +71,8 @@ func (d *deletions) end(c Call, err error) {
 }
 
 // apply takes what is deleted out of what was read.
-func (d deletions) apply(o *Observed) {
-	for _, x := range d {
+func (d *deletions) apply(o *Observed) {
+	for _, x := range *d {
 		if x.done {
 			o.Learn(x.call, nil)
 		}
@@ -80,8 +80,8 @@ func (d deletions) apply(o *Observed) {
 }
 
 // has reports whether one of the ids is deleted, or being deleted.
-func (d deletions) has(ids []string) bool {
-	return slices.ContainsFunc(d, func(x deletion) bool { return slices.Contains(ids, x.id) })
+func (d *deletions) has(ids []string) bool {
+	return slices.ContainsFunc(*d, func(x deletion) bool { return slices.Contains(ids, x.id) })
 }
 
 // groupsIn are the ids of the security groups that a call names.
