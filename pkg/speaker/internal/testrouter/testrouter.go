@@ -142,7 +142,7 @@ func FreePort(t *testing.T, a netip.Addr) uint16 {
 	const first, n, tries = 10000, 10000, 100
 	var lc net.ListenConfig
 	for range tries {
-		port := uint16(first + rand.IntN(n))
+		port := uint16(first + rand.IntN(n)) //nolint:gosec // any port will do; nobody has to guess it
 		l, err := lc.Listen(t.Context(), "tcp", netip.AddrPortFrom(a, port).String())
 		if err == nil {
 			_ = l.Close()
