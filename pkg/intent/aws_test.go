@@ -41,6 +41,24 @@ func onAWS(svc *v1.Service) (intent.Intent, []string) {
 	return in, sentences
 }
 
+// judged is a Service, and what users are told of it.
+type judged struct {
+	svc  *v1.Service
+	want []string
+}
+
+func judgeAWS(t *testing.T, tests map[string]judged) {
+	t.Helper()
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, got := onAWS(tt.svc)
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestAWSFormFollowsTypeAndClass(t *testing.T) {
 	tests := map[string]struct {
 		class       string
@@ -120,15 +138,10 @@ func TestAWSTakesInternalAsThePeerDoes(t *testing.T) {
 }
 
 func TestAWSProblemsByForm(t *testing.T) {
-	nlb := func(pairs ...string) *v1.Service { return awsAnnotated(append([]string{"type", "nlb"}, pairs...)...) }
-	external := func(pairs ...string) *v1.Service {
-		return awsAnnotated(append([]string{"type", "external"}, pairs...)...)
-	}
+	nlb := func(pairs ...string) *v1.Service { return awsOf("nlb", pairs...) }
+	external := func(pairs ...string) *v1.Service { return awsOf("external", pairs...) }
 	udp := func(svc *v1.Service) *v1.Service { svc.Spec.Ports[0].Protocol = v1.ProtocolUDP; return svc }
-	tests := map[string]struct {
-		svc  *v1.Service
-		want []string
-	}{
+	tests := map[string]judged{
 		"a type that nobody knows":                   {awsAnnotated("type", "NLB"), []string{`warn: annotation type is "NLB", but must be exactly one of nlb, external, nlb-ip; it counts as not set`}},
 		"the PROXY protocol on some ports":           {awsAnnotated("proxy-protocol", "80"), []string{`refuse: annotation proxy-protocol is "80", but must be exactly *; write it like "*", or remove the annotation`}},
 		"the PROXY protocol of nlb":                  {nlb("proxy-protocol", "x"), []string{`warn: annotation proxy-protocol is "x", but has no effect on a load balancer of type nlb; remove it`}},
@@ -168,14 +181,7 @@ func TestAWSProblemsByForm(t *testing.T) {
 		"a name that AWS reserves":                   {external("name", "internal-web"), []string{`refuse: annotation name is "internal-web", but must be letters, digits and dashes, with a letter or digit at both ends, and not begin with internal-; correct it, or remove the annotation`}},
 		"two answers about the scheme":               {external("scheme", "internet-facing", "internal", "true"), []string{`warn: annotation internal is "true", but annotation scheme is "internet-facing", which counts; remove one of them`}},
 	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			_, got := onAWS(tt.svc)
-			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("-want +got:\n%s", diff)
-			}
-		})
-	}
+	judgeAWS(t, tests)
 }
 
 func TestAWSSpecThatCannotBeServed(t *testing.T) {

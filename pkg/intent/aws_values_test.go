@@ -34,10 +34,7 @@ func TestAWSValuesThatAWSWouldRefuse(t *testing.T) {
 		cert  = "arn:aws:acm:eu-west-1:111122223333:certificate/web"
 	)
 	long := strings.Repeat("k", 129)
-	tests := map[string]struct {
-		svc  *v1.Service
-		want []string
-	}{
+	tests := map[string]judged{
 		"a certificate by name on a classic one": {awsOf("", "ssl-cert", "web"), []string{`refuse: annotation ssl-cert is "web", ` + noARN}},
 		"a certificate by name on nlb":           {awsOf("nlb", "ssl-cert", "web"), []string{`refuse: annotation ssl-cert is "web", ` + noARN}},
 		"a second certificate by name":           {awsOf("external", "ssl-cert", "arn:aws:iam::111122223333:server-certificate/a, web"), []string{`refuse: annotation ssl-cert is "arn:aws:iam::111122223333:server-certificate/a, web", ` + noARN}},
@@ -61,14 +58,7 @@ func TestAWSValuesThatAWSWouldRefuse(t *testing.T) {
 		"an attribute of a listener":        {awsOf("external", awsOther+"listener-attributes.TCP-80", "tcp.idle_timeout.seconds=1"), []string{`refuse: annotation listener-attributes.TCP-80 is "tcp.idle_timeout.seconds=1", but tcp.idle_timeout.seconds must be a whole number from 60 to 6000 (seconds), and is "1"; correct it, or remove it`}},
 		"an interval out of range":          {awsOf("nlb", "healthcheck-interval", "1000"), []string{`refuse: annotation healthcheck-interval is "1000", but must be a whole number from 5 to 300 (seconds); correct it, or remove the annotation`}},
 	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			_, got := onAWS(tt.svc)
-			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("-want +got:\n%s", diff)
-			}
-		})
-	}
+	judgeAWS(t, tests)
 }
 
 // TestAWSValuesThatAPeerServes: the peers serve these, and so do we.

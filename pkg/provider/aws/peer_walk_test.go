@@ -296,15 +296,22 @@ func inTheirWords(lines []string) []string {
 	return sorted(out)
 }
 
+// walkLikewise runs a test for each Service of the walk in which we do not differ
+// from the peer.
+func walkLikewise(t *testing.T, test func(t *testing.T, svc *v1.Service, p *peer)) {
+	t.Helper()
+	walk(t, 300, func(t *testing.T, d dice, p *peer) {
+		if svc := d.service(0); p.likewise(svc) {
+			p.keep(svc)
+			test(t, svc, p)
+		}
+	})
+}
+
 // TestThePeerTakesOverWhatWeMake makes each Service of the walk, and lets the
 // peer go on.
 func TestThePeerTakesOverWhatWeMake(t *testing.T) {
-	walk(t, 300, func(t *testing.T, d dice, p *peer) {
-		svc := d.service(0)
-		if !p.likewise(svc) {
-			return
-		}
-		p.keep(svc)
+	walkLikewise(t, func(t *testing.T, svc *v1.Service, p *peer) {
 		theirs := &peer{site: p.copied(), keys: p.keys}
 		theirs.ensure(svc.DeepCopy())
 		p.settle(t, p.all(provider.Serve, provider.Edit))
@@ -321,12 +328,7 @@ func TestThePeerTakesOverWhatWeMake(t *testing.T) {
 
 // TestAnEditOfWhatThePeerMadeChangesNothingElse edits what does not matter.
 func TestAnEditOfWhatThePeerMadeChangesNothingElse(t *testing.T) {
-	walk(t, 300, func(t *testing.T, d dice, p *peer) {
-		svc := d.service(0)
-		if !p.likewise(svc) {
-			return
-		}
-		p.keep(svc)
+	walkLikewise(t, func(t *testing.T, svc *v1.Service, p *peer) {
 		p.ensure(svc)
 		if r := p.compute(p.all(provider.Serve, provider.Edit)); len(r.Steps) > 0 {
 			t.Errorf("%s", text(t, r))

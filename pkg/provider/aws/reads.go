@@ -278,8 +278,8 @@ func (w *wishes) classic(it *provider.Item, name string, c *Classic) {
 }
 
 // orphans adds load balancers that are nobody's by name: one of them may be
-// that of a Service that is removed, or whose name was changed. Where users give names, it may be any whose
-// tags are not known.
+// that of a Service that is removed, or whose name was changed. Where users give
+// names, it may be any whose tags are not known.
 func (w *wishes) orphans(c Claims) {
 	owned := map[string]bool{}
 	for _, svc := range w.observed.Services {
