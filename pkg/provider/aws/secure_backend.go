@@ -83,6 +83,14 @@ func (p protocolPorts) add(t *turn, a *ask) {
 	}
 }
 
+// addGroup adds those of a target group.
+func (p protocolPorts) addGroup(g *TargetGroup) {
+	for _, protocol := range transports(g.Protocol) {
+		p[protocol] = append(p[protocol], awssdk.ToInt32(g.Port))
+	}
+	p["tcp"] = append(p["tcp"], g.healthPort())
+}
+
 // within reports whether a rule is for one of the ports.
 func (p protocolPorts) within(r rule) bool {
 	return slices.ContainsFunc(p[r.protocol], r.spans)
@@ -175,10 +183,7 @@ func (t *turn) addPorts(out protocolPorts, groups []*TargetGroup) {
 			t.hiddenPorts = true
 			continue
 		}
-		for _, protocol := range transports(g.Protocol) {
-			out[protocol] = append(out[protocol], awssdk.ToInt32(g.Port))
-		}
-		out["tcp"] = append(out["tcp"], g.healthPort())
+		out.addGroup(g)
 	}
 }
 

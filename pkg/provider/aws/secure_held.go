@@ -24,10 +24,7 @@ func (h held) holdSources(lb *Network, groups []*TargetGroup) {
 	x := heldSource{name: awssdk.ToString(lb.LoadBalancerName), groups: lb.SecurityGroups, ports: protocolPorts{}, all: len(groups) == 0}
 	for _, g := range groups {
 		x.all = x.all || g.namedPort()
-		for _, protocol := range transports(g.Protocol) {
-			x.ports[protocol] = append(x.ports[protocol], awssdk.ToInt32(g.Port))
-		}
-		x.ports["tcp"] = append(x.ports["tcp"], g.healthPort())
+		x.ports.addGroup(g)
 	}
 	for _, id := range lb.SecurityGroups {
 		h.sources[id] = append(h.sources[id], x)

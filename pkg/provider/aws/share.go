@@ -38,8 +38,7 @@ type clientGroup struct {
 // livesExternal reports whether the Service wants a load balancer of the
 // external form.
 func livesExternal(svc *v1.Service) bool {
-	return svc.DeletionTimestamp == nil && intent.Wants(svc, "", intent.ClassOf(intent.AWS), intent.AWSControllerClass) &&
-		intent.AWSFormOf(svc) == intent.AWSExternal
+	return lives(svc) && intent.AWSFormOf(svc) == intent.AWSExternal
 }
 
 // findLiving finds the Services of the external form, as the batch knows them.
