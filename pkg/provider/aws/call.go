@@ -29,6 +29,26 @@ func (r Ref) Text() string {
 	return placeholder + r.Made.String()
 }
 
+// refTexts are those of the refs.
+func refTexts(refs []Ref) []string {
+	var out []string
+	for _, r := range refs {
+		out = append(out, r.Text())
+	}
+	return out
+}
+
+// stepsOf are the steps that make what is not there yet.
+func stepsOf(refs []Ref) []plan.ID {
+	var out []plan.ID
+	for _, r := range refs {
+		if r.ID == "" {
+			out = append(out, r.Made)
+		}
+	}
+	return out
+}
+
 // Known are the ids of what steps made, by the steps' targets.
 type Known map[plan.ID]string
 

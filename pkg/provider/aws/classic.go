@@ -133,12 +133,7 @@ func (t *turn) createClassic(a *ask, b *classicBalancer) error {
 	st := plan.Step{Action: plan.Create, Target: plan.ID{Kind: kindClassic, Name: b.name}, Why: []plan.Diff{
 		{Field: "scheme", Want: string(a.scheme)}, {Field: "subnets", Want: strings.Join(subnets, ", ")}, {Field: "listeners", Want: strings.Join(texts, ", ")},
 	}}
-	for _, g := range a.groups {
-		in.SecurityGroups = append(in.SecurityGroups, g.Text())
-		if g.ID == "" {
-			st.Needs = append(st.Needs, g.Made)
-		}
-	}
+	in.SecurityGroups, st.Needs = refTexts(a.groups), append(st.Needs, stepsOf(a.groups)...)
 	calls := []Call{in}
 	if had := b.now; had != nil {
 		st.Action = plan.Replace

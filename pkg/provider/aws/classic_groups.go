@@ -72,12 +72,7 @@ func (a *ask) classicRules(listeners []classicListener) described {
 func (t *turn) putClassicGroups(a *ask, b *classicBalancer) {
 	in := &elb.ApplySecurityGroupsToLoadBalancerInput{LoadBalancerName: awssdk.String(b.name)}
 	st := plan.Step{Action: plan.Update, Target: plan.ID{Kind: kindGroups, Name: b.name}, Needs: t.listenersNeed(a)}
-	for _, g := range a.groups {
-		in.SecurityGroups = append(in.SecurityGroups, g.Text())
-		if g.ID == "" {
-			st.Needs = append(st.Needs, g.Made)
-		}
-	}
+	in.SecurityGroups, st.Needs = refTexts(a.groups), append(st.Needs, stepsOf(a.groups)...)
 	have := slices.Sorted(slices.Values(b.now.SecurityGroups))
 	if slices.Equal(have, slices.Sorted(slices.Values(in.SecurityGroups))) {
 		return

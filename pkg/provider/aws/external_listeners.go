@@ -35,12 +35,7 @@ func (t *turn) putPrivateLink(a *ask, b *balancer, want elbv2types.EnforceSecuri
 		Action: plan.Update, Target: plan.ID{Kind: kindPrivateLink, Name: b.name}, Needs: b.needs(),
 		Why: []plan.Diff{{Field: "security groups for PrivateLink", Want: string(want)}},
 	}
-	for _, g := range a.groups {
-		in.SecurityGroups = append(in.SecurityGroups, g.Text())
-		if g.ID == "" {
-			st.Needs = append(st.Needs, g.Made)
-		}
-	}
+	in.SecurityGroups, st.Needs = refTexts(a.groups), append(st.Needs, stepsOf(a.groups)...)
 	t.add(a, st, in)
 }
 

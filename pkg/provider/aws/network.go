@@ -190,12 +190,7 @@ func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 	a.subnets = subnets
 	b.ref.Made = b.target()
 	st := plan.Step{Action: plan.Create, Target: b.target(), Why: []plan.Diff{{Field: "scheme", Want: string(a.scheme)}, {Field: "subnets", Want: strings.Join(mappingTexts(in.SubnetMappings), ", ")}}}
-	for _, g := range a.groups {
-		in.SecurityGroups = append(in.SecurityGroups, g.Text())
-		if g.ID == "" {
-			st.Needs = append(st.Needs, g.Made)
-		}
-	}
+	in.SecurityGroups, st.Needs = refTexts(a.groups), append(st.Needs, stepsOf(a.groups)...)
 	calls := []Call{in}
 	if instead != nil {
 		st.Action = plan.Replace
@@ -214,9 +209,7 @@ func (t *turn) updateNetwork(a *ask, b *balancer) error {
 	t.putAttributes(a, b, b.have.Attributes)
 	t.putTags(a, b.have)
 	t.putAddressType(a, b)
-	for i := range b.have.AvailabilityZones {
-		a.subnets = append(a.subnets, awssdk.ToString(b.have.AvailabilityZones[i].SubnetId))
-	}
+	a.subnets = b.have.subnets()
 	if err := t.putNetworkGroups(a, b); err != nil {
 		return err
 	}

@@ -75,11 +75,7 @@ func (t *turn) putSubnets(a *ask, b *balancer) error {
 // tellSubnets tells of subnets that are named by their ids, and are not those of
 // what the peer made. Names and addresses would have to be looked up.
 func (a *ask) tellSubnets(lb *Network) {
-	var have []string
-	for i := range lb.AvailabilityZones {
-		have = append(have, awssdk.ToString(lb.AvailabilityZones[i].SubnetId))
-	}
-	want := a.list(intent.KeyAWSSubnets)
+	have, want := lb.subnets(), a.list(intent.KeyAWSSubnets)
 	named := slices.ContainsFunc(want, func(item string) bool { return !strings.HasPrefix(item, subnetPrefix) })
 	if len(want) == 0 || named || len(notIn(want, have))+len(notIn(have, want)) == 0 {
 		return

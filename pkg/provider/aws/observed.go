@@ -5,6 +5,7 @@ package aws
 import (
 	"maps"
 
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing/types"
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
@@ -66,6 +67,15 @@ type Network struct {
 	Certificates map[string][]string
 	// ListenerAttributes are those of listeners, by ARN; nil: not read.
 	ListenerAttributes map[string]map[string]string
+}
+
+// subnets are the ids of those that it is in.
+func (lb *Network) subnets() []string {
+	var out []string
+	for i := range lb.AvailabilityZones {
+		out = append(out, awssdk.ToString(lb.AvailabilityZones[i].SubnetId))
+	}
+	return out
 }
 
 // TargetGroup is a target group.

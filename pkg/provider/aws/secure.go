@@ -206,7 +206,7 @@ func (t *turn) putNodeGroup(g *nodeGroup, held held) {
 		for r := range missing {
 			for _, a := range g.asked[r] {
 				st.Serves = append(st.Serves, a.key)
-				st.Needs = append(st.Needs, a.madeGroups()...)
+				st.Needs = append(st.Needs, stepsOf(slices.Concat(a.groups, a.nodeSources))...)
 			}
 		}
 		t.addShared(tidy(st), ruleCalls(Ref{ID: g.id}, missing, nil)...)
@@ -236,17 +236,6 @@ func (t *turn) grants(a *ask) []plan.ID {
 	out := make([]plan.ID, len(a.guards))
 	for i, group := range a.guards {
 		out[i] = plan.ID{Kind: kindNodeGroup, Name: group}
-	}
-	return out
-}
-
-// madeGroups are the steps that make the load balancer's groups.
-func (a *ask) madeGroups() []plan.ID {
-	var out []plan.ID
-	for _, g := range slices.Concat(a.groups, a.nodeSources) {
-		if g.ID == "" {
-			out = append(out, g.Made)
-		}
 	}
 	return out
 }

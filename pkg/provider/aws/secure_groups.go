@@ -173,12 +173,7 @@ func (t *turn) putNetworkGroups(a *ask, b *balancer) error {
 	a.groups = append(a.groups, t.controllerGroups(a, have)...)
 	in := &elbv2.SetSecurityGroupsInput{LoadBalancerArn: awssdk.String(b.ref.Text())}
 	st := plan.Step{Action: plan.Update, Target: plan.ID{Kind: kindGroups, Name: b.name}, Needs: t.grants(a)}
-	for _, g := range a.groups {
-		in.SecurityGroups = append(in.SecurityGroups, g.Text())
-		if g.ID == "" {
-			st.Needs = append(st.Needs, g.Made)
-		}
-	}
+	in.SecurityGroups, st.Needs = refTexts(a.groups), append(st.Needs, stepsOf(a.groups)...)
 	private := a.privateLink(b.have)
 	in.EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic = private
 	if slices.Equal(slices.Sorted(slices.Values(have)), slices.Sorted(slices.Values(in.SecurityGroups))) {

@@ -87,10 +87,7 @@ func (t *turn) healthRulesOf(lb *Network, groups []*TargetGroup) []rule {
 	if len(groups) == 0 {
 		return nil
 	}
-	var subnets []string
-	for i := range lb.AvailabilityZones {
-		subnets = append(subnets, awssdk.ToString(lb.AvailabilityZones[i].SubnetId))
-	}
+	subnets := lb.subnets()
 	var out []rule
 	for _, g := range groups {
 		for _, r := range t.subnetPrefixes(subnets, g.IpAddressType) {

@@ -85,9 +85,7 @@ func (t *turn) takeFromHead(a *ask) {
 	for _, id := range a.network.SecurityGroups {
 		a.groups = append(a.groups, Ref{ID: id})
 	}
-	for i := range a.network.AvailabilityZones {
-		a.subnets = append(a.subnets, awssdk.ToString(a.network.AvailabilityZones[i].SubnetId))
-	}
+	a.subnets = a.network.subnets()
 	if g := t.clientsOf(a.network); g != nil && written(a.share.head, intent.KeyAWSSecurityGroups) == "" {
 		a.share.clients = &clientGroup{name: awssdk.ToString(g.GroupName), ref: Ref{ID: awssdk.ToString(g.GroupId)}}
 	}
