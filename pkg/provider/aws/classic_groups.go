@@ -22,15 +22,17 @@ import (
 // of its own; and those that another annotation adds. The nodes let the first
 // in. Only the rules of its own are ours to write.
 func (t *turn) wantClassicGroups(a *ask, b *classicBalancer) error {
-	switch ids := a.list(intent.KeyAWSSecurityGroups); {
-	case len(ids) > 0:
-		for _, item := range ids {
-			id, err := t.givenGroup(a, intent.KeyAWSSecurityGroups, item)
-			if err != nil {
-				return err
-			}
-			a.groups = append(a.groups, Ref{ID: id})
-		}
+	given, err := t.givenGroups(a, intent.KeyAWSSecurityGroups)
+	if err != nil {
+		return err
+	}
+	extra, err := t.givenGroups(a, intent.KeyAWSExtraSecurityGroups)
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(given) > 0:
+		a.groups = given
 	case t.settings.ClassicGroup != "":
 		a.groups = []Ref{{ID: t.settings.ClassicGroup}}
 	default:
@@ -45,15 +47,7 @@ func (t *turn) wantClassicGroups(a *ask, b *classicBalancer) error {
 		}
 	}
 	a.nodeSources = []Ref{a.groups[0]}
-	for _, item := range a.list(intent.KeyAWSExtraSecurityGroups) {
-		id, err := t.givenGroup(a, intent.KeyAWSExtraSecurityGroups, item)
-		if err != nil {
-			return err
-		}
-		if ref := (Ref{ID: id}); !slices.Contains(a.groups, ref) {
-			a.groups = append(a.groups, ref)
-		}
-	}
+	a.groups = union(a.groups, extra)
 	return nil
 }
 

@@ -191,11 +191,7 @@ func (e *explanation) others() []provider.Part {
 	var out []provider.Part
 	for _, id := range slices.SortedFunc(maps.Keys(e.byID), func(x, y plan.ID) int { return cmp.Or(cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.Name, y.Name)) }) {
 		if st := e.byID[id]; !e.shown[id] && slices.Contains(st.Serves, e.ask.key) {
-			p := provider.Part{What: id.String(), State: "to " + st.Action.String()}
-			for _, d := range st.Why {
-				p.Parts = append(p.Parts, provider.Part{What: d.String()})
-			}
-			out = append(out, p)
+			out = append(out, provider.Part{What: id.String(), State: "to " + st.Action.String(), Parts: diffParts(st.Why)})
 		}
 	}
 	return out

@@ -74,7 +74,7 @@ func (e *explanation) unready(crowd *provider.Crowd) {
 	names := map[string]bool{}
 	for _, s := range e.observed.Slices[e.ask.key] {
 		for i := range s.Endpoints {
-			if ep := &s.Endpoints[i]; len(ep.Addresses) > 0 && ep.Conditions.Ready != nil && !*ep.Conditions.Ready {
+			if ep := &s.Endpoints[i]; len(ep.Addresses) > 0 && !isReady(ep) {
 				name := ep.Addresses[0]
 				if ep.TargetRef != nil {
 					name = ep.TargetRef.Name + " (" + name + ")"
@@ -194,8 +194,7 @@ func (e *explanation) targetName(x Target) string {
 // leftOut are the nodes of the cluster that are no targets, each with the
 // reason.
 func (e *explanation) leftOut() []provider.Part {
-	pods := slices.ContainsFunc(e.ask.mappings, func(m *mapping) bool { return m.kind == elbv2types.TargetTypeEnumIp })
-	if e.ask.want == provider.Remove || e.ask.elsewhere || pods {
+	if e.ask.want == provider.Remove || e.ask.elsewhere || e.ask.sendsToPods() {
 		return nil
 	}
 	crowd := provider.Crowd{Kind: "node"}

@@ -4,7 +4,6 @@ package aws
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 
@@ -160,10 +159,8 @@ func (l *left) remove(a *ask) {
 // of others that are gone and shared it.
 func (l *left) groupsAt(a *ask, lb *Network) []*TargetGroup {
 	out := l.groupsOf(a, lb)
-	for _, arn := range slices.Sorted(maps.Keys(l.observed.TargetGroups)) {
-		g := l.observed.TargetGroups[arn]
-		key, ok := l.keyOf(g.Tags)
-		if ok && !l.keys[key] && !slices.Contains(out, g) && slices.Contains(g.LoadBalancerArns, awssdk.ToString(lb.LoadBalancerArn)) {
+	for _, g := range l.groupsByBalancer()[awssdk.ToString(lb.LoadBalancerArn)] {
+		if key, ok := l.keyOf(g.Tags); ok && !l.keys[key] && !slices.Contains(out, g) {
 			out = append(out, g)
 		}
 	}

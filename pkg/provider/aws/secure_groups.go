@@ -82,14 +82,12 @@ func (t *turn) hasGroups(a *ask) bool {
 // all share. A load balancer that is there has some already.
 func (t *turn) wantGroups(a *ask, have []string) error {
 	backend := slices.Contains(have, t.backend) || (t.settings.NodeRules && (len(have) == 0 || a.strict()))
-	if ids := a.list(intent.KeyAWSSecurityGroups); len(ids) > 0 {
-		for _, item := range ids {
-			id, err := t.givenGroup(a, intent.KeyAWSSecurityGroups, item)
-			if err != nil {
-				return err
-			}
-			a.groups = append(a.groups, Ref{ID: id})
-		}
+	given, err := t.givenGroups(a, intent.KeyAWSSecurityGroups)
+	if err != nil {
+		return err
+	}
+	if len(given) > 0 {
+		a.groups = given
 		if backend && a.sharesGroup() {
 			a.groups = append(a.groups, t.ensureBackend(a))
 		}
@@ -108,6 +106,19 @@ func (t *turn) wantGroups(a *ask, have []string) error {
 		a.share.clients = &clientGroup{name: name, ref: ref}
 	}
 	return t.putRules(a, groupRules{name: name, target: plan.ID{Kind: kindGroupRules, Name: name}, group: ref, want: a.listenerRules(), realm: t.realmOf(a, a.network)})
+}
+
+// givenGroups are those that the annotation names.
+func (t *turn) givenGroups(a *ask, key string) ([]Ref, error) {
+	var out []Ref
+	for _, item := range a.list(key) {
+		id, err := t.givenGroup(a, key, item)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Ref{ID: id})
+	}
+	return out, nil
 }
 
 // givenGroup is the id of a group that the annotation names: by its id, or for
