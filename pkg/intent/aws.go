@@ -257,8 +257,9 @@ const (
 	KeyAWSCapacity               = awsPrefix + "minimum-load-balancer-capacity"
 	KeyAWSQUICPorts              = awsPrefix + "quic-enabled-ports"
 	keyAWSActions                = "service.beta.kubernetes.io/actions.*"
-	KeyAWSListenerAttributes     = awsPrefix + "listener-attributes.*"
-	keyAWSBothAttributes         = awsPrefix + "listener-attributes.TCP_UDP-*"
+	keyAWSListener               = awsPrefix + "listener-attributes."
+	KeyAWSListenerAttributes     = keyAWSListener + "*"
+	keyAWSBothAttributes         = keyAWSListener + "TCP_UDP-*"
 	keyAWSPortsTargetGroup       = KeyAWSTargetGroupAttributes + ".*"
 	awsTrafficPort               = "traffic-port"
 	awsAllPorts                  = "*"
@@ -285,7 +286,7 @@ func AWSTargetGroupAttributesKey(port uint16) string {
 // AWSListenerAttributesKey is the key of the attributes of one listener, whose
 // protocol is written as AWS does: TCP, UDP, TCP_UDP or TLS.
 func AWSListenerAttributesKey(protocol string, port uint16) string {
-	return awsPrefix + "listener-attributes." + protocol + "-" + strconv.Itoa(int(port))
+	return keyAWSListener + protocol + "-" + strconv.Itoa(int(port))
 }
 
 // AWSTerminatesTLS reports whether clients of the port speak TLS to the load

@@ -41,6 +41,14 @@ func awsProblems(svc *v1.Service, in *Intent) []Problem {
 	return c.problems
 }
 
+// awsTold leaves out what the provider tells: whether security groups of a
+// network load balancer count at all is in the cloud config.
+func awsTold(problems []Problem, form AWSForm) []Problem {
+	return slices.DeleteFunc(problems, func(p Problem) bool {
+		return form == AWSNetwork && p.Severity == Warn && p.Field == annotationField(KeyAWSSecurityGroups)
+	})
+}
+
 // is reports whether the load balancer is of one of the forms.
 func (c *awsCheck) is(forms ...AWSForm) bool { return slices.Contains(forms, c.in.AWS) }
 
@@ -142,26 +150,44 @@ func (c *awsCheck) tls() {
 	if len(certificates) > 1 && c.is(AWSClassic) {
 		c.wrong(Refuse, KeyAWSCertificates, "but a classic load balancer has one certificate; write one ARN, or make a Service of type nlb")
 	}
-	c.tlsPorts()
+	c.tlsPorts(len(certificates) > 0)
+	if len(certificates) == 0 {
+		c.withoutTLS(KeyAWSTLSPorts, KeyAWSTLSPolicy, KeyAWSALPNPolicy)
+	}
 	key := KeyAWSBackendProtocol
 	protocol, known := o.Text(key)
-	_, written := c.svc.Annotations[key]
+	written := c.written(key)
 	switch {
-	case !written:
-	case c.is(AWSClassic) && !known && len(certificates) > 0 && c.svc.Annotations[key] != "" && slices.ContainsFunc(c.in.Ports, c.terminates):
+	case written == "":
+	case c.is(AWSClassic) && !known && slices.ContainsFunc(c.in.Ports, c.terminates):
 		c.wrong(Refuse, key, "but must be one of http, https, ssl, tcp on a classic load balancer with a certificate; correct it, or remove the annotation")
-	case c.is(AWSClassic) && known && protocol != "http" && len(certificates) == 0:
-		c.wrong(Warn, key, "but has no effect without a certificate; remove it, or add annotation "+KeyAWSCertificates)
+	case known && len(certificates) == 0 && (c.is(AWSClassic) && protocol != "http" || protocol == awsBackendSSL):
+		c.withoutTLS(key)
 	case !c.is(AWSClassic) && known && protocol != awsBackendSSL && protocol != "tcp":
 		c.wrong(Warn, key, fmt.Sprintf("but has no effect %s, which knows ssl and tcp; remove it", whereNoEffect(c.in.AWS.String())))
 	}
+}
+
+// withoutTLS warns of what counts for TLS alone.
+func (c *awsCheck) withoutTLS(keys ...string) {
+	for _, key := range keys {
+		if c.in.Options.Source(key) != "" {
+			c.wrong(Warn, key, "but has no effect without a certificate; remove it, or add annotation "+KeyAWSCertificates)
+		}
+	}
+}
+
+// written is what the user wrote in an annotation.
+func (c *awsCheck) written(key string) string {
+	text, _ := AWSWritten(c.svc, key)
+	return text
 }
 
 func (c *awsCheck) terminates(p Port) bool { return AWSTerminatesTLS(*c.in, p) }
 
 // tlsPorts keeps the items as written, since cloud-provider-aws compares them
 // so, and warns of those that name no port.
-func (c *awsCheck) tlsPorts() {
+func (c *awsCheck) tlsPorts(counts bool) {
 	key := KeyAWSTLSPorts
 	items, ok := c.in.Options.Texts(key)
 	if !ok || len(items) == 1 && items[0] == awsAllPorts {
@@ -175,16 +201,32 @@ func (c *awsCheck) tlsPorts() {
 		}
 		c.in.Options.values[key] = option{value: list, key: key}
 	}
-	certificates, _ := c.in.Options.Texts(KeyAWSCertificates)
-	then := ""
-	if len(certificates) > 0 && !slices.ContainsFunc(c.in.Ports, c.terminates) {
-		then = ", and no port at all is served with TLS"
-	}
+	var strange []string
 	for _, item := range items {
 		if !slices.ContainsFunc(c.in.Ports, func(p Port) bool { return AWSNames([]string{item}, c.in.AWS, p) }) {
-			c.wrong(Warn, key, fmt.Sprintf("but %s is no port of the Service%s; remove that item, or write the number or name of a port as it is, without spaces", quote(item), then))
+			strange = append(strange, quote(item))
 		}
 	}
+	if !counts || len(strange) == 0 {
+		return
+	}
+	are, those, then := "is no port", "that item", ""
+	if len(strange) > 1 {
+		are, those = "are no ports", "those items"
+	}
+	if !slices.ContainsFunc(c.in.Ports, c.terminates) {
+		then = ", and no port at all is served with TLS"
+	}
+	c.wrong(Warn, key, fmt.Sprintf("but %s %s of the Service%s; remove %s, or write the number or name of a port as it is, without spaces", listed(strange), are, then, those))
+}
+
+// listed are texts in a sentence.
+func listed(texts []string) string {
+	last := len(texts) - 1
+	if last < 1 {
+		return strings.Join(texts, "")
+	}
+	return strings.Join(texts[:last], ", ") + " and " + texts[last]
 }
 
 func (c *awsCheck) attributes() {
@@ -210,7 +252,10 @@ func (c *awsCheck) attributes() {
 			c.wrong(Refuse, key, fmt.Sprintf("but %s must be true or false; correct it, or remove it", name))
 		case name == awsPreserveClientIP && value == "false" && slices.ContainsFunc(c.in.Ports, isUDP):
 			c.wrong(Refuse, key, fmt.Sprintf("but ports of UDP always preserve the addresses of clients; remove %s", name))
+		default:
+			continue
 		}
+		return
 	}
 }
 
@@ -218,9 +263,6 @@ func isUDP(p Port) bool { return p.Proto == UDP }
 
 func (c *awsCheck) health() {
 	o := c.in.Options
-	if protocol, _ := o.Text(KeyAWSHealthProtocol); protocol == awsHealthSSL && !c.is(AWSClassic) {
-		c.wrong(Refuse, KeyAWSHealthProtocol, "but must be one of TCP, HTTP, HTTPS on a network load balancer; correct it, or remove the annotation")
-	}
 	if text, ok := o.Text(KeyAWSHealthPort); ok && !c.isHealthPort(strings.TrimSpace(text)) {
 		after := "but must be traffic-port or a number from 1 to 65535"
 		if c.is(AWSExternal) {
@@ -234,9 +276,6 @@ func (c *awsCheck) health() {
 	timeout, set := o.Int(KeyAWSHealthTimeout)
 	if !set {
 		timeout = awsClassicHealthTimeout
-	}
-	if timeout > awsClassicHealthTimeoutMax {
-		c.wrong(Refuse, KeyAWSHealthTimeout, fmt.Sprintf("but must be at most %d on a classic load balancer; lower it, or remove the annotation", awsClassicHealthTimeoutMax))
 	}
 	interval, ok := o.Int(KeyAWSHealthInterval)
 	if !ok {

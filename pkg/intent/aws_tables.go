@@ -7,7 +7,7 @@ import "strings"
 // Limits of the APIs of AWS.
 const (
 	awsNameMax           = 32 // Elastic Load Balancing, LoadBalancerName
-	awsTagsMax           = 50 // tags of a resource
+	awsPairsMax          = 50
 	awsTagKeyMax         = 128
 	awsTagValueMax       = 256
 	awsARNMax            = 2048 // of certificates, IAM
@@ -69,7 +69,11 @@ func awsTexts(items, example string, limit int) List {
 	return List{Item: Text{Max: awsIDMax, Example: example}, Items: items, Sep: Comma, Max: limit}
 }
 
-func awsPairs() Pairs { return Pairs{Max: awsTagsMax, Bare: true} }
+func awsPairs() Pairs { return Pairs{Max: awsPairsMax, Bare: true} }
+
+// awsTheirPairs are as the Load Balancer Controller has them: a key never stands
+// alone.
+func awsTheirPairs() Pairs { return Pairs{Max: awsPairsMax} }
 
 func awsAnnotations() Table {
 	t := Table{Title: "AWS", Note: awsNote}
@@ -97,7 +101,7 @@ func awsKinds() []Annotation {
 			"The name of the load balancer: letters, digits and dashes; Services with one name share one."),
 		awsTheirs(KeyAWSIPAddressType, Enum{Values: []string{"ipv4", "dualstack"}, Exact: true},
 			"The families of the addresses that clients connect to."),
-		inParts(awsAll(KeyAWSTags, awsPairs(), "Tags for what is made for the Service.")),
+		inParts(awsAll(KeyAWSTags, Pairs{Bare: true}, "Tags for what is made for the Service; AWS allows 50, with those that tell whose it is; aws-external takes no key alone.")),
 	}
 }
 
@@ -130,7 +134,7 @@ func awsLogs() []Annotation {
 			"How long a node that leaves may take to finish its connections.", awsClassic),
 		defaultTo("60", awsOwn(KeyAWSIdleTimeout, Int{Min: 1, Max: awsIdleMax, Unit: "seconds"},
 			"How long an idle connection is kept.", awsClassic)),
-		inParts(awsTheirs(KeyAWSAttributes, awsPairs(), "Attributes of the load balancer, in the words of AWS.")),
+		inParts(awsTheirs(KeyAWSAttributes, awsTheirPairs(), "Attributes of the load balancer, in the words of AWS.")),
 	}
 }
 
@@ -178,10 +182,10 @@ func awsTargets() []Annotation {
 			Item: Int{Min: 1, Max: maxPort}, Items: "ports", Sep: Comma, Max: awsListMax,
 		}, "The ports whose targets get the PROXY protocol."),
 		attributes,
-		inParts(awsTheirs(keyAWSPortsTargetGroup, awsPairs(), "Attributes of the target group of the port with this number.")),
-		inParts(awsTheirs(KeyAWSListenerAttributes, awsPairs(), "Attributes of the listener, such as TCP-80, in the words of AWS.")),
-		inParts(awsTheirs(keyAWSBothAttributes, awsPairs(), "Attributes of the listener of TCP and UDP of the port with this number.")),
-		inParts(awsAll(KeyAWSNodeLabels, awsPairs(), "The labels of the nodes that serve.")),
+		inParts(awsTheirs(keyAWSPortsTargetGroup, awsTheirPairs(), "Attributes of the target group of the port with this number.")),
+		inParts(awsTheirs(KeyAWSListenerAttributes, awsTheirPairs(), "Attributes of the listener, such as TCP-80, in the words of AWS.")),
+		inParts(awsTheirs(keyAWSBothAttributes, awsTheirPairs(), "Attributes of the listener of TCP and UDP of the port with this number.")),
+		inParts(awsAll(KeyAWSNodeLabels, awsPairs(), "The labels that a node must have to serve, all of them; aws-external takes no key alone.")),
 		awsTheirs(KeyAWSTCPUDPListener, LooseBool{}, "A port of both TCP and UDP has one listener."),
 		awsTheirs(KeyAWSMultiCluster, LooseBool{}, "Other clusters register targets in the same target groups; theirs are left alone."),
 	}
@@ -189,10 +193,14 @@ func awsTargets() []Annotation {
 
 func awsHealth() []Annotation {
 	timeout := awsAll(KeyAWSHealthTimeout, Int{Min: awsHealthTimeoutMin, Max: awsHealthTimeoutMax, Unit: "seconds"},
-		"How long a health check waits for an answer; classic load balancers have 5 and at most 60.")
+		"How long a health check waits for an answer; classic load balancers have 5 unless it is set.")
 	timeout.TolerantFor = []string{awsNetwork}
+	timeout.KindFor = map[string]Kind{awsClassic: Int{Min: awsHealthTimeoutMin, Max: awsClassicHealthTimeoutMax, Unit: "seconds"}}
+	protocol := awsAll(KeyAWSHealthProtocol, Enum{Values: []string{"TCP", "HTTP", "HTTPS", awsHealthSSL}}, "The protocol of health checks.")
+	network := Enum{Values: []string{"TCP", "HTTP", "HTTPS"}}
+	protocol.KindFor = map[string]Kind{awsNetwork: network, awsExternal: network}
 	return []Annotation{
-		awsAll(KeyAWSHealthProtocol, Enum{Values: []string{"TCP", "HTTP", "HTTPS", awsHealthSSL}}, "The protocol of health checks; SSL for classic ones alone."),
+		protocol,
 		awsAll(KeyAWSHealthPort, Text{Max: awsPortNameMax, Example: awsTrafficPort},
 			"The port of the nodes that health checks ask, or traffic-port; aws-external takes the name of a port too."),
 		awsAll(KeyAWSHealthPath, Text{Max: awsPathMax, Example: "/healthz"}, "The path of health checks by HTTP and HTTPS."),

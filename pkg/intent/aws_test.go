@@ -137,6 +137,9 @@ func TestAWSTakesInternalAsThePeerDoes(t *testing.T) {
 	}
 }
 
+// noLabel is what is said of something that cannot be a label of a node.
+const noLabel = `can be no label of a node; write labels like "pool=web", separated by commas, of which a node must have all: there are no other expressions`
+
 func TestAWSProblemsByForm(t *testing.T) {
 	nlb := func(pairs ...string) *v1.Service { return awsOf("nlb", pairs...) }
 	external := func(pairs ...string) *v1.Service { return awsOf("external", pairs...) }
@@ -155,21 +158,41 @@ func TestAWSProblemsByForm(t *testing.T) {
 		"a security group by name":                   {awsAnnotated("security-groups", "sg-1, web"), []string{`refuse: annotation security-groups is "sg-1, web", but "web" is no id of a security group; write ids such as "sg-0a1b2c3d"`}},
 		"a security group by name for external":      {external("security-groups", "sg-1, web"), nil},
 		"an item that is empty":                      {awsAnnotated("security-groups", "sg-1,"), []string{`warn: annotation security-groups is "sg-1,", but must be 1 to 50 security groups, separated by commas, each text of at most 255 characters; it counts as those items that are allowed`}},
-		"no subnets":                                 {nlb("subnets", ""), []string{`refuse: annotation subnets is "", but must name a subnet; write ids such as "subnet-0a1b2c3d", or remove the annotation`, `warn: annotation subnets is "", but must be 1 to 50 subnets, separated by commas, each text of at most 255 characters; it counts as those items that are allowed`}},
+		"no subnets":                                 {nlb("subnets", ""), []string{`refuse: annotation subnets is "", but must name a subnet; write ids such as "subnet-0a1b2c3d", or remove the annotation`}},
 		"elastic IPs that do not fit the subnets":    {nlb("subnets", "a,b", "eip-allocations", "eipalloc-1"), []string{`refuse: annotation eip-allocations is "eipalloc-1", but its number of items, 1, is not that of annotation subnets, 2; write one for each subnet`}},
 		"elastic IPs of an internal one":             {nlb("internal", "true", "eip-allocations", "eipalloc-1"), []string{`refuse: annotation eip-allocations is "eipalloc-1", but an internal load balancer has no elastic IPs; remove it, or make the load balancer internet-facing`}},
 		"private addresses of a public one":          {nlb("private-ipv4-addresses", "10.0.0.9"), []string{`refuse: annotation private-ipv4-addresses is "10.0.0.9", but private addresses are for internal load balancers; remove it, or use annotation eip-allocations`}},
 		"two certificates for a classic one":         {awsAnnotated("ssl-cert", "arn:aws:acm:eu-west-1:111122223333:certificate/a,arn:aws:acm:eu-west-1:111122223333:certificate/b"), []string{`refuse: annotation ssl-cert is "arn:aws:acm:eu-west-1:111122223333:certificate/a,arn:aws:acm:eu-…", but a classic load balancer has one certificate; write one ARN, or make a Service of type nlb`}},
-		"a backend protocol of TLS":                  {awsAnnotated("ssl-cert", "arn:aws:acm:eu-west-1:111122223333:certificate/a", "backend-protocol", "HTTP"), []string{`refuse: annotation backend-protocol is "HTTP", but must be one of http, https, ssl, tcp on a classic load balancer with a certificate; correct it, or remove the annotation`, `warn: annotation backend-protocol is "HTTP", but must be exactly one of http, https, ssl, tcp; it counts as not set`}},
+		"a backend protocol of TLS":                  {awsAnnotated("ssl-cert", "arn:aws:acm:eu-west-1:111122223333:certificate/a", "backend-protocol", "HTTP"), []string{`refuse: annotation backend-protocol is "HTTP", but must be one of http, https, ssl, tcp on a classic load balancer with a certificate; correct it, or remove the annotation`}},
+		"what the Service has not":                   {external("listener-attributes.TCP-81", "a.b=1", "target-group-attributes.81", "a.b=1", "proxy-protocol-per-target-group", "81"), []string{`warn: annotation listener-attributes.TCP-81 is "a.b=1", but has no effect: the Service has no listener TCP-81; let the key end in TCP-80, or remove it`, `warn: annotation proxy-protocol-per-target-group is "81", but "81" is no port of the Service; write numbers of its ports, or remove it`, `warn: annotation target-group-attributes.81 is "a.b=1", but has no effect: the Service has no port 81; let the key end in 80, or remove it`}},
 		"a backend protocol without TLS":             {awsAnnotated("backend-protocol", "https"), []string{`warn: annotation backend-protocol is "https", but has no effect without a certificate; remove it, or add annotation ssl-cert`}},
+		"TLS at the nodes without a certificate":     {nlb("backend-protocol", "ssl"), []string{`warn: annotation backend-protocol is "ssl", but has no effect without a certificate; remove it, or add annotation ssl-cert`}},
+		"settings of TLS without a certificate":      {external("ssl-ports", "81", "ssl-negotiation-policy", "a", "alpn-policy", "None"), []string{`warn: annotation alpn-policy is "None", but has no effect without a certificate; remove it, or add annotation ssl-cert`, `warn: annotation ssl-negotiation-policy is "a", but has no effect without a certificate; remove it, or add annotation ssl-cert`, `warn: annotation ssl-ports is "81", but has no effect without a certificate; remove it, or add annotation ssl-cert`}},
 		"a backend protocol of nlb":                  {nlb("backend-protocol", "http"), []string{`warn: annotation backend-protocol is "http", but has no effect on a load balancer of type nlb, which knows ssl and tcp; remove it`}},
 		"a port of TLS that is none":                 {awsAnnotated("ssl-cert", "arn:aws:acm:eu-west-1:111122223333:certificate/a", "ssl-ports", "80, 443"), []string{`warn: annotation ssl-ports is "80, 443", but " 443" is no port of the Service; remove that item, or write the number or name of a port as it is, without spaces`}},
+		"ports of TLS that are none":                 {awsAnnotated("ssl-cert", "arn:aws:acm:eu-west-1:111122223333:certificate/a", "ssl-ports", "80,81,82,a"), []string{`warn: annotation ssl-ports is "80,81,82,a", but "81", "82" and "a" are no ports of the Service; remove those items, or write the number or name of a port as it is, without spaces`}},
+		"one tag twice":                              {awsAnnotated("additional-resource-tags", "a=1,b=3,a=2"), []string{`warn: annotation additional-resource-tags is "a=1,b=3,a=2", but has "a" twice, of which the last counts, "2"; take the other away`}},
+		"one tag twice, alike":                       {awsAnnotated("additional-resource-tags", "a=1,a=1"), nil},
+		"a bare tag":                                 {nlb("additional-resource-tags", "a"), nil},
+		"a bare tag for external":                    {external("additional-resource-tags", "b=1,a"), []string{`refuse: annotation additional-resource-tags is "b=1,a", but "a" is no key=value; correct it, or take it away`}},
+		"a bare attribute of a port":                 {external("target-group-attributes.80", "stickiness"), []string{`refuse: annotation target-group-attributes.80 is "stickiness", but "stickiness" is no key=value; correct it, or take it away`}},
+		"more tags than AWS allows":                  {awsAnnotated("additional-resource-tags", strings.TrimSuffix(strings.Repeat("a,", 60), ",")), nil},
+		"labels of nodes":                            {nlb("target-node-labels", "pool=web, example.com/a=,b"), nil},
+		"labels by an expression":                    {nlb("target-node-labels", "pool in (a,b)"), []string{`refuse: annotation target-node-labels is "pool in (a,b)", but "b)" ` + noLabel}},
+		"labels that must not be there":              {awsAnnotated("target-node-labels", "!a"), []string{`refuse: annotation target-node-labels is "!a", but "!a" ` + noLabel}},
+		"labels by another expression":               {external("target-node-labels", "a!=b"), []string{`refuse: annotation target-node-labels is "a!=b", but "a!=b" ` + noLabel}},
+		"a label as selectors have it":               {nlb("target-node-labels", "pool==web"), []string{`warn: annotation target-node-labels is "pool==web", but pool==web has another = in it, and counts as "pool"; write it so`}},
+		"a label as selectors have it, external":     {external("target-node-labels", "pool==web"), []string{`refuse: annotation target-node-labels is "pool==web", but "pool==web" ` + noLabel}},
+		"a bare label for external":                  {external("target-node-labels", "pool"), []string{`refuse: annotation target-node-labels is "pool", but "pool" is no key=value; correct it, or take it away`}},
+		"two faults of certificates":                 {awsAnnotated("ssl-cert", "a,b"), []string{`refuse: annotation ssl-cert is "a,b", but a classic load balancer has one certificate; write one ARN, or make a Service of type nlb`}},
+		"a timeout that no classic one has":          {awsAnnotated("healthcheck-timeout", "61"), []string{`refuse: annotation healthcheck-timeout is "61", but must be a whole number from 2 to 60 (seconds); correct it, or remove the annotation`}},
+		"empty items that are refused anyway":        {nlb("target-group-attributes", "a=1,,b=2"), []string{`refuse: annotation target-group-attributes is "a=1,,b=2", but must be key=value of preserve_client_ip.enabled and proxy_protocol_v2.enabled, separated by commas; correct it, or remove the annotation`}},
 		"target groups of a classic one":             {awsAnnotated("target-group-attributes", ""), []string{`refuse: annotation target-group-attributes is "", but a classic load balancer has no target groups; remove the annotation`}},
 		"an attribute that nlb does not take":        {nlb("target-group-attributes", "stickiness.enabled=true"), []string{`refuse: annotation target-group-attributes is "stickiness.enabled=true", but "stickiness.enabled" is not allowed on a load balancer of type nlb, only preserve_client_ip.enabled and proxy_protocol_v2.enabled; remove it`}},
 		"a value that nlb does not take":             {nlb("target-group-attributes", "proxy_protocol_v2.enabled=on"), []string{`refuse: annotation target-group-attributes is "proxy_protocol_v2.enabled=on", but proxy_protocol_v2.enabled must be true or false; correct it, or remove it`}},
 		"clients' addresses of UDP":                  {udp(nlb("target-group-attributes", "preserve_client_ip.enabled=false")), []string{`refuse: annotation target-group-attributes is "preserve_client_ip.enabled=false", but ports of UDP always preserve the addresses of clients; remove preserve_client_ip.enabled`}},
 		"any attribute for external":                 {external("target-group-attributes", "stickiness.enabled=true"), nil},
-		"a health check of SSL":                      {nlb("healthcheck-protocol", "ssl"), []string{`refuse: annotation healthcheck-protocol is "ssl", but must be one of TCP, HTTP, HTTPS on a network load balancer; correct it, or remove the annotation`}},
+		"a health check of SSL":                      {nlb("healthcheck-protocol", "ssl"), []string{`refuse: annotation healthcheck-protocol is "ssl", but must be one of TCP, HTTP, HTTPS; write it like "TCP", or remove the annotation`}},
 		"a health check of SSL on a classic one":     {awsAnnotated("healthcheck-protocol", "ssl"), nil},
 		"a health check's port by name":              {nlb("healthcheck-port", "http"), []string{`refuse: annotation healthcheck-port is "http", but must be traffic-port or a number from 1 to 65535; correct it, or remove the annotation`}},
 		"a health check's port by name for external": {external("healthcheck-port", "http"), nil},
@@ -245,14 +268,14 @@ func TestAWSReadsTheOtherPrefixForExternal(t *testing.T) {
 func TestAWSAttributesOfPortsAndListeners(t *testing.T) {
 	in, problems := onAWS(awsAnnotated("type", "external",
 		"listener-attributes.TCP-80", "tcp.idle_timeout.seconds=400",
-		"listener-attributes.TCP_UDP-53", "tcp.idle_timeout.seconds=60",
+		"listener-attributes.TCP_UDP-53", "tcp.idle_timeout.seconds=60", // of no listener, with a Warning
 		"target-group-attributes.80", "deregistration_delay.timeout_seconds=5",
-		"additional-resource-tags", "team=web=front,bare,"))
+		"additional-resource-tags", "team=web=front,bare=,"))
 	listener, _ := in.Options.Pairs(intent.AWSListenerAttributesKey("TCP", 80))
 	both, _ := in.Options.Pairs(intent.AWSListenerAttributesKey("TCP_UDP", 53))
 	group, _ := in.Options.Pairs(intent.AWSTargetGroupAttributesKey(80))
 	tags, _ := in.Options.Pairs(intent.KeyAWSTags)
-	if len(problems) != 1 || !strings.HasPrefix(problems[0], "warn: annotation additional-resource-tags") {
+	if len(problems) != 2 || !strings.HasPrefix(problems[0], "warn: annotation additional-resource-tags") || !strings.HasPrefix(problems[1], "warn: annotation listener-attributes.TCP_UDP-53") {
 		t.Errorf("problems %q", problems)
 	}
 	want := []map[string]string{

@@ -38,6 +38,7 @@ func (c *awsCheck) values() {
 	if c.is(AWSExternal) {
 		c.externalAttributes()
 	}
+	c.pairs()
 }
 
 // isMade reports whether there is a load balancer, as the status says.
@@ -133,7 +134,7 @@ func (c *awsCheck) prefixLists() {
 // certificates judges what counts for listeners with TLS.
 func (c *awsCheck) certificates() {
 	arns, _ := c.in.Options.Texts(KeyAWSCertificates)
-	if item, bad := unlike(arns, awsCertificate); bad {
+	if item, bad := unlike(arns, awsCertificate); bad && !c.isTold(KeyAWSCertificates) {
 		c.wrong(Refuse, KeyAWSCertificates, fmt.Sprintf(
 			`but %s is no ARN of a certificate of ACM or IAM; write it like "arn:aws:acm:eu-west-1:111122223333:certificate/ID" or "arn:aws:iam::111122223333:server-certificate/NAME"`, quote(item)))
 	}

@@ -76,8 +76,6 @@ func TestAWSValuesThatAPeerServes(t *testing.T) {
 		"prefix lists beside given groups":           awsOf("external", "security-groups", "sg-1", "security-group-prefix-lists", "office"),
 		"prefix lists without groups":                awsOf("external", "disable-nlb-sg", "true", "security-group-prefix-lists", "office"),
 		"attributes that are not known here":         awsOf("external", "attributes", "foo.bar=1", "target-group-attributes", "foo.bar=1", awsPrefix+"listener-attributes.TCP-80", "foo.bar=1"),
-		"attributes of another listener":             awsOf("external", awsPrefix+"listener-attributes.TLS-80", "tcp.idle_timeout.seconds=1"),
-		"attributes of another port's group":         awsOf("external", awsPrefix+"target-group-attributes.81", "stickiness.enabled=on"),
 		"a share that is off":                        awsOf("external", "target-group-attributes", "target_group_health.dns_failover.minimum_healthy_targets.percentage=off"),
 		"the load balancer's own word":               awsOf("external", "target-group-attributes", "load_balancing.cross_zone.enabled=use_load_balancer_configuration"),
 		"tags of all characters":                     awsOf("nlb", "additional-resource-tags", "cost center/é=a_.:/+-@ 1,empty="),

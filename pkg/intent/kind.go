@@ -71,7 +71,7 @@ type (
 	// Pairs are 1 to Max times key=value, separated by commas; of two with one
 	// key the last counts.
 	Pairs struct {
-		Max  int
+		Max  int  // zero: as many as there is room for
 		Bare bool // a key may stand alone, with an empty value
 	}
 	// Written is what controllers write for people to read: all is allowed,

@@ -3,6 +3,7 @@
 package intent
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -120,10 +121,14 @@ func (Pairs) name() string    { return "key=value list" }
 func (Pairs) example() string { return "team=web,env=prod" }
 
 func (k Pairs) allowed() string {
+	pair := "key=value"
 	if k.Bare {
-		return fmt.Sprintf("1 to %d key=value or key, separated by commas", k.Max)
+		pair += " or key"
 	}
-	return fmt.Sprintf("1 to %d key=value, separated by commas", k.Max)
+	if k.Max > 0 {
+		pair = fmt.Sprintf("1 to %d %s", k.Max, pair)
+	}
+	return pair + ", separated by commas"
 }
 
 // cut is one item, and false when it is not allowed.
@@ -134,7 +139,7 @@ func (k Pairs) cut(part string) (key, val string, ok bool) {
 
 func (k Pairs) parse(raw string) (value, bool) {
 	parts := strings.Split(raw, ",")
-	if len(parts) > k.Max {
+	if len(parts) > k.most() {
 		return nil, false
 	}
 	pairs := make(pairsValue, len(parts))
@@ -148,10 +153,13 @@ func (k Pairs) parse(raw string) (value, bool) {
 	return pairs, true
 }
 
+// most is how many pairs are read.
+func (k Pairs) most() int { return cmp.Or(k.Max, maxValue) }
+
 func (k Pairs) parts(raw string) value {
 	pairs := pairsValue{}
 	for part := range strings.SplitSeq(raw, ",") {
-		if key, val, ok := k.cut(part); ok && len(pairs) < k.Max {
+		if key, val, ok := k.cut(part); ok && len(pairs) < k.most() {
 			pairs[key] = val
 		}
 	}
@@ -161,8 +169,8 @@ func (k Pairs) parts(raw string) value {
 func (k Pairs) cel(v string) string {
 	if k.Bare {
 		return fmt.Sprintf("size(%[1]s.split(',')) <= %[2]d && %[1]s.split(',').all(p, p.trim() != '' && p.trim().indexOf('=') != 0)",
-			v, k.Max)
+			v, k.most())
 	}
 	return fmt.Sprintf("size(%[1]s.split(',')) <= %[2]d && %[1]s.split(',').all(p, p.trim().indexOf('=') > 0)",
-		v, k.Max)
+		v, k.most())
 }

@@ -75,12 +75,13 @@ func New(svc *v1.Service, provider string, reg *Registry) (Intent, []Problem) {
 	case Azure:
 		problems = append(problems, azureAddresses(svc, &in)...)
 	case AWS:
-		problems = append(problems, awsProblems(svc, &in)...)
+		problems = append(awsTold(problems, form), awsProblems(svc, &in)...)
 	default:
 		in.Addresses, in.AddressSource, found = addresses(svc, options)
 		problems = append(problems, found...)
 		problems = append(problems, checkFamilies(in)...)
 	}
+	problems = withoutMeanings(problems)
 	sortProblems(problems)
 	return in, problems
 }

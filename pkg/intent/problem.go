@@ -100,6 +100,20 @@ func (j joined) Error() string {
 // Unwrap returns the single errors.
 func (j joined) Unwrap() []error { return j }
 
+// withoutMeanings takes away what an annotation's bad value counts as, where the
+// value is refused by another rule: it counts as nothing then.
+func withoutMeanings(problems []Problem) []Problem {
+	refused := map[string]bool{}
+	for _, p := range problems {
+		if p.Severity == Refuse {
+			refused[p.Field] = true
+		}
+	}
+	return slices.DeleteFunc(problems, func(p Problem) bool {
+		return p.Severity == Warn && p.Reason == ReasonInvalidAnnotation && refused[p.Field]
+	})
+}
+
 // sortProblems puts what refuses first, then orders by field and sentence.
 func sortProblems(problems []Problem) {
 	slices.SortFunc(problems, func(a, b Problem) int {
