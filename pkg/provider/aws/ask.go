@@ -125,7 +125,7 @@ func (t *turn) moreTags(a *ask) map[string]string {
 func (a *ask) warnReserved() {
 	for _, key := range slices.Sorted(maps.Keys(a.pairs(intent.KeyAWSTags))) {
 		if names.IsReserved(key) {
-			a.warn(ReasonUnsupported, fmt.Sprintf("annotation %s sets tag %s, which tells whose an object is; it is left out", intent.KeyAWSTags, key))
+			a.warn(ReasonUnsupported, fmt.Sprintf("%s, but tag %s tells whose an object is; it is left out: take it away", intent.AWSSays(a.item.Service, intent.KeyAWSTags), key))
 		}
 	}
 }
@@ -172,7 +172,10 @@ func (a *ask) strict() bool {
 }
 
 func (a *ask) warn(reason, message string) {
-	a.notices = append(a.notices, provider.Notice{Reason: reason, Message: message, Warning: true})
+	n := provider.Notice{Reason: reason, Message: message, Warning: true}
+	if !slices.Contains(a.notices, n) { // each port may have the same
+		a.notices = append(a.notices, n)
+	}
 }
 
 func (a *ask) tell(reason, message string) {

@@ -5,6 +5,7 @@ package aws
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -99,24 +100,31 @@ func keysIn(c Call, target plan.ID) []string {
 // said is an annotation of a Service that a call takes a value from.
 type said struct {
 	source
-	text string // as written
-	says string // how sentences name both
+	text     string // as written
+	of, says string // how sentences name it, and with its value
 }
 
 // byAnnotation says AWS's refusal of a call by the annotations that the refused
 // value comes from: those that the code is of, else those of which AWS names a
-// word. The error is as it was where neither proves it, and where the step
-// serves several Services, as one of them may not know the others' annotations.
-func (p *pass) byAnnotation(err error, c Call, st *plan.Step) error {
+// word. The error is as it was where neither proves it. Of several Services that
+// the step serves it must be one's alone; no value is told then but what AWS
+// says, as one may not know the others' annotations.
+func (p *pass) byAnnotation(err error, c Call, st *plan.Step, without map[plan.Key]bool) error {
 	e, ok := errors.AsType[*plan.Error](err)
-	if code := api.Code(err); !ok || code == "" || len(st.Serves) != 1 || e.Kind == plan.Throttled || e.Reason == ReasonChangedMeanwhile {
+	if code := api.Code(err); !ok || code == "" || e.Kind == plan.Throttled || e.Reason == ReasonChangedMeanwhile {
 		return err
 	}
-	all := p.saidIn(c, st)
-	found := where(all, func(s said) bool { return slices.Contains(s.codes, api.Code(err)) })
-	if len(found) == 0 && e.Kind == plan.Invalid {
-		words := wordsOf(api.Message(err))
-		found = where(all, func(s said) bool { return s.isNamed(words) })
+	serves := slices.DeleteFunc(slices.Clone(st.Serves), func(key plan.Key) bool { return without[key] })
+	var owner plan.Key
+	var found []said
+	for _, key := range serves {
+		list := blamed(err, e.Kind, p.saidIn(c, st, key))
+		if len(list) > 0 && len(found) > 0 {
+			return err
+		}
+		if len(list) > 0 {
+			owner, found = key, list
+		}
 	}
 	if len(found) == 0 {
 		return err
@@ -124,8 +132,21 @@ func (p *pass) byAnnotation(err error, c Call, st *plan.Step) error {
 	texts := make([]string, len(found))
 	for i, s := range found {
 		texts[i] = s.says
+		if len(serves) > 1 {
+			texts[i] = s.of + " of Service " + owner.String()
+		}
 	}
 	return api.Reworded(err, strings.Join(texts, ", and ")+", but AWS refuses it: "+api.Said(err)+"; "+found[0].cure)
+}
+
+// blamed are those of the annotations that the refusal is of.
+func blamed(err error, kind plan.Kind, all []said) []said {
+	found := where(all, func(s said) bool { return slices.Contains(s.codes, api.Code(err)) })
+	if len(found) == 0 && kind == plan.Invalid {
+		words, quoted := wordsOf(api.Message(err)), quotedIn(api.Message(err))
+		found = where(all, func(s said) bool { return s.isNamed(words, quoted) })
+	}
+	return found
 }
 
 func where(list []said, fits func(said) bool) []said {
@@ -138,10 +159,10 @@ func where(list []said, fits func(said) bool) []said {
 	return out
 }
 
-// saidIn are the annotations of the step's Service that have values in the
+// saidIn are the annotations of a Service of the step that have values in the
 // call, and its source ranges in either place.
-func (p *pass) saidIn(c Call, st *plan.Step) []said {
-	it, ok := p.items[st.Serves[0]]
+func (p *pass) saidIn(c Call, st *plan.Step, owner plan.Key) []said {
+	it, ok := p.items[owner]
 	if !ok || it.Want != provider.Serve {
 		return nil
 	}
@@ -152,8 +173,9 @@ func (p *pass) saidIn(c Call, st *plan.Step) []said {
 			continue
 		}
 		if ranges := it.Service.Spec.LoadBalancerSourceRanges; s.key == intent.KeySourceRanges && len(ranges) > 0 {
+			const field = "spec.loadBalancerSourceRanges"
 			text := strings.Join(ranges, ",")
-			out = append(out, said{s, text, fmt.Sprintf("spec.loadBalancerSourceRanges is %q", text)})
+			out = append(out, said{s, text, field, fmt.Sprintf("%s is %q", field, text)})
 			continue
 		}
 		keys := []string{s.key}
@@ -162,18 +184,19 @@ func (p *pass) saidIn(c Call, st *plan.Step) []said {
 		}
 		for _, key := range keys {
 			if text := written(it.Service, key); text != "" {
-				out = append(out, said{s, text, intent.AWSSays(it.Service, key)})
+				out = append(out, said{s, text, "annotation " + key, intent.AWSSays(it.Service, key)})
 			}
 		}
 	}
 	return out
 }
 
-// isNamed reports whether one of the words is of the value. Tags hold any words.
-func (s said) isNamed(words map[string]bool) bool {
+// isNamed reports whether one of the words is of the value, or what AWS quotes is
+// an item of it. Tags hold any words.
+func (s said) isNamed(words, quoted map[string]bool) bool {
 	return s.key != intent.KeyAWSTags && slices.ContainsFunc(strings.FieldsFunc(s.text, func(r rune) bool { return r == ',' || r == '=' }), func(item string) bool {
 		item = strings.ToLower(strings.TrimSpace(item))
-		return isDistinct(item) && words[item]
+		return quoted[item] || isDistinct(item) && words[item]
 	})
 }
 
@@ -184,6 +207,17 @@ func isDistinct(word string) bool {
 	return len(word) >= least && strings.ContainsFunc(word, func(r rune) bool { return !unicode.IsLetter(r) }) &&
 		strings.ContainsFunc(word, func(r rune) bool { return !unicode.IsDigit(r) })
 }
+
+// quotedIn is what stands between quotes in a message, in lower case.
+func quotedIn(message string) map[string]bool {
+	out := map[string]bool{}
+	for _, parts := range inQuotes.FindAllStringSubmatch(message, -1) {
+		out[strings.ToLower(parts[1])] = true
+	}
+	return out
+}
+
+var inQuotes = regexp.MustCompile(`['"]([^'"]+)['"]`)
 
 // wordsOf are the words of a message, in lower case, without what is written
 // around them.

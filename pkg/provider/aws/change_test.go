@@ -22,6 +22,7 @@ import (
 type change struct {
 	name     string
 	settings func(*aws.Settings)
+	site     func(*site) // nil: as the installer made it
 	before   []func(*v1.Service)
 	after    []func(*v1.Service)
 }
@@ -53,13 +54,23 @@ func changes() []change {
 	}
 }
 
-// start is the site with the Service as it was.
-func (c *change) start(t *testing.T) *site {
+// fresh is the site without any Service.
+func (c *change) fresh(t *testing.T) *site {
 	t.Helper()
 	s := newSite(t)
 	if c.settings != nil {
 		c.settings(&s.settings)
 	}
+	if c.site != nil {
+		c.site(s)
+	}
+	return s
+}
+
+// start is the site with the Service as it was.
+func (c *change) start(t *testing.T) *site {
+	t.Helper()
+	s := c.fresh(t)
 	s.service("web", c.before...)
 	s.settle(t, s.all(provider.Serve, provider.Edit))
 	for _, f := range c.after {
@@ -112,10 +123,7 @@ func testCutAnywhere(t *testing.T, list []change) {
 func cutCreation(t *testing.T, c *change) {
 	t.Helper()
 	fresh := func() *site {
-		s := newSite(t)
-		if c.settings != nil {
-			c.settings(&s.settings)
-		}
+		s := c.fresh(t)
 		s.service("web", slices.Concat(c.before, c.after)...)
 		return s
 	}

@@ -134,6 +134,9 @@ func (t *turn) createClassic(a *ask, b *classicBalancer) error {
 		{Field: "scheme", Want: string(a.scheme)}, {Field: "subnets", Want: strings.Join(subnets, ", ")}, {Field: "listeners", Want: strings.Join(texts, ", ")},
 	}}
 	in.SecurityGroups, st.Needs = refTexts(a.groups), append(st.Needs, stepsOf(a.groups)...)
+	if len(a.groups) > 0 {
+		st.Why = append(st.Why, plan.Diff{Field: "security groups", Want: groupTexts(a.groups)})
+	}
 	calls := []Call{in}
 	if had := b.now; had != nil {
 		st.Action = plan.Replace
@@ -164,6 +167,9 @@ func (t *turn) putClassicTags(a *ask, b *classicBalancer) {
 		return
 	}
 	missing, surplus, diffs := a.tagChanges(b.now.Tags)
+	if !t.tagsGrow(a, b.now.Tags, missing, surplus) {
+		return
+	}
 	var calls []Call
 	if len(surplus) > 0 {
 		in := &elb.RemoveTagsInput{LoadBalancerNames: []string{b.name}}

@@ -77,6 +77,9 @@ func (a *ask) probesFit(h elbtypes.HealthCheck) error {
 	if strings.HasPrefix(awssdk.ToString(h.Target), classicHTTP) { // HTTPS too
 		return a.pathFits(a.text(intent.KeyAWSHealthPath))
 	}
+	if a.text(intent.KeyAWSHealthPath) != "" {
+		a.warn(intent.ReasonIgnoredAnnotation, fmt.Sprintf("%s, but has no effect %s", intent.AWSSays(a.item.Service, intent.KeyAWSHealthPath), onlyHTTP))
+	}
 	return nil
 }
 

@@ -75,9 +75,7 @@ func TestOneAnnotationOfAddressesIsNamedAlways(t *testing.T) {
 	s := newSite(t)
 	claimed(&s.settings)
 	s.service("web", external, with("ip-address-type", "dualstack", "private-ipv4-addresses", "10.0.96.9,10.0.112.9", "ipv6-addresses", "2600:1f18::9,2600:1f18::a"))
-	for i := range s.observed.Subnets {
-		s.observed.Subnets[i].Ipv6CidrBlockAssociationSet = []ec2types.SubnetIpv6CidrBlockAssociation{{}}
-	}
+	s.withIPv6()
 	for range 20 {
 		if got := text(t, s.compute(s.all(provider.Serve, provider.Edit))); !strings.Contains(got, "private-ipv4-addresses is 2, and that of subnets 3") {
 			t.Fatal(got)

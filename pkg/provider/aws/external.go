@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
@@ -209,10 +210,27 @@ func (t *turn) putAddressType(a *ask, b *balancer) {
 	if !a.external || !a.has(intent.KeyAWSIPAddressType) || b.have.IpAddressType == want {
 		return
 	}
+	if err := a.familiesFit(t.subnetsOf(b.have)); err != nil && !a.has(intent.KeyAWSSubnets) { // which may be others soon
+		t.refuse(a, err)
+		return
+	}
 	t.add(a, plan.Step{
 		Action: plan.Update, Target: plan.ID{Kind: kindAddressType, Name: b.name},
 		Why: []plan.Diff{{Field: "address type", Have: string(b.have.IpAddressType), Want: string(want)}},
 	}, &elbv2.SetIpAddressTypeInput{LoadBalancerArn: b.have.LoadBalancerArn, IpAddressType: want})
+}
+
+// subnetsOf are the subnets of a load balancer that are known.
+func (t *turn) subnetsOf(lb *Network) []*ec2types.Subnet {
+	var out []*ec2types.Subnet
+	for _, s := range t.sortedSubnets() {
+		if slices.ContainsFunc(lb.AvailabilityZones, func(z elbv2types.AvailabilityZone) bool {
+			return awssdk.ToString(z.SubnetId) == awssdk.ToString(s.SubnetId)
+		}) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // networkAttributes are those that annotations ask for. The peer sets two of

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	v1 "k8s.io/api/core/v1"
 
@@ -22,6 +23,13 @@ func claimed(s *aws.Settings) {
 	s.External = aws.External{
 		Controller: names.Controller{Cluster: "rig"}, Scheme: elbv2types.LoadBalancerSchemeEnumInternal,
 		TargetType: elbv2types.TargetTypeEnumInstance, TLSPolicy: "ELBSecurityPolicy-2016-08",
+	}
+}
+
+// withIPv6 gives all subnets addresses of both families. AWS does not tell which.
+func (s *site) withIPv6() {
+	for i := range s.observed.Subnets {
+		s.observed.Subnets[i].Ipv6CidrBlockAssociationSet = []ec2types.SubnetIpv6CidrBlockAssociation{{}}
 	}
 }
 
@@ -46,7 +54,7 @@ func externalChanges() []change {
 		one("tls", with("ssl-cert", certificates, "alpn-policy", "HTTP2Preferred")),
 		one("listener attributes", with("listener-attributes.TCP-80", "tcp.idle_timeout.seconds=600")),
 		one("private link", with("inbound-sg-rules-on-private-link-traffic", "off")),
-		{name: "external addresses of both families", settings: claimed, before: []func(*v1.Service){external, with("ip-address-type", "dualstack", "subnets", "private-us-east-1a,private-us-east-1b", "private-ipv4-addresses", "10.0.96.9,10.0.112.9", "ipv6-addresses", "2600:1f18::9,2600:1f18::a")}},
+		{name: "external addresses of both families", settings: claimed, site: (*site).withIPv6, before: []func(*v1.Service){external, with("ip-address-type", "dualstack", "subnets", "private-us-east-1a,private-us-east-1b", "private-ipv4-addresses", "10.0.96.9,10.0.112.9", "ipv6-addresses", "2600:1f18::9,2600:1f18::a")}},
 		one("several certificates", with("ssl-cert", certificates+","+certificates+"0,"+certificates+"1")),
 		{name: "external fewer certificates", settings: claimed, before: []func(*v1.Service){external, with("ssl-cert", certificates+","+certificates+"0,"+certificates+"1")}, after: []func(*v1.Service){with("ssl-cert", certificates+","+certificates+"1")}},
 		one("attributes", with("attributes", "deletion_protection.enabled=true", "target-group-attributes", "deregistration_delay.timeout_seconds=30", "target-group-attributes.80", "stickiness.enabled=true", "proxy-protocol", "*")),
@@ -63,8 +71,7 @@ func externalChanges() []change {
 func TestServicesOfTheLoadBalancerController(t *testing.T) {
 	for _, c := range externalChanges() {
 		t.Run(c.name, func(t *testing.T) {
-			s := newSite(t)
-			c.settings(&s.settings)
+			s := c.fresh(t)
 			s.service("web", append(c.before, c.after...)...)
 			golden(t, c.name, s.settle(t, s.all(provider.Serve, provider.Edit)))
 			if got := text(t, s.compute(s.all(provider.Serve, provider.Resync))); !strings.HasPrefix(got, nothing) {

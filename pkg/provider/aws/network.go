@@ -84,7 +84,9 @@ func (t *turn) writesFor(a *ask) bool {
 func (t *turn) putParts(a *ask, b *balancer) {
 	groups := t.groupsOf(a, a.network)
 	chosen := t.chooseGroups(a, b.have, groups)
+	t.tellHealth(a)
 	for _, m := range a.mappings {
+		t.fitTimeout(a, m, chosen[m])
 		t.putGroup(a, m, chosen[m])
 		t.putListener(a, b, m)
 		t.putCertificates(a, b, m)
@@ -191,6 +193,9 @@ func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 	b.ref.Made = b.target()
 	st := plan.Step{Action: plan.Create, Target: b.target(), Why: []plan.Diff{{Field: "scheme", Want: string(a.scheme)}, {Field: "subnets", Want: strings.Join(mappingTexts(in.SubnetMappings), ", ")}}}
 	in.SecurityGroups, st.Needs = refTexts(a.groups), append(st.Needs, stepsOf(a.groups)...)
+	if len(a.groups) > 0 {
+		st.Why = append(st.Why, plan.Diff{Field: "security groups", Want: groupTexts(a.groups)})
+	}
 	calls := []Call{in}
 	if instead != nil {
 		st.Action = plan.Replace

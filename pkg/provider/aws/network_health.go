@@ -5,6 +5,7 @@ package aws
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -97,6 +98,68 @@ func (a *ask) pathFits(path string) error {
 		return nil
 	}
 	return refuse(intent.ReasonInvalidAnnotation, "%s, but must begin with /; write it like \"/healthz\", or remove the annotation", intent.AWSSays(a.item.Service, intent.KeyAWSHealthPath))
+}
+
+// tellHealth tells of annotations that do not count for any port.
+func (t *turn) tellHealth(a *ask) {
+	ignored := func(key, why string) {
+		if a.text(key) != "" {
+			a.warn(intent.ReasonIgnoredAnnotation, fmt.Sprintf("%s, but has no effect %s", intent.AWSSays(a.item.Service, key), why))
+		}
+	}
+	counts := func(of func(health) bool) bool {
+		return slices.ContainsFunc(a.mappings, func(m *mapping) bool { return of(m.health) })
+	}
+	if !a.external && t.settings.Probes == SharedProbe && a.item.Intent.Traffic != intent.Local {
+		for _, key := range []string{intent.KeyAWSHealthProtocol, intent.KeyAWSHealthPort, intent.KeyAWSHealthPath} {
+			ignored(key, "while the cloud-config lets kube-proxy be asked, with clusterServiceLoadBalancerHealthProbeMode Shared; remove it")
+		}
+		return
+	}
+	if path := a.text(intent.KeyAWSHealthPath); !counts(func(h health) bool { return h.path == path }) {
+		ignored(intent.KeyAWSHealthPath, onlyHTTP)
+	}
+	if !counts(func(h health) bool { return h.codes != "" }) {
+		ignored(intent.KeyAWSHealthCodes, onlyHTTP)
+	}
+}
+
+// onlyHTTP is why a path, and codes of status, do not count.
+const onlyHTTP = "on health checks that are not by HTTP; set annotation " + intent.KeyAWSHealthProtocol + " to HTTP, or remove it"
+
+// AWS's timeouts of health checks, in seconds: CreateTargetGroup.
+const (
+	timeoutHTTP  = 6
+	timeoutOther = 10
+)
+
+// fitTimeout sees that the timeout of a health check is not above the interval,
+// which AWS refuses. The peer never sends one, so it is left out where it cannot
+// be; the target group that is there, if any, has another.
+func (t *turn) fitTimeout(a *ask, m *mapping, g *TargetGroup) {
+	says := func(key string) string { return intent.AWSSays(a.item.Service, key) }
+	h := &m.health
+	if h.timeout > h.interval && !a.external {
+		a.warn(intent.ReasonInvalidAnnotation, fmt.Sprintf("%s, but must not be above the interval of %d seconds; it is left out: lower it, or raise annotation %s", says(intent.KeyAWSHealthTimeout), h.interval, intent.KeyAWSHealthInterval))
+		h.timeout = 0
+	}
+	timeout := h.timeout
+	if timeout == 0 && g != nil {
+		timeout = awssdk.ToInt32(g.HealthCheckTimeoutSeconds)
+	}
+	if timeout == 0 {
+		timeout = timeoutOther
+		if h.protocol == elbv2types.ProtocolEnumHttp {
+			timeout = timeoutHTTP
+		}
+	}
+	switch {
+	case timeout <= h.interval:
+	case a.text(intent.KeyAWSHealthTimeout) == "" && a.number(intent.KeyAWSHealthTimeout, 0) == 0:
+		t.refuse(a, refuse(intent.ReasonInvalidAnnotation, "%s, but must not be below the timeout, which is %d seconds; raise it, or set annotation %[3]s to %[4]d or less", says(intent.KeyAWSHealthInterval), timeout, intent.KeyAWSHealthTimeout, h.interval))
+	default:
+		t.refuse(a, refuse(intent.ReasonInvalidAnnotation, "%s, but must not be above the interval of %d seconds; lower it, or raise annotation %s", says(intent.KeyAWSHealthTimeout), h.interval, intent.KeyAWSHealthInterval))
+	}
 }
 
 // String is the health check in a plan.

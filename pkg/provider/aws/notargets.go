@@ -88,8 +88,10 @@ func (t *turn) whyNoPods(a *ask) string {
 	}
 	selects := len(a.item.Service.Spec.Selector) > 0
 	switch {
-	case len(t.observed.Slices[a.key]) == 0 && selects:
+	case t.observed.Slices == nil:
 		return ""
+	case len(t.observed.Slices[a.key]) == 0 && selects:
+		return "the Service has no EndpointSlice, which kube-controller-manager writes for its selector; see that it runs, and may write them" + untilThen
 	case all == 0 && selects:
 		return "no pod has the labels of spec.selector; start pods, or correct the selector"
 	case all == 0:

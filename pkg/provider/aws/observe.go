@@ -49,8 +49,10 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 	if err != nil {
 		return nil, err
 	}
-	if observed.Slices, err = p.endpoints(); err != nil {
-		return nil, err
+	if p.slices != nil {
+		if observed.Slices, err = p.endpoints(); err != nil {
+			return nil, err
+		}
 	}
 	batch.Before = nil // it is done with
 	in := Input{Settings: s, Observed: observed, Batch: batch}
@@ -59,7 +61,7 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 		return nil, err
 	}
 	out := newPass(p, in, result)
-	out.next = again
+	out.next = sooner(again, p.lookForSleepers(observed, batch.Nodes))
 	return out, nil
 }
 
@@ -67,12 +69,9 @@ func asksForRepair(b provider.Batch) bool {
 	return slices.ContainsFunc(b.Items, func(it provider.Item) bool { return it.Cause == provider.Repair })
 }
 
-// endpoints are the EndpointSlices of all Services; none when nobody needs them.
+// endpoints are the EndpointSlices of all Services.
 func (p *Provider) endpoints() (map[plan.Key][]*discoveryv1.EndpointSlice, error) {
 	out := map[plan.Key][]*discoveryv1.EndpointSlice{}
-	if p.slices == nil {
-		return out, nil
-	}
 	all, err := p.slices.List(labels.Everything())
 	if err != nil {
 		return nil, fmt.Errorf("list EndpointSlices: %w", err)

@@ -69,6 +69,9 @@ func (a *ask) nodeLabels() map[string]string {
 	out := map[string]string{}
 	for item := range strings.SplitSeq(a.written(intent.KeyAWSNodeLabels), ",") {
 		if k, v, _ := strings.Cut(strings.TrimSpace(item), "="); k != "" {
+			if !a.external {
+				v, _, _ = strings.Cut(v, "=") // as the peer reads it
+			}
 			out[strings.TrimSpace(k)] = strings.TrimSpace(v)
 		}
 	}

@@ -86,7 +86,7 @@ func (p *pass) Execute(ctx context.Context, st plan.Step, without map[plan.Key]b
 			owed = part.owed(&p.in)
 			continue
 		}
-		if err = p.byAnnotation(err, c, &st); err != nil {
+		if err = p.byAnnotation(err, c, &st, without); err != nil {
 			if k := plan.KindOf(err); k == plan.Conflict || k == plan.Invalid {
 				p.provider.forget()
 			}

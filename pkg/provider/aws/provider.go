@@ -81,7 +81,9 @@ type Provider struct {
 	// unlooked are the looks at addresses that AWS refused, and that were told.
 	unlooked map[string]bool
 
-	unlisted provider.Sought // of Observe alone, which is never called twice at once
+	// Of Observe alone, which is never called twice at once: what AWS does not list
+	// yet, and instances that do not run though their nodes are ready.
+	unlisted, sleepers provider.Sought
 }
 
 var _ provider.Provider = (*Provider)(nil)
@@ -93,7 +95,7 @@ func New(o Options) *Provider {
 	}
 	p := &Provider{
 		client: o.Client, cluster: o.Cluster, registry: intent.Annotations(), services: o.Services, slices: o.Slices, nodes: o.Nodes, clock: o.Clock,
-		changed: provider.NewAgain(), moved: provider.NewAgain(), unlisted: newUnlisted(), unlooked: map[string]bool{},
+		changed: provider.NewAgain(), moved: provider.NewAgain(), unlisted: newUnlisted(), sleepers: newUnlisted(), unlooked: map[string]bool{},
 	}
 	p.config.Store(o.Config)
 	p.machines = p.newMachines(o.Client, o.Clock, o.Nodes)

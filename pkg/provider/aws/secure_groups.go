@@ -65,7 +65,7 @@ func (a *ask) warnWithoutGroups() {
 	if a.external {
 		cure = "set annotation " + intent.KeyAWSNoSecurityGroup + " to false before the load balancer is made, or remove this one"
 	}
-	a.warn(ReasonUnsupported, fmt.Sprintf("annotation %s has no effect: load balancer %s has no security groups, and AWS gives it none later; %s", intent.KeyAWSSecurityGroups, a.name, cure))
+	a.warn(ReasonUnsupported, fmt.Sprintf("%s, but has no effect: load balancer %s has no security groups, and AWS gives it none later; %s", intent.AWSSays(a.item.Service, intent.KeyAWSSecurityGroups), a.name, cure))
 }
 
 // hasGroups reports whether a new load balancer of the Service gets security
@@ -85,6 +85,9 @@ func (t *turn) wantGroups(a *ask, have []string) error {
 	given, err := t.givenGroups(a, intent.KeyAWSSecurityGroups)
 	if err != nil {
 		return err
+	}
+	if !a.external && a.item.Intent.Options.Partial(intent.KeyAWSSecurityGroups) {
+		a.warn(intent.ReasonInvalidAnnotation, fmt.Sprintf("%s, but has items that are empty, and counts without them; write ids of security groups with one comma between", intent.AWSSays(a.item.Service, intent.KeyAWSSecurityGroups)))
 	}
 	if len(given) > 0 {
 		a.groups = given

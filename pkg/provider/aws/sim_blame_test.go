@@ -97,7 +97,7 @@ func TestWhatAWSRefusesIsSaidByItsAnnotation(t *testing.T) {
 			want:   `refused: OperationNotPermitted: This AWS account currently does not support creating load balancers`,
 		},
 		"words without a value": {
-			change: []func(*v1.Service){with("healthcheck-interval", "7", "healthcheck-port", "81")},
+			change: []func(*v1.Service){with("healthcheck-healthy-threshold", "7", "healthcheck-port", "81")},
 			fault:  refusing("CreateTargetGroup", "ValidationError", "Something of 7 is not supported."),
 			want:   `refused: ValidationError: Something of 7 is not supported`,
 		},

@@ -29,6 +29,9 @@ const freeAddresses = 8
 func (t *turn) subnetsFor(a *ask) ([]string, error) {
 	if a.has(intent.KeyAWSSubnets) {
 		list, err := t.namedSubnets(a)
+		if err == nil {
+			err = a.familiesFit(list)
+		}
 		return idsOf(list), err
 	}
 	list, rejected := t.discover(a, a.subnets)
@@ -36,10 +39,41 @@ func (t *turn) subnetsFor(a *ask) ([]string, error) {
 		slices.SortFunc(list, bySubnetID)
 	}
 	if len(list) == 0 {
-		return nil, refuse(ReasonNoSubnets, "no subnet of %s can hold the %s load balancer%s; tag subnets with %s or name them in annotation %s",
-			t.settings.VPC, a.scheme, reasons(rejected), roleTag(a.scheme), intent.KeyAWSSubnets)
+		return nil, refuse(ReasonNoSubnets, "no subnet of %s can hold the %s load balancer%s; %s",
+			t.settings.VPC, a.scheme, reasons(rejected), a.cureOf(rejected))
 	}
 	return idsOf(list), nil
+}
+
+// withoutIPv6 is why a subnet cannot hold a load balancer of both families.
+const withoutIPv6 = "it has no IPv6 addresses"
+
+// cureOf is what helps where all subnets were rejected: a tag gives none of them
+// addresses.
+func (a *ask) cureOf(rejected []rejection) string {
+	if slices.ContainsFunc(rejected, func(r rejection) bool { return r.why == withoutIPv6 }) {
+		return fmt.Sprintf("%s is dualstack: %s", "annotation "+intent.KeyAWSIPAddressType, a.cureIPv6())
+	}
+	return fmt.Sprintf("tag subnets with %s or name them in annotation %s", roleTag(a.scheme), intent.KeyAWSSubnets)
+}
+
+// cureIPv6 is what helps a load balancer of both families in subnets of one: a
+// new one with family IPv6 is nothing without.
+func (a *ask) cureIPv6() string {
+	if slices.Contains(a.item.Intent.Families, intent.V6) {
+		return "give subnets of the VPC IPv6 ranges; or take IPv6 out of spec.ipFamilies, and write ipv4 there"
+	}
+	return "write ipv4 there, or give subnets of the VPC IPv6 ranges"
+}
+
+// familiesFit refuses subnets without IPv6 for a load balancer of both families.
+func (a *ask) familiesFit(list []*ec2types.Subnet) error {
+	for _, s := range list {
+		if a.addressType() == elbv2types.IpAddressTypeDualstack && len(s.Ipv6CidrBlockAssociationSet) == 0 {
+			return refuse(ReasonConflicting, "%s, but subnet %s has no IPv6 addresses; %s", intent.AWSSays(a.item.Service, intent.KeyAWSIPAddressType), awssdk.ToString(s.SubnetId), a.cureIPv6())
+		}
+	}
+	return nil
 }
 
 // asController are, of the subnets of a Service of the AWS Load Balancer
@@ -152,7 +186,7 @@ func (t *turn) unfit(a *ask, s *ec2types.Subnet, public func(id string) bool) st
 	case a.scheme == elbv2types.LoadBalancerSchemeEnumInternetFacing && !public(awssdk.ToString(s.SubnetId)):
 		return "its route table has no route to an internet gateway"
 	case a.addressType() == elbv2types.IpAddressTypeDualstack && len(s.Ipv6CidrBlockAssociationSet) == 0:
-		return "it has no IPv6 addresses"
+		return withoutIPv6
 	}
 	return ""
 }

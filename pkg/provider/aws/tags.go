@@ -48,8 +48,9 @@ func (t *turn) putTags(a *ask, lb *Network) {
 		a.tellTags(lb.Tags)
 		return
 	}
-	tags, surplus, diffs := a.tagChanges(t.tagsOf(a, lb))
-	if len(diffs) == 0 {
+	have := t.tagsOf(a, lb)
+	tags, surplus, diffs := a.tagChanges(have)
+	if len(diffs) == 0 || !t.tagsGrow(a, have, tags, surplus) {
 		return
 	}
 	t.add(a, plan.Step{
@@ -140,9 +141,38 @@ const tagsMax = 50
 // tagsFit refuses more tags than a load balancer can have.
 func (a *ask) tagsFit() error {
 	if n := len(a.tagsOfBalancer()); n > tagsMax {
-		return refuse(intent.ReasonInvalidAnnotation, "annotation %s has %d tags, with which the load balancer would have %d, and AWS allows %d; take %d away", intent.KeyAWSTags, len(a.pairs(intent.KeyAWSTags)), n, tagsMax, n-tagsMax)
+		return a.tooManyTags(n)
 	}
 	return nil
+}
+
+// tooManyTags is the refusal of so many tags of a load balancer.
+func (a *ask) tooManyTags(n int) error {
+	own := len(a.pairs(intent.KeyAWSTags))
+	if own < n-tagsMax {
+		return refuse(ReasonLimitReached, "the load balancer would have %d tags, and AWS allows %d; take %d of tags in the cloud-config away", n, tagsMax, n-tagsMax)
+	}
+	return refuse(intent.ReasonInvalidAnnotation, "%s, but has %d tags, with which the load balancer would have %d, and AWS allows %d; take %d away", intent.AWSSays(a.item.Service, intent.KeyAWSTags), own, n, tagsMax, n-tagsMax)
+}
+
+// tagsGrow judges the tags of a load balancer that is there when some come and
+// go: it reports whether AWS has room for them. cloud-provider-aws gives network
+// load balancers none later, so those of its form are left out.
+func (t *turn) tagsGrow(a *ask, have, missing map[string]string, surplus []string) bool {
+	all := maps.Clone(have)
+	for _, key := range surplus {
+		delete(all, key)
+	}
+	maps.Copy(all, missing)
+	if len(all) <= tagsMax || len(missing) == 0 {
+		return true
+	}
+	if err := a.tooManyTags(len(all)); a.kind == NetworkKind && !a.external {
+		a.warn(intent.ReasonInvalidAnnotation, err.Error()+". No tag is changed until then")
+	} else {
+		t.refuse(a, err)
+	}
+	return false
 }
 
 // addedTags are the keys of the user's tags, with spaces between; they tell

@@ -70,7 +70,11 @@ func (t *turn) ends(id string) bool {
 // takes no such target, and leaves it one that is.
 func (t *turn) sleeps(id string) bool {
 	i, ok := t.observed.Instances[id]
-	return ok && (i.State == ec2types.InstanceStateNameStopping || i.State == ec2types.InstanceStateNameStopped)
+	return ok && i.sleeps()
+}
+
+func (i *Instance) sleeps() bool {
+	return i.State == ec2types.InstanceStateNameStopping || i.State == ec2types.InstanceStateNameStopped
 }
 
 // targetsOf are the instances of the nodes with the labels, in the nodes' order.

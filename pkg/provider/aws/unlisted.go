@@ -10,9 +10,11 @@ import (
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	v1 "k8s.io/api/core/v1"
 	"k8s.io/klog/v2"
 
 	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
 
 const (
@@ -97,4 +99,26 @@ func (p *Provider) findGroups(ctx context.Context, s *Settings, o *Observed, nod
 	}
 	o.Lost = missed.Lost
 	return missed.Again, nil
+}
+
+// lookForSleepers is when to look again at instances that do not run though
+// their nodes are ready; zero: never. They may have been refused as targets, and
+// nobody tells when AWS would take them.
+func (p *Provider) lookForSleepers(o *Observed, nodes []*v1.Node) time.Duration {
+	var ids []string
+	for _, n := range nodes {
+		id, _ := names.InstanceID(n.Spec.ProviderID)
+		if i := o.Instances[id]; i != nil && i.sleeps() && !notReady(n) {
+			ids = append(ids, id)
+		}
+	}
+	return p.sleepers.Note(p.clock.Now(), ids, ids).Again
+}
+
+// sooner is the shorter of two waits, of which zero is none.
+func sooner(x, y time.Duration) time.Duration {
+	if x == 0 || y == 0 {
+		return max(x, y)
+	}
+	return min(x, y)
 }
