@@ -63,7 +63,7 @@ func TestSentencesThatDependOnMore(t *testing.T) {
 		"named subnets without IPv6":            {of(external, with("ip-address-type", "dualstack", "subnets", "private-us-east-1a")), []string{`refused: annotation ip-address-type is "dualstack", but subnet SUBNET has no IPv6 addresses; write ipv4 there, or give subnets of the VPC IPv6 ranges`}},
 		"tags that no cloud-config may have": {func(s *site) {
 			s.settings.MoreTags = map[string]string{}
-			for _, k := range strings.Split(manyTags(51), ",") {
+			for k := range strings.SplitSeq(manyTags(51), ",") {
 				s.settings.MoreTags[k] = ""
 			}
 			s.service("web", with("additional-resource-tags", "a=1"))
