@@ -150,8 +150,10 @@ func (c *awsCheck) tls() {
 	if len(certificates) > 1 && c.is(AWSClassic) {
 		c.wrong(Refuse, KeyAWSCertificates, "but a classic load balancer has one certificate; write one ARN, or make a Service of type nlb")
 	}
-	c.tlsPorts(len(certificates) > 0)
-	if len(certificates) == 0 {
+	items := c.tlsPorts()
+	if len(certificates) > 0 {
+		c.strangePorts(items)
+	} else {
 		c.withoutTLS(KeyAWSTLSPorts, KeyAWSTLSPolicy, KeyAWSALPNPolicy)
 	}
 	key := KeyAWSBackendProtocol
@@ -186,12 +188,12 @@ func (c *awsCheck) written(key string) string {
 func (c *awsCheck) terminates(p Port) bool { return AWSTerminatesTLS(*c.in, p) }
 
 // tlsPorts keeps the items as written, since cloud-provider-aws compares them
-// so, and warns of those that name no port.
-func (c *awsCheck) tlsPorts(counts bool) {
+// so; none when all ports are meant.
+func (c *awsCheck) tlsPorts() []string {
 	key := KeyAWSTLSPorts
 	items, ok := c.in.Options.Texts(key)
 	if !ok || len(items) == 1 && items[0] == awsAllPorts {
-		return
+		return nil
 	}
 	if raw := c.svc.Annotations[key]; c.is(AWSClassic, AWSNetwork) {
 		items = strings.Split(raw, ",")
@@ -201,13 +203,18 @@ func (c *awsCheck) tlsPorts(counts bool) {
 		}
 		c.in.Options.values[key] = option{value: list, key: key}
 	}
+	return items
+}
+
+// strangePorts warns of items for TLS that name no port.
+func (c *awsCheck) strangePorts(items []string) {
 	var strange []string
 	for _, item := range items {
 		if !slices.ContainsFunc(c.in.Ports, func(p Port) bool { return AWSNames([]string{item}, c.in.AWS, p) }) {
 			strange = append(strange, quote(item))
 		}
 	}
-	if !counts || len(strange) == 0 {
+	if len(strange) == 0 {
 		return
 	}
 	are, those, then := "is no port", "that item", ""
@@ -217,7 +224,7 @@ func (c *awsCheck) tlsPorts(counts bool) {
 	if !slices.ContainsFunc(c.in.Ports, c.terminates) {
 		then = ", and no port at all is served with TLS"
 	}
-	c.wrong(Warn, key, fmt.Sprintf("but %s %s of the Service%s; remove %s, or write the number or name of a port as it is, without spaces", listed(strange), are, then, those))
+	c.wrong(Warn, KeyAWSTLSPorts, fmt.Sprintf("but %s %s of the Service%s; remove %s, or write the number or name of a port as it is, without spaces", listed(strange), are, then, those))
 }
 
 // listed are texts in a sentence.
