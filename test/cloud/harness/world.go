@@ -70,7 +70,7 @@ func (w *World) Close() {
 }
 
 // LongestSettle bounds what one change may take, with all back-off.
-const LongestSettle = time.Minute
+const LongestSettle = 4 * time.Minute
 
 // Settle reconciles until nothing is left to do. When the controller dies, a
 // new one looks at everything, as at each start.
