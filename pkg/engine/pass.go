@@ -76,7 +76,8 @@ func (s *scheduler) pass(ctx context.Context, name provider.Group, entries []*en
 	log := klog.FromContext(ctx).WithValues("group", name, "services", len(members), "steps", len(d.Plan.Steps), "refused", len(d.Refused), "took", s.Clock.Since(start))
 	switch {
 	case len(a.owed) > 0:
-		log.Error(errors.Join(slices.Collect(maps.Values(a.owed))...), "Pass done, but for what no Service waits for; it is tried again")
+		id := slices.MinFunc(slices.Collect(maps.Keys(a.owed)), plan.CompareIDs)
+		log.Error(a.owed[id], "Pass done, but for what no Service waits for; it is tried again", "write", id.String(), "writes", len(a.owed))
 	case d.Plan.Empty():
 		log.V(2).Info("Pass done")
 	default:

@@ -6,6 +6,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -52,6 +53,11 @@ type ID struct {
 
 // String is kind and name, separated by a space.
 func (id ID) String() string { return id.Kind + " " + id.Name }
+
+// CompareIDs orders by kind, then name.
+func CompareIDs(a, b ID) int {
+	return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name))
+}
 
 // Diff is one field that a step changes. Have is empty for what is added,
 // Want for what is taken away.

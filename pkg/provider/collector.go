@@ -21,7 +21,7 @@ type Collector interface {
 	// Services of all namespaces as they are then. So what is made for a Service
 	// that comes meanwhile is known to be that one's, or was not seen.
 	//
-	// It fails with a *plan.Error of a kind that refuses where it sees that it was
+	// It fails with a *plan.Error of kind Invalid where it sees that it was
 	// told of another cluster than this one, or of one that nothing belongs to.
 	Leftovers(ctx context.Context, living Living) (Pass, error)
 }

@@ -29,8 +29,7 @@ type deletions []deletion
 type deletion struct {
 	id   string
 	call Call
-	at   time.Time
-	done bool
+	done time.Time // when AWS answered; zero: it has not
 }
 
 // deletedBy is the id of what the call deletes; empty for other calls, and for
@@ -49,31 +48,31 @@ func deletedBy(c Call) string {
 	return ""
 }
 
-// begin notes that an object is being deleted, and forgets those that no list
-// shows any more.
-func (d *deletions) begin(c Call, now time.Time) {
-	*d = slices.DeleteFunc(*d, func(x deletion) bool { return now.Sub(x.at) > longestLate })
+// begin notes that an object is being deleted.
+func (d *deletions) begin(c Call) {
 	if id := deletedBy(c); id != "" {
-		*d = append(*d, deletion{id: id, call: c, at: now})
+		*d = append(*d, deletion{id: id, call: c})
 	}
 }
 
-// end notes what became of it. An object whose deletion failed may be there.
-func (d *deletions) end(c Call, err error) {
+// end notes what became of it, and forgets what no list shows any more. An object
+// whose deletion failed may be there.
+func (d *deletions) end(c Call, err error, now time.Time) {
 	i := slices.IndexFunc(*d, func(x deletion) bool { return x.call == c })
 	switch {
 	case i < 0:
 	case err != nil:
 		*d = slices.Delete(*d, i, i+1)
 	default:
-		(*d)[i].done = true
+		(*d)[i].done = now
 	}
+	*d = slices.DeleteFunc(*d, func(x deletion) bool { return !x.done.IsZero() && now.Sub(x.done) > longestLate })
 }
 
 // apply takes what is deleted out of what was read.
 func (d *deletions) apply(o *Observed) {
 	for _, x := range *d {
-		if x.done {
+		if !x.done.IsZero() {
 			o.Learn(x.call, nil)
 		}
 	}

@@ -47,7 +47,8 @@ func (p *Provider) hasPodTargets(svc *v1.Service) bool {
 // followsEndpoints reports whether a pass has something to do or to tell when
 // the endpoints of the Service change.
 func (p *Provider) followsEndpoints(svc *v1.Service) bool {
-	return svc.Spec.ExternalTrafficPolicy == v1.ServiceExternalTrafficPolicyLocal || p.hasPodTargets(svc)
+	local := svc.Spec.ExternalTrafficPolicy == v1.ServiceExternalTrafficPolicyLocal
+	return svc.Spec.Type == v1.ServiceTypeLoadBalancer && (local || p.hasPodTargets(svc))
 }
 
 // sameEndpoints reports whether the pods of both are ready at the same places.

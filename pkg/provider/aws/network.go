@@ -180,7 +180,11 @@ func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 	if in.SubnetMappings, err = t.subnetMappings(a, subnets); err != nil {
 		return err
 	}
-	if err := t.join(a, b.name, nil, in.SubnetMappings); err != nil {
+	var have []elbv2types.SubnetMapping
+	if instead != nil {
+		have = mappingsOf(instead) // it goes before
+	}
+	if err := t.join(a, b.name, have, in.SubnetMappings); err != nil {
 		return err
 	}
 	if err := a.tagsFit(); err != nil {

@@ -323,11 +323,11 @@ type learned struct {
 // ask makes a call. What it has deleted is gone, whatever lists show.
 func (p *Provider) ask(ctx context.Context, c Call) (any, error) {
 	p.mu.Lock()
-	p.deletions.begin(c, p.clock.Now())
+	p.deletions.begin(c)
 	p.mu.Unlock()
 	answer, err := send(ctx, p.client, c)
 	p.mu.Lock()
-	p.deletions.end(c, err)
+	p.deletions.end(c, err, p.clock.Now())
 	p.mu.Unlock()
 	return answer, p.overtaken(c, err)
 }

@@ -330,3 +330,25 @@ func TestAddressesOfWhatThePeerMade(t *testing.T) {
 		t.Errorf("its own address is no obstacle:\n%s", got)
 	}
 }
+
+// TestAddressesMoveToTheLoadBalancerThatIsMadeInstead changes the scheme, for
+// which another load balancer is made: what the old one has goes over.
+func TestAddressesMoveToTheLoadBalancerThatIsMadeInstead(t *testing.T) {
+	l := startLive(t, awssim.Options{})
+	claims(l.config)
+	l.restart(t)
+	addresses := []string{"2600:1f18:1000::50", "2600:1f18:1000:1::50", "2600:1f18:1000:2::50"}
+	svc := newSite(t).service("web", external, with("scheme", "internal", "ip-address-type", "dualstack",
+		"subnets", strings.Join(l.site.Public, ","), "ipv6-addresses", strings.Join(addresses, ",")))
+	l.add(t, svc)
+	status := l.must(t, -1, provider.Serve, provider.Edit, svc)
+	svc.Status.LoadBalancer = *status[keyOf(svc)]
+	with("scheme", "internet-facing")(svc)
+	l.must(t, -1, provider.Serve, provider.Edit, svc)
+	for _, address := range addresses {
+		if n := strings.Count(string(l.cloud.State()), address); n == 0 {
+			t.Errorf("nobody has %s", address)
+		}
+	}
+	l.must(t, 0, provider.Serve, provider.Resync, svc)
+}
