@@ -43,7 +43,7 @@ Exits with
   1  for an error: nothing could be told, or it was not confirmed in time
   2  when something is left over, or left after --delete
   3  when something may be left over that cannot be judged or deleted, and
-     nothing else: also where the cloud shows that another cluster is meant`
+     nothing else: also where another cluster may be meant`
 
 // collector is the command gc.
 type collector struct {
@@ -145,7 +145,7 @@ func look(ctx context.Context, cloud provider.Collector, client kubernetes.Inter
 // collect prints what is left over, and deletes it when told to.
 func (c *collector) collect(ctx context.Context, look func() (*leftovers, error)) error {
 	l, err := look()
-	if e, ok := errors.AsType[*plan.Error](err); ok && e.Kind == plan.Invalid {
+	if e, ok := errors.AsType[*plan.Error](err); ok && e.Reason == provider.ReasonOtherCluster {
 		l, err = &leftovers{wrong: err, cluster: c.cluster}, nil
 	}
 	if err != nil {

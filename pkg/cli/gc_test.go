@@ -120,6 +120,7 @@ func TestGCSaysWhenAnotherClusterIsMeantOnAWS(t *testing.T) {
 			id, "kubernetesClusterID: other", withoutNodes,
 			"has the tag kubernetes.io/cluster/other: no subnet, security group, instance of a node or load balancer; correct kubernetesClusterID in the cloud-config",
 		},
+		"an empty cluster":                 {id, id, withoutNodes, "nothing that lives has the tag kubernetes.io/cluster/rig, no instance of a node and no load balancer of a Service"},
 		"another cluster's load balancers": {id, id, renamedMachines, `of a node has the tag of cluster "mine", and no node has that of "rig"`},
 		"another --cluster-name":           {id, id, managedLives, "which lives, has not the name that --cluster-name other makes"},
 		"another VPC":                      {"vpc: vpc-", "vpc: vpc-0", nil, "has no security group in region us-east-1 that can be seen; correct VPC and region"},
@@ -301,14 +302,18 @@ func TestGCOnAzure(t *testing.T) {
 func TestGCSaysWhenAnotherClusterIsMeantOnAzure(t *testing.T) {
 	for name, c := range map[string]struct {
 		old, wrong, cluster, want string
-		lives                     bool
+		lives, deserted           bool
 	}{
-		"another --cluster-name":    {"", "", "other", "has not the name of cluster other", true},
-		"another resource group":    {`"resourceGroup":"`, `"resourceGroup":"no-`, "", "is not there, and nothing was looked for in it; correct resourceGroup in the cloud-config", false},
-		"the cluster that is meant": {"", "", "", "", true},
+		"another --cluster-name":    {"", "", "other", "has not the name of cluster other", true, false},
+		"an empty cluster":          {"", "", "", "no Service that lives is served there, so what is there may be another cluster's", false, true},
+		"another resource group":    {`"resourceGroup":"`, `"resourceGroup":"no-`, "", "is not there, and nothing was looked for in it; correct resourceGroup in the cloud-config", false, false},
+		"the cluster that is meant": {"", "", "", "", true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, file, client, g := azureSite(t, azureStates(t)[0], func(int) bool { return c.lives })
+			if c.deserted {
+				withoutNodes(t, nil, client)
+			}
 			text, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)

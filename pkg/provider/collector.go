@@ -8,6 +8,10 @@ import (
 	v1 "k8s.io/api/core/v1"
 )
 
+// ReasonOtherCluster is the reason for judging nothing of a cluster that may be
+// another one than the one that was asked for.
+const ReasonOtherCluster = "OtherCluster"
+
 // Collector is a provider that makes objects outside the cluster, and knows by
 // their names and tags which Services they were made for.
 type Collector interface {
@@ -21,8 +25,8 @@ type Collector interface {
 	// Services of all namespaces as they are then. So what is made for a Service
 	// that comes meanwhile is known to be that one's, or was not seen.
 	//
-	// It fails with a *plan.Error of kind Invalid where it sees that it was
-	// told of another cluster than this one, or of one that nothing belongs to.
+	// It fails with a *plan.Error with ReasonOtherCluster where nothing that lives
+	// shows that it was told of this cluster, and not of another one.
 	Leftovers(ctx context.Context, living Living) (Pass, error)
 }
 

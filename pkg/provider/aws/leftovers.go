@@ -37,14 +37,14 @@ func (p *Provider) Leftovers(ctx context.Context, living provider.Living) (provi
 	if err != nil {
 		return nil, err
 	}
-	if err := provesCluster(s, o, nodes); err != nil {
-		return nil, err
-	}
 	all, err := living(ctx)
 	if err != nil {
 		return nil, err
 	}
 	o.Services = provider.Holders(all)
+	if err := provesCluster(s, o, nodes); err != nil {
+		return nil, err
+	}
 	if err := provesName(s, o); err != nil {
 		return nil, err
 	}

@@ -11,8 +11,10 @@ import (
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
 
@@ -33,12 +35,13 @@ func (p *Provider) tagsOfNodes(ctx context.Context) (map[string]map[string]strin
 	return out, err
 }
 
-// provesCluster refuses to judge what is left over where the configuration
-// seems to name another cluster, or one that nothing belongs to. nodes are the
-// tags of the nodes' instances.
+// provesCluster refuses to judge what is left over unless something that lives
+// in the cluster has its tag: else the configuration, or the kubeconfig, may be
+// another cluster's, whose load balancers would seem to be nobody's. nodes are
+// the tags of the nodes' instances.
 func provesCluster(s *Settings, o *Observed, nodes map[string]map[string]string) error {
 	if len(o.Groups) == 0 { // every VPC has one
-		return refuse(ReasonNoSubnets, "VPC %s has no security group in region %s that can be seen; correct VPC and region in the cloud-config", s.VPC, s.Region)
+		return refuse(provider.ReasonOtherCluster, "VPC %s has no security group in region %s that can be seen; correct VPC and region in the cloud-config", s.VPC, s.Region)
 	}
 	var foreign []string
 	for id, tags := range nodes {
@@ -49,17 +52,44 @@ func provesCluster(s *Settings, o *Observed, nodes map[string]map[string]string)
 			foreign = append(foreign, id)
 		}
 	}
+	if o.servesLiving(s) {
+		return nil
+	}
 	if len(foreign) > 0 {
 		id := slices.Min(foreign)
 		other, _ := names.ClusterOf(nodes[id])
-		return refuse(ReasonNotOurs, "instance %s of a node has the tag of cluster %q, and no node has that of %q: what has that tag may be in use elsewhere; correct kubernetesClusterID in the cloud-config",
+		return refuse(provider.ReasonOtherCluster, "instance %s of a node has the tag of cluster %q, and no node has that of %q: what has that tag may be in use elsewhere; correct kubernetesClusterID in the cloud-config",
 			id, other, s.Tags.ID)
 	}
 	if !o.tagged(s) {
-		return refuse(ReasonNotOurs, "nothing in VPC %s has the tag %s: no subnet, security group, instance of a node or load balancer; correct kubernetesClusterID in the cloud-config",
+		return refuse(provider.ReasonOtherCluster, "nothing in VPC %s has the tag %s: no subnet, security group, instance of a node or load balancer; correct kubernetesClusterID in the cloud-config",
 			s.VPC, s.Tags.Key())
 	}
-	return nil
+	return refuse(provider.ReasonOtherCluster, "nothing that lives has the tag %s, no instance of a node and no load balancer of a Service, so what has it may be another cluster's; correct kubernetesClusterID in the cloud-config, choose the cluster's kubeconfig, or tag the instances of its nodes",
+		s.Tags.Key())
+}
+
+// servesLiving reports whether a Service that lives has a load balancer of the
+// cluster.
+func (o *Observed) servesLiving(s *Settings) bool {
+	lives := map[string]bool{}
+	for _, svc := range o.Services {
+		lives[names.LoadBalancer(svc.UID)] = true
+	}
+	for name, c := range o.Classics {
+		if lives[name] && s.Tags.Has(c.Tags) {
+			return true
+		}
+	}
+	for _, lb := range o.Networks {
+		ofService := func(svc *v1.Service) bool {
+			return lives[awssdk.ToString(lb.LoadBalancerName)] || s.External.OwnsFor(lb.Tags, svc.Namespace, svc.Name)
+		}
+		if (s.Tags.Has(lb.Tags) || s.External.Owns(lb.Tags)) && slices.ContainsFunc(o.Services, ofService) {
+			return true
+		}
+	}
+	return false
 }
 
 // tagged reports whether something that is known is the cluster's by its tags.
@@ -108,6 +138,6 @@ func provesName(s *Settings, o *Observed) error {
 	if len(wrong) == 0 {
 		return nil
 	}
-	return refuse(ReasonNotOurs, "security group %s, which lives, has not the name that --cluster-name %s makes, by which others would seem to be nobody's; give the --cluster-name of the controller",
+	return refuse(provider.ReasonOtherCluster, "security group %s, which lives, has not the name that --cluster-name %s makes, by which others would seem to be nobody's; give the --cluster-name of the controller",
 		slices.Min(wrong), s.Cluster)
 }

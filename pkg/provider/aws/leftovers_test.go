@@ -12,6 +12,8 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	v1 "k8s.io/api/core/v1"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
@@ -290,6 +292,15 @@ func TestLeftoversOverTheWire(t *testing.T) {
 		t.Errorf("in a VPC that is not there: %v", err)
 	}
 	l.config.VPC = vpc
+	l.restart(t)
+	if _, err := l.provider.Leftovers(t.Context(), nobody); err == nil || !strings.HasPrefix(err.Error(), "nothing that lives has the tag kubernetes.io/cluster/") {
+		t.Errorf("without nodes: %v", err)
+	}
+	nodes := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})
+	if err := nodes.Add(l.nodes[0]); err != nil {
+		t.Fatal(err)
+	}
+	l.known = corelisters.NewNodeLister(nodes)
 	l.restart(t)
 	p, err := l.provider.Leftovers(t.Context(), nobody)
 	if err != nil {

@@ -42,6 +42,7 @@ type live struct {
 	ctx      context.Context // of a process that is killed; nil: the test's
 	clock    clock.Clock     // of the next process; nil: the system's
 	slices   discoverylisters.EndpointSliceLister
+	known    corelisters.NodeLister // nodes that the next process knows; nil: none
 }
 
 func startLive(t *testing.T, o awssim.Options) *live {
@@ -72,7 +73,7 @@ func (l *live) restart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.provider = aws.New(aws.Options{Client: client, Config: l.config, Cluster: "rig", Services: corelisters.NewServiceLister(l.services), Clock: l.clock, Slices: l.slices})
+	l.provider = aws.New(aws.Options{Client: client, Config: l.config, Cluster: "rig", Services: corelisters.NewServiceLister(l.services), Clock: l.clock, Slices: l.slices, Nodes: l.known})
 }
 
 func (l *live) add(t *testing.T, svc *v1.Service) {

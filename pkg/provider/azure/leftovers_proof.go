@@ -5,15 +5,18 @@ package azure
 import (
 	"slices"
 
+	v1 "k8s.io/api/core/v1"
+
+	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
-// provesCluster refuses to judge what is left over where the cluster that was
-// told seems to be another one than this: its resource group is not there, or
-// the Services that live are served by load balancers with another name alone.
+// provesCluster refuses to judge what is left over unless something that lives
+// in the cluster shows that it is the one that was told: a Service that its load
+// balancers serve, or, where they serve none, a node in its resource group.
 func provesCluster(s *Settings, o *Observed) error {
 	for _, group := range o.MissingGroups {
-		return refuse(ReasonGroupMissing, "resource group %q is not there, and nothing was looked for in it; correct %s in the cloud-config", group, s.groupKey(group))
+		return refuse(provider.ReasonOtherCluster, "resource group %q is not there, and nothing was looked for in it; correct %s in the cloud-config", group, s.groupKey(group))
 	}
 	lives := map[string]string{}
 	for _, svc := range o.Services {
@@ -37,10 +40,20 @@ func provesCluster(s *Settings, o *Observed) error {
 		}
 	}
 	if len(wrong) == 0 {
-		return nil
+		if slices.ContainsFunc(o.Nodes, func(n *v1.Node) bool { return s.hasMachine(n.Spec.ProviderID) }) {
+			return nil
+		}
+		return refuse(provider.ReasonOtherCluster, "no node is in resource group %s of subscription %s, and no Service that lives is served there, so what is there may be another cluster's; correct resourceGroup and subscriptionId in the cloud-config, or choose the cluster's kubeconfig",
+			s.ResourceGroup, s.Subscription)
 	}
-	return refuse(reasonOtherCluster, "%s, which lives, and has not the name of cluster %s: what has may be in use elsewhere; give the --cluster-name of the controller, or correct loadBalancerName in the cloud-config",
+	return refuse(provider.ReasonOtherCluster, "%s, which lives, and has not the name of cluster %s: what has may be in use elsewhere; give the --cluster-name of the controller, or correct loadBalancerName in the cloud-config",
 		slices.Min(wrong), s.Cluster)
+}
+
+// hasMachine reports whether the machine with the provider ID is in the resource
+// group of the settings.
+func (s *Settings) hasMachine(id string) bool {
+	return names.Same(names.Segment(id, "subscriptions"), s.Subscription) && names.Same(names.Group(id), s.ResourceGroup)
 }
 
 // groupKey is the key of the cloud config that names the resource group.

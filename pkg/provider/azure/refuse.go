@@ -39,7 +39,6 @@ const (
 	ReasonGroupMissing         = "ResourceGroupMissing"
 	ReasonNoPlan               = "NoPlan"
 	ReasonRuleKept             = "SecurityRuleKept"
-	reasonOtherCluster         = "OtherCluster"
 )
 
 // errMovesCross is for Services that exchange load balancers in one pass.
