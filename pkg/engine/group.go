@@ -194,8 +194,9 @@ func (g *group) joining(now time.Time, size int) []*entry {
 }
 
 // over notes the end of a pass. Writes that serve nobody and have failed are
-// owed from now on, each with waits of its own, and so is the look that the
-// provider asks for.
+// owed from now on, and so is the look that the provider asks for. The wait of
+// each grows with its own failures; the shortest brings the next pass, which
+// tries all.
 func (g *group) over(now time.Time, failed map[plan.ID]error, again time.Duration) {
 	g.passes--
 	before := g.owed.tries

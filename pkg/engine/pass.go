@@ -77,7 +77,7 @@ func (s *scheduler) pass(ctx context.Context, name provider.Group, entries []*en
 	switch {
 	case len(a.owed) > 0:
 		id := slices.MinFunc(slices.Collect(maps.Keys(a.owed)), plan.CompareIDs)
-		log.Error(a.owed[id], "Pass done, but for what no Service waits for; it is tried again", "write", id.String(), "writes", len(a.owed))
+		log.Error(a.owed[id], "Pass done, but for what no Service waits for; it is tried again", "target", id.String(), "others", len(a.owed)-1)
 	case d.Plan.Empty():
 		log.V(2).Info("Pass done")
 	default:

@@ -32,6 +32,9 @@ type Address struct {
 	// Holder says in words which network interface has it; Balancer is the name
 	// of the network load balancer whose interface that is, or empty.
 	Holder, Balancer string
+	// Err is why it could not be looked up this time; nil: it was, or AWS does not
+	// let us.
+	Err error
 	// BorderGroup is the network border group of an elastic IP.
 	BorderGroup string
 }
@@ -78,6 +81,9 @@ func (t *turn) join(a *ask, name string, have, want []elbv2types.SubnetMapping) 
 				problem = fmt.Sprintf("%s is there twice", address)
 			}
 			if !c.in(have, address) {
+				if err := t.observed.Addresses[address].Err; err != nil {
+					return err
+				}
 				problem = cmp.Or(problem, t.takenBy(a, address), t.holderOf(&c, name, address), t.unfitAddress(name, address, awssdk.ToString(want[i].SubnetId)))
 				joins[address] = a.key
 			}

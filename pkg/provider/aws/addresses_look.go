@@ -68,16 +68,15 @@ func (p *Provider) lookUp(ctx context.Context, vpc string, list []string) (map[s
 // lookUpPrivate looks up addresses of the VPC by EC2's filter for them.
 func (p *Provider) lookUpPrivate(ctx context.Context, vpc, filter string, list []string, out map[string]Address) error {
 	for chunk := range slices.Chunk(list, addressesPerCall) {
-		unless := AddressFree
+		unless := Address{State: AddressFree}
 		found, err := p.interfaces(ctx, append(inVPC(vpc), ec2types.Filter{Name: awssdk.String(filter), Values: chunk}))
 		if err != nil {
-			if err := p.goOnWithout(ctx, "ec2:DescribeNetworkInterfaces", err); err != nil {
+			if unless, err = p.unlookedAt(ctx, "ec2:DescribeNetworkInterfaces", err); err != nil {
 				return err
 			}
-			unless = AddressUnseen
 		}
 		for _, address := range chunk {
-			out[address] = Address{State: unless}
+			out[address] = unless
 		}
 		for i := range found {
 			for _, address := range addressesAt(&found[i]) {
@@ -98,15 +97,15 @@ func (p *Provider) lookUpElastic(ctx context.Context, ids []string, out map[stri
 		page, err := api.Call(ctx, p.client.EC2.DescribeAddresses, &ec2.DescribeAddressesInput{
 			Filters: []ec2types.Filter{{Name: awssdk.String("allocation-id"), Values: chunk}},
 		})
-		unless := AddressAbsent
+		unless := Address{State: AddressAbsent}
 		if err != nil {
-			if err := p.goOnWithout(ctx, "ec2:DescribeAddresses", err); err != nil {
+			if unless, err = p.unlookedAt(ctx, "ec2:DescribeAddresses", err); err != nil {
 				return err
 			}
-			page, unless = &ec2.DescribeAddressesOutput{}, AddressUnseen
+			page = &ec2.DescribeAddressesOutput{}
 		}
 		for _, id := range chunk {
-			out[id] = Address{State: unless}
+			out[id] = unless
 		}
 		if err := p.holders(ctx, page.Addresses, out); err != nil {
 			return err
@@ -126,8 +125,12 @@ func (p *Provider) holders(ctx context.Context, list []ec2types.Address, out map
 	if len(held) > 0 {
 		found, err := p.interfaces(ctx, []ec2types.Filter{{Name: awssdk.String("network-interface-id"), Values: slices.Sorted(maps.Keys(held))}})
 		if err != nil {
-			if err := p.goOnWithout(ctx, "ec2:DescribeNetworkInterfaces", err); err != nil {
+			unless, err := p.unlookedAt(ctx, "ec2:DescribeNetworkInterfaces", err)
+			if err != nil {
 				return err
+			}
+			for id := range held {
+				held[id] = unless
 			}
 		}
 		for i := range found {
@@ -186,12 +189,22 @@ func heldBy(n *ec2types.NetworkInterface) Address {
 	return x
 }
 
-// goOnWithout tells once of a look at addresses that AWS refuses: then it judges
-// them itself, when they are joined. Other errors end the pass.
-func (p *Provider) goOnWithout(ctx context.Context, action string, err error) error {
-	if !plan.KindOf(err).Refuses() {
-		return err
+// unlookedAt is what counts for addresses at which AWS does not let us look: it
+// judges them itself then, when they are joined. Where the action is denied, that
+// is told once. Other answers are the matter of the Services that want them; it
+// fails where AWS takes no more calls, or did not answer.
+func (p *Provider) unlookedAt(ctx context.Context, action string, err error) (Address, error) {
+	switch kind := plan.KindOf(err); {
+	case kind == plan.Denied:
+		p.tellUnlooked(ctx, action, err)
+		return Address{State: AddressUnseen}, nil
+	case isAnswer(err) && kind != plan.Throttled:
+		return Address{State: AddressUnseen, Err: err}, nil
 	}
+	return Address{}, err
+}
+
+func (p *Provider) tellUnlooked(ctx context.Context, action string, err error) {
 	p.mu.Lock()
 	told := p.unlooked[action]
 	p.unlooked[action] = true
@@ -199,5 +212,4 @@ func (p *Provider) goOnWithout(ctx context.Context, action string, err error) er
 	if !told {
 		klog.FromContext(ctx).Info("Addresses of load balancers are not looked at before they are joined: grant "+action, "reason", err.Error())
 	}
-	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -196,8 +197,14 @@ func (p *pass) saidIn(c Call, st *plan.Step, owner plan.Key) []said {
 func (s said) isNamed(words, quoted map[string]bool) bool {
 	return s.key != intent.KeyAWSTags && slices.ContainsFunc(strings.FieldsFunc(s.text, func(r rune) bool { return r == ',' || r == '=' }), func(item string) bool {
 		item = strings.ToLower(strings.TrimSpace(item))
-		return quoted[item] || isDistinct(item) && words[item]
+		return quoted[item] && !isPlain(item) || isDistinct(item) && words[item]
 	})
+}
+
+// isPlain reports whether the values of many annotations may be the item.
+func isPlain(item string) bool {
+	_, err := strconv.ParseFloat(item, 64)
+	return err == nil || slices.Contains([]string{"true", "false", "on", "off"}, item)
 }
 
 // isDistinct reports whether a word stands in no message by chance, as plain

@@ -3,11 +3,9 @@
 package aws_test
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,6 +23,41 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider/aws"
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
 )
+
+// begins reports whether a pass begins when a slice changes; old may be nil.
+func begins(t *testing.T, usually cloudconfig.AWSTargetType, services cache.Indexer, old, cur *discoveryv1.EndpointSlice) (got bool) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		config := cloudconfig.NewAWS()
+		config.Controller.TargetType = usually
+		p := aws.New(aws.Options{Config: config, Services: corelisters.NewServiceLister(services)})
+		go p.Run(t.Context())
+		if handler := p.EndpointHandler(); old == nil {
+			handler.OnAdd(cur, false)
+		} else {
+			handler.OnUpdate(old, cur)
+		}
+		select {
+		case <-p.Changed():
+			got = true
+		case <-time.After(time.Minute):
+		}
+	})
+	return got
+}
+
+// readiness is the slice of a Service whose pods are ready or not.
+func readiness(ready ...bool) *discoveryv1.EndpointSlice {
+	out := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "default", Name: "web-1", Labels: map[string]string{discoveryv1.LabelServiceName: "web"},
+	}}
+	for i := range ready {
+		out.Endpoints = append(out.Endpoints, discoveryv1.Endpoint{
+			Addresses: []string{fmt.Sprint("10.0.0.", i+1)}, Conditions: discoveryv1.EndpointConditions{Ready: &ready[i]}, NodeName: new("n0"),
+		})
+	}
+	return out
+}
 
 // Endpoints begin a pass only where pods are targets.
 func TestEndpointsCountWherePodsAreTargets(t *testing.T) {
@@ -45,24 +78,9 @@ func TestEndpointsCountWherePodsAreTargets(t *testing.T) {
 			if err := services.Add(newSite(t).service("web", c.change...)); err != nil {
 				t.Fatal(err)
 			}
-			synctest.Test(t, func(t *testing.T) {
-				config := cloudconfig.NewAWS()
-				config.Controller.TargetType = c.usually
-				p := aws.New(aws.Options{Config: config, Services: corelisters.NewServiceLister(services)})
-				go p.Run(t.Context())
-				p.EndpointHandler().OnAdd(&discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{
-					Namespace: "default", Name: "web-1", Labels: map[string]string{discoveryv1.LabelServiceName: "web"},
-				}}, false)
-				var got bool
-				select {
-				case <-p.Changed():
-					got = true
-				case <-time.After(time.Minute):
-				}
-				if got != c.want {
-					t.Errorf("a pass begins: %t", got)
-				}
-			})
+			if got := begins(t, c.usually, services, nil, readiness()); got != c.want {
+				t.Errorf("a pass begins: %t", got)
+			}
 		})
 	}
 }
@@ -70,17 +88,6 @@ func TestEndpointsCountWherePodsAreTargets(t *testing.T) {
 // With the policy Local and nodes as targets a pass begins when the last ready
 // pod goes, or the first one comes: it tells, and asks AWS nothing.
 func TestEndpointsCountForLocalServicesThatNothingServes(t *testing.T) {
-	slice := func(ready ...bool) *discoveryv1.EndpointSlice {
-		out := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{
-			Namespace: "default", Name: "web-1", Labels: map[string]string{discoveryv1.LabelServiceName: "web"},
-		}}
-		for i := range ready {
-			out.Endpoints = append(out.Endpoints, discoveryv1.Endpoint{
-				Addresses: []string{fmt.Sprint("10.0.0.", i+1)}, Conditions: discoveryv1.EndpointConditions{Ready: &ready[i]}, NodeName: new("n0"),
-			})
-		}
-		return out
-	}
 	l := startLive(t, awssim.Options{})
 	claims(l.config)
 	indexer := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})
@@ -88,32 +95,25 @@ func TestEndpointsCountForLocalServicesThatNothingServes(t *testing.T) {
 	l.restart(t)
 	svc := newSite(t).service("web", local)
 	l.add(t, svc)
-	if err := indexer.Add(slice(true, true)); err != nil {
+	if err := indexer.Add(readiness(true, true)); err != nil {
 		t.Fatal(err)
 	}
 	status := l.must(t, -1, provider.Serve, provider.Edit, svc)
 	svc.Status.LoadBalancer = *status[plan.Key{Namespace: "default", Name: "web"}]
-	ctx, cancel := context.WithCancel(t.Context())
-	var run sync.WaitGroup
-	run.Go(func() { l.provider.Run(ctx) })
-	defer run.Wait()
-	defer cancel()
-	handler := l.provider.EndpointHandler()
 	for _, c := range []struct {
 		old, cur     *discoveryv1.EndpointSlice
 		begins, told bool
 	}{
-		{slice(true, true), slice(true, false), false, false},
-		{slice(true, false), slice(false, false), true, true},
-		{slice(false, false), slice(false), false, true},
-		{slice(false), slice(true), true, false},
+		{readiness(true, true), readiness(true, false), false, false},
+		{readiness(true, false), readiness(false, false), true, true},
+		{readiness(false, false), readiness(false), false, true},
+		{readiness(false), readiness(true), true, false},
 	} {
 		if err := indexer.Update(c.cur); err != nil {
 			t.Fatal(err)
 		}
-		handler.OnUpdate(c.old, c.cur)
-		if c.begins {
-			<-l.provider.Changed()
+		if got := begins(t, cloudconfig.AWSInstances, l.services, c.old, c.cur); got != c.begins {
+			t.Errorf("a pass begins: %t, want %t", got, c.begins)
 		}
 		l.cloud.ResetCalls()
 		d, _, err := l.pass(t, provider.Serve, provider.Config, svc)
@@ -122,9 +122,8 @@ func TestEndpointsCountForLocalServicesThatNothingServes(t *testing.T) {
 			t.Errorf("told %t, want %t; %d calls: %v", told, c.told, calls, err)
 		}
 	}
-	select {
-	case <-l.provider.Changed():
-		t.Error("a pass begins though one pod of several stays")
-	default:
+	svc.Spec.Type = v1.ServiceTypeNodePort
+	if begins(t, cloudconfig.AWSInstances, l.services, readiness(true), readiness(false)) {
+		t.Error("a pass begins for a Service without a load balancer")
 	}
 }

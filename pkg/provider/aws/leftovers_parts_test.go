@@ -153,7 +153,7 @@ func TestPartsAreCollectedOverTheWire(t *testing.T) {
 		if err := l.services.Delete(list[gone]); err != nil {
 			t.Fatal(err)
 		}
-		l.restart(t)
+		l.knowNodes(t)
 		p, err := l.provider.Leftovers(t.Context(), func(context.Context) ([]*v1.Service, error) { return list[1-gone : 2-gone], nil })
 		if err != nil {
 			t.Fatal(err)

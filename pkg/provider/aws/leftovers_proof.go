@@ -11,7 +11,7 @@ import (
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
-	v1 "k8s.io/api/core/v1"
+	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/fairlead/fairlead/pkg/provider"
@@ -70,11 +70,14 @@ func provesCluster(s *Settings, o *Observed, nodes map[string]map[string]string)
 }
 
 // servesLiving reports whether a Service that lives has a load balancer of the
-// cluster.
+// cluster. Its UID tells: another cluster may have a Service with its name.
 func (o *Observed) servesLiving(s *Settings) bool {
 	lives := map[string]bool{}
 	for _, svc := range o.Services {
 		lives[names.LoadBalancer(svc.UID)] = true
+		for _, scheme := range elbv2types.LoadBalancerSchemeEnum("").Values() {
+			lives[s.External.LoadBalancer(svc.Namespace, svc.Name, svc.UID, string(scheme))] = true
+		}
 	}
 	for name, c := range o.Classics {
 		if lives[name] && s.Tags.Has(c.Tags) {
@@ -82,10 +85,7 @@ func (o *Observed) servesLiving(s *Settings) bool {
 		}
 	}
 	for _, lb := range o.Networks {
-		ofService := func(svc *v1.Service) bool {
-			return lives[awssdk.ToString(lb.LoadBalancerName)] || s.External.OwnsFor(lb.Tags, svc.Namespace, svc.Name)
-		}
-		if (s.Tags.Has(lb.Tags) || s.External.Owns(lb.Tags)) && slices.ContainsFunc(o.Services, ofService) {
+		if lives[awssdk.ToString(lb.LoadBalancerName)] && (s.Tags.Has(lb.Tags) || s.External.Owns(lb.Tags)) {
 			return true
 		}
 	}

@@ -272,6 +272,19 @@ func sent(t *testing.T, w aws.Write) string {
 	return string(raw)
 }
 
+// knowNodes is a new process that is told of the nodes.
+func (l *live) knowNodes(t *testing.T) {
+	t.Helper()
+	nodes := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})
+	for _, n := range l.nodes {
+		if err := nodes.Add(n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.known = corelisters.NewNodeLister(nodes)
+	l.restart(t)
+}
+
 func TestLeftoversOverTheWire(t *testing.T) {
 	l := startLive(t, awssim.Options{})
 	l.config.ManagedNLBSecurityGroups = true
@@ -296,12 +309,7 @@ func TestLeftoversOverTheWire(t *testing.T) {
 	if _, err := l.provider.Leftovers(t.Context(), nobody); err == nil || !strings.HasPrefix(err.Error(), "nothing that lives has the tag kubernetes.io/cluster/") {
 		t.Errorf("without nodes: %v", err)
 	}
-	nodes := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})
-	if err := nodes.Add(l.nodes[0]); err != nil {
-		t.Fatal(err)
-	}
-	l.known = corelisters.NewNodeLister(nodes)
-	l.restart(t)
+	l.knowNodes(t)
 	p, err := l.provider.Leftovers(t.Context(), nobody)
 	if err != nil {
 		t.Fatal(err)

@@ -78,11 +78,14 @@ func listGroups(ctx context.Context, c *api.Client, filters []ec2types.Filter) (
 	return out, err
 }
 
-// readVPC reads the VPC; nil when there is none with the id.
+// readVPC reads the VPC.
 func readVPC(ctx context.Context, c *api.Client, id string) (*ec2types.Vpc, error) {
 	page, err := api.Call(ctx, c.EC2.DescribeVpcs, &ec2.DescribeVpcsInput{VpcIds: []string{id}})
-	if err != nil || len(page.Vpcs) == 0 {
+	if err != nil {
 		return nil, err
+	}
+	if len(page.Vpcs) == 0 {
+		return nil, refuse(ReasonNoSubnets, "VPC %s is not there; correct VPC and region in the cloud-config", id)
 	}
 	return &page.Vpcs[0], nil
 }

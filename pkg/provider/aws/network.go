@@ -203,7 +203,7 @@ func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 	calls := []Call{in}
 	if instead != nil {
 		st.Action = plan.Replace
-		st.Why = []plan.Diff{{Field: "scheme", Have: string(instead.Scheme), Want: string(a.scheme)}}
+		st.Why[0].Have = string(instead.Scheme)
 		calls = []Call{&elbv2.DeleteLoadBalancerInput{LoadBalancerArn: instead.LoadBalancerArn}, in}
 	}
 	t.add(a, st, calls...)

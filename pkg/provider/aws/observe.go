@@ -320,8 +320,8 @@ type learned struct {
 	answer any
 }
 
-// ask makes a call. What it has deleted is gone, whatever lists show.
-func (p *Provider) ask(ctx context.Context, c Call) (any, error) {
+// call makes a call. What it has deleted is gone, whatever lists show.
+func (p *Provider) call(ctx context.Context, c Call) (any, error) {
 	p.mu.Lock()
 	p.deletions.begin(c)
 	p.mu.Unlock()

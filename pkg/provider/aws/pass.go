@@ -111,7 +111,7 @@ func (p *pass) send(ctx context.Context, target plan.ID, c Call) error {
 	if err != nil {
 		return err
 	}
-	answer, err := p.provider.ask(ctx, call)
+	answer, err := p.provider.call(ctx, call)
 	if api.Code(err) == "InvalidGroup.NotFound" && plan.KindOf(err) != plan.Conflict && !reflect.DeepEqual(call, c) {
 		err = &plan.Error{Kind: plan.Transient, Reason: ReasonChangedMeanwhile, Err: fmt.Errorf("AWS does not see everywhere yet what this pass has made: %w", err)}
 	}

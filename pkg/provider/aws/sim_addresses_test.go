@@ -352,3 +352,32 @@ func TestAddressesMoveToTheLoadBalancerThatIsMadeInstead(t *testing.T) {
 	}
 	l.must(t, 0, provider.Serve, provider.Resync, svc)
 }
+
+// TestALookThatFailsIsTheMatterOfThoseThatWantAddresses lets AWS refuse the look
+// for another reason than a right that is missing.
+func TestALookThatFailsIsTheMatterOfThoseThatWantAddresses(t *testing.T) {
+	l := startLive(t, awssim.Options{})
+	ids := l.elasticIPs(t, 3)
+	l.cloud.SetFault(func(c awssim.Call) *awssim.Fault {
+		if c.Action != "DescribeAddresses" {
+			return nil
+		}
+		return &awssim.Fault{When: awssim.Before, Status: 400, Code: "UnsupportedOperation", Message: "not now"}
+	})
+	s := newSite(t)
+	wants, other := s.service("web", with("eip-allocations", strings.Join(ids, ","))), s.service("other")
+	l.add(t, wants)
+	l.add(t, other)
+	d, status, err := l.pass(t, provider.Serve, provider.Edit, wants, other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if refused := d.Refused[keyOf(wants)]; refused == nil || !strings.Contains(refused.Error(), "not now") {
+		t.Errorf("refused: %v", refused)
+	}
+	if status[keyOf(other)] == nil {
+		t.Error("the other Service is not served")
+	}
+	l.cloud.SetFault(nil)
+	l.must(t, -1, provider.Serve, provider.Edit, wants, other)
+}

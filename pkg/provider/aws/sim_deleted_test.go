@@ -52,7 +52,6 @@ func TestAGroupThatIsDeletedMeanwhileIsAConflict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	going.Decide()
 	l.add(t, next)
 	coming, err := l.provider.Observe(t.Context(), provider.Batch{Group: "aws", Nodes: l.nodes, Items: []provider.Item{item(next, provider.Serve, provider.Edit)}})
 	if err != nil {

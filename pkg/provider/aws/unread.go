@@ -51,16 +51,21 @@ func (d *detailReader) note(object string, err error) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	e, answered := errors.AsType[*plan.Error](err)
 	switch {
 	case vanishedMeanwhile(err):
 		d.gone[object] = true
-	case !answered || e.Kind == plan.Throttled:
+	case !isAnswer(err) || plan.KindOf(err) == plan.Throttled:
 		return err
 	default:
 		d.observed.Unread[object] = err
 	}
 	return nil
+}
+
+// isAnswer reports whether AWS answered: other errors are of a context that ended.
+func isAnswer(err error) bool {
+	_, answered := errors.AsType[*plan.Error](err)
+	return answered
 }
 
 func vanishedMeanwhile(err error) bool {

@@ -44,7 +44,7 @@ func provesCluster(s *Settings, o *Observed) error {
 			return nil
 		}
 		return refuse(provider.ReasonOtherCluster, "no node is in resource group %s of subscription %s, and no Service that lives is served there, so what is there may be another cluster's; correct resourceGroup and subscriptionId in the cloud-config, or choose the cluster's kubeconfig",
-			s.ResourceGroup, s.Subscription)
+			s.ResourceGroup, s.NodeSubscription)
 	}
 	return refuse(provider.ReasonOtherCluster, "%s, which lives, and has not the name of cluster %s: what has may be in use elsewhere; give the --cluster-name of the controller, or correct loadBalancerName in the cloud-config",
 		slices.Min(wrong), s.Cluster)
@@ -53,7 +53,7 @@ func provesCluster(s *Settings, o *Observed) error {
 // hasMachine reports whether the machine with the provider ID is in the resource
 // group of the settings.
 func (s *Settings) hasMachine(id string) bool {
-	return names.Same(names.Segment(id, "subscriptions"), s.Subscription) && names.Same(names.Group(id), s.ResourceGroup)
+	return names.Same(names.Segment(id, "subscriptions"), s.NodeSubscription) && names.Same(names.Group(id), s.ResourceGroup)
 }
 
 // groupKey is the key of the cloud config that names the resource group.

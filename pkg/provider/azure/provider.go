@@ -56,7 +56,7 @@ type Provider struct {
 	machines *machines.Reader
 	routes   *routes.Routes // nil: no route table is configured
 	zones    zones
-	absent   provider.Sought // of Observe alone, which is never called twice at once
+	absent   provider.Sought // of passes alone, of which there is one at a time
 	changed  provider.Again
 	moved    provider.Again // endpoints of a Service with a pool of its own did
 }

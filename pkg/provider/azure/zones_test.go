@@ -38,10 +38,16 @@ func (w *wired) liveProvider(t *testing.T, services ...*v1.Service) (*azure.Prov
 			t.Fatal(err)
 		}
 	}
+	nodes := indexer()
+	for i := range w.nodes {
+		if err := nodes.Add(w.nodes[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
 	clock := clocktesting.NewFakePassiveClock(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))
 	return azure.New(azure.Options{
 		Client: w.client, Config: conf.Azure, Cluster: "kubernetes", Clock: clock,
-		Services: corelisters.NewServiceLister(known), Nodes: corelisters.NewNodeLister(indexer()),
+		Services: corelisters.NewServiceLister(known), Nodes: corelisters.NewNodeLister(nodes),
 	}), clock
 }
 
