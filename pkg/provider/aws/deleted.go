@@ -48,6 +48,15 @@ func deletedBy(c Call) string {
 	return ""
 }
 
+// takesAway reports whether a call deletes an object, or targets of one.
+func takesAway(c Call) bool {
+	switch c.(type) {
+	case *elb.DeleteLoadBalancerInput, *elb.DeregisterInstancesFromLoadBalancerInput, *elbv2.DeregisterTargetsInput:
+		return true
+	}
+	return deletedBy(c) != ""
+}
+
 // begin notes that an object is being deleted.
 func (d *deletions) begin(c Call) {
 	if id := deletedBy(c); id != "" {
@@ -56,7 +65,8 @@ func (d *deletions) begin(c Call) {
 }
 
 // end notes what became of it, and forgets what no list shows any more. An object
-// whose deletion failed may be there.
+// whose deletion failed may be there, and so may one that AWS says it does not
+// know: AWS may not know yet what it has just made.
 func (d *deletions) end(c Call, err error, now time.Time) {
 	i := slices.IndexFunc(*d, func(x deletion) bool { return x.call == c })
 	switch {

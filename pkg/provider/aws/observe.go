@@ -17,6 +17,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/aws/api"
 	"github.com/fairlead/fairlead/pkg/provider/aws/routes"
 )
 
@@ -320,7 +321,8 @@ type learned struct {
 	answer any
 }
 
-// call makes a call. What it has deleted is gone, whatever lists show.
+// call makes a call. What it has deleted is gone, whatever lists show. What is to
+// be taken away and is not there is done too, but lists may know better.
 func (p *Provider) call(ctx context.Context, c Call) (any, error) {
 	p.mu.Lock()
 	p.deletions.begin(c)
@@ -329,6 +331,9 @@ func (p *Provider) call(ctx context.Context, c Call) (any, error) {
 	p.mu.Lock()
 	p.deletions.end(c, err, p.clock.Now())
 	p.mu.Unlock()
+	if takesAway(c) && api.NotFound(err) {
+		return answer, nil
+	}
 	return answer, p.overtaken(c, err)
 }
 

@@ -16,20 +16,19 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider/aws/api"
 )
 
-// send makes a call, and returns what AWS answered. What is to be deleted and
-// is not there is deleted. The error is a *partError when the call was made but
-// for some targets.
+// send makes a call, and returns what AWS answered. The error is a *partError when
+// the call was made but for some targets.
 func send(ctx context.Context, c *api.Client, call Call) (any, error) {
 	switch in := call.(type) {
 	case *elbv2.RegisterTargetsInput:
 		return nil, register(ctx, c, in)
 	case *elbv2.DeleteLoadBalancerInput, *elbv2.DeleteListenerInput, *elbv2.DeleteTargetGroupInput, *elbv2.DeregisterTargetsInput:
-		return nil, gone(deleteNetwork(ctx, c, in))
+		return nil, deleteNetwork(ctx, c, in)
 	case *ec2.CreateSecurityGroupInput:
 		return api.Call(ctx, c.EC2.CreateSecurityGroup, in)
 	case *ec2.DeleteSecurityGroupInput:
 		_, err := api.Call(ctx, c.EC2.DeleteSecurityGroup, in)
-		return nil, gone(err)
+		return nil, err
 	case *ec2.AuthorizeSecurityGroupIngressInput:
 		_, err := api.Call(ctx, c.EC2.AuthorizeSecurityGroupIngress, in)
 		return nil, err
@@ -99,14 +98,6 @@ func deleteNetwork(ctx context.Context, c *api.Client, call Call) error {
 		_, err = api.Call(ctx, c.ELBv2.DeleteTargetGroup, in)
 	case *elbv2.DeregisterTargetsInput:
 		err = deregister(ctx, c, in)
-	}
-	return err
-}
-
-// gone takes what is not there for deleted.
-func gone(err error) error {
-	if api.NotFound(err) {
-		return nil
 	}
 	return err
 }

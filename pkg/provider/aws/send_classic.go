@@ -20,7 +20,7 @@ func sendClassic(ctx context.Context, c *api.Client, call Call) (answer any, ok 
 		return answer, true, err
 	case *elb.DeleteLoadBalancerInput:
 		_, err = api.Call(ctx, c.ELB.DeleteLoadBalancer, in)
-		return nil, true, gone(err)
+		return nil, true, err
 	case *elb.RegisterInstancesWithLoadBalancerInput:
 		return nil, true, registerClassic(ctx, c, in)
 	case *elb.DeregisterInstancesFromLoadBalancerInput:
@@ -100,7 +100,7 @@ func deregisterClassic(ctx context.Context, c *api.Client, in *elb.DeregisterIns
 		_, err := api.Call(ctx, c.ELB.DeregisterInstancesFromLoadBalancer, &one)
 		return err
 	}).all(in.Instances)
-	return gone(err)
+	return err
 }
 
 func classicID(x elbtypes.Instance) string { return awssdk.ToString(x.InstanceId) }

@@ -4,15 +4,19 @@ package aws_test
 
 import (
 	"errors"
+	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws"
+	"github.com/fairlead/fairlead/pkg/provider/aws/api"
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
 )
 
@@ -36,6 +40,45 @@ func TestWhatIsDeletedNeedsNothingThoughListsShowIt(t *testing.T) {
 	l.must(t, 0, provider.Serve, provider.Resync, stays)
 	l.cloud.Advance(time.Hour)
 	l.must(t, 0, provider.Serve, provider.Resync, stays)
+}
+
+// AWS may say that it does not know what it has just made. What lists show
+// nevertheless is there, and is deleted by the next pass.
+func TestWhatAWSDidNotKnowIsThereIfListsShowIt(t *testing.T) {
+	for _, action := range []string{"DeleteListener", "DeleteTargetGroup"} {
+		t.Run(action, func(t *testing.T) {
+			l := startLive(t, awssim.Options{})
+			before := l.picture(t)
+			s := newSite(t)
+			svc := s.service("web", ports(tcp("web", 80, 31080), tcp("more", 81, 31081)))
+			l.add(t, svc)
+			l.must(t, -1, provider.Serve, provider.Edit, svc)
+			unknown := 0
+			l.cloud.SetFault(func(c awssim.Call) *awssim.Fault {
+				if c.Action != action || unknown > 0 {
+					return nil
+				}
+				unknown++
+				return awssim.Refuse(http.StatusBadRequest, strings.TrimPrefix(action, "Delete")+"NotFound")
+			})
+			edited := svc.DeepCopy()
+			edited.Spec.Ports = edited.Spec.Ports[:1]
+			l.add(t, edited)
+			// The pass may fail: the listener keeps its target group.
+			if _, _, err := l.pass(t, provider.Serve, provider.Edit, edited); err != nil && api.Code(err) != "ResourceInUse" {
+				t.Fatal(err)
+			}
+			if unknown != 1 {
+				t.Fatalf("%s was not called", action)
+			}
+			l.must(t, -1, provider.Serve, provider.Edit, edited)
+			l.must(t, 0, provider.Serve, provider.Resync, edited)
+			l.must(t, -1, provider.Remove, provider.Edit, edited)
+			if diff := cmp.Diff(before, l.picture(t)); diff != "" {
+				t.Errorf("-before +after:\n%s", diff)
+			}
+		})
+	}
 }
 
 // A pass may have looked before the last one deletes the group that load
