@@ -93,11 +93,8 @@ func (c *awsCheck) endsWith(key, prefix, what string, have []string) {
 		return
 	}
 	slices.Sort(have)
-	c.wrong(Warn, key, fmt.Sprintf("but has no effect: the Service has no %s %s; let the key end in %s, or remove it", what, rest, orAny(slices.Compact(have))))
+	c.wrong(Warn, key, fmt.Sprintf("but has no effect: the Service has no %s %s; let the key end in %s, or remove it", what, rest, strings.Join(slices.Compact(have), " or ")))
 }
-
-// orAny are texts of which one is to be chosen.
-func orAny(texts []string) string { return strings.Join(texts, " or ") }
 
 // proxyPorts warns of ports that the Service has not.
 func (c *awsCheck) proxyPorts() {

@@ -64,12 +64,12 @@ func (c *chosen) in(list []elbv2types.SubnetMapping, address string) bool {
 	return slices.ContainsFunc(list, func(m elbv2types.SubnetMapping) bool { return awssdk.ToString(c.of(&m)) == address })
 }
 
-// join refuses addresses that AWS would not give to the load balancer with the
+// takeAddresses refuses addresses that AWS would not give to the load balancer with the
 // name, before anything is written: a zone has to be left to be joined with
 // another address. It notes the others, which have to be looked up. What the
 // load balancer has is its own.
-func (t *turn) join(a *ask, name string, have, want []elbv2types.SubnetMapping) error {
-	joins := map[string]plan.Key{}
+func (t *turn) takeAddresses(a *ask, name string, have, want []elbv2types.SubnetMapping) error {
+	taken := map[string]plan.Key{}
 	for i := range want {
 		for _, c := range chosenAddresses() {
 			address := awssdk.ToString(c.of(&want[i]))
@@ -85,21 +85,21 @@ func (t *turn) join(a *ask, name string, have, want []elbv2types.SubnetMapping) 
 					return err
 				}
 				problem = cmp.Or(problem, t.takenBy(a, address), t.holderOf(&c, name, address), t.unfitAddress(name, address, awssdk.ToString(want[i].SubnetId)))
-				joins[address] = a.key
+				taken[address] = a.key
 			}
 			if problem != "" {
 				return refuse(ReasonAddressUnavailable, "%s, but %s; %s", intent.AWSSays(a.item.Service, c.key), problem, c.cure)
 			}
 		}
 	}
-	maps.Copy(t.joins, joins)
+	maps.Copy(t.newAddresses, taken)
 	return nil
 }
 
 // takenBy is which other Service of the batch gets the address; empty when none
 // does.
 func (t *turn) takenBy(a *ask, address string) string {
-	if other, joins := t.joins[address]; joins && other != a.key {
+	if other, taken := t.newAddresses[address]; taken && other != a.key {
 		return fmt.Sprintf("Service %s gets %s", other, address)
 	}
 	return ""
@@ -134,9 +134,9 @@ func (t *turn) unfitAddress(name, address, subnet string) string {
 }
 
 // unknown are those of the addresses that were not looked up, sorted.
-func (o *Observed) unknown(joins map[string]plan.Key) []string {
+func (o *Observed) unknown(addresses map[string]plan.Key) []string {
 	var out []string
-	for address := range joins {
+	for address := range addresses {
 		if _, known := o.Addresses[address]; !known {
 			out = append(out, address)
 		}

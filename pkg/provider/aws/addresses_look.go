@@ -29,7 +29,7 @@ const addressesPerCall = 100
 func (p *Provider) compute(ctx context.Context, in Input) (*Result, error) {
 	for {
 		r := Compute(in)
-		list := in.Observed.unknown(r.Joins)
+		list := in.Observed.unknown(r.NewAddresses)
 		if len(list) == 0 {
 			return r, nil
 		}
@@ -194,11 +194,11 @@ func heldBy(n *ec2types.NetworkInterface) Address {
 // is told once. Other answers are the matter of the Services that want them; it
 // fails where AWS takes no more calls, or did not answer.
 func (p *Provider) unlookedAt(ctx context.Context, action string, err error) (Address, error) {
-	switch kind := plan.KindOf(err); {
-	case kind == plan.Denied:
+	switch {
+	case plan.KindOf(err) == plan.Denied:
 		p.tellUnlooked(ctx, action, err)
 		return Address{State: AddressUnseen}, nil
-	case isAnswer(err) && kind != plan.Throttled:
+	case isOfObject(err):
 		return Address{State: AddressUnseen, Err: err}, nil
 	}
 	return Address{}, err

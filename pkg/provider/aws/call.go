@@ -3,6 +3,7 @@
 package aws
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"strings"
@@ -29,13 +30,34 @@ func (r Ref) Text() string {
 	return placeholder + r.Made.String()
 }
 
-// refTexts are those of the refs.
+// name is the id, or the name of what is to be made.
+func (r Ref) name() string { return cmp.Or(r.ID, r.Made.Name) }
+
+// refsTo are refs to what has the ids.
+func refsTo(ids []string) []Ref {
+	var out []Ref
+	for _, id := range ids {
+		out = append(out, Ref{ID: id})
+	}
+	return out
+}
+
+// refTexts are the refs as calls have them.
 func refTexts(refs []Ref) []string {
 	var out []string
 	for _, r := range refs {
 		out = append(out, r.Text())
 	}
 	return out
+}
+
+// refNames are the refs as plans tell them.
+func refNames(refs []Ref) string {
+	var out []string
+	for _, r := range refs {
+		out = append(out, r.name())
+	}
+	return strings.Join(out, ", ")
 }
 
 // stepsOf are the steps that make what is not there yet.

@@ -135,7 +135,7 @@ func (t *turn) createClassic(a *ask, b *classicBalancer) error {
 	}}
 	in.SecurityGroups, st.Needs = refTexts(a.groups), append(st.Needs, stepsOf(a.groups)...)
 	if len(a.groups) > 0 {
-		st.Why = append(st.Why, plan.Diff{Field: "security groups", Want: groupTexts(a.groups)})
+		st.Why = append(st.Why, plan.Diff{Field: "security groups", Want: refNames(a.groups)})
 	}
 	calls := []Call{in}
 	if had := b.now; had != nil {

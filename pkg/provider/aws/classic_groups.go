@@ -71,20 +71,8 @@ func (t *turn) putClassicGroups(a *ask, b *classicBalancer) {
 	if slices.Equal(have, slices.Sorted(slices.Values(in.SecurityGroups))) {
 		return
 	}
-	st.Why = []plan.Diff{{Field: "security groups", Have: strings.Join(have, ", "), Want: groupTexts(a.groups)}}
+	st.Why = []plan.Diff{{Field: "security groups", Have: strings.Join(have, ", "), Want: refNames(a.groups)}}
 	t.add(a, st, in)
-}
-
-func groupTexts(groups []Ref) string {
-	var out []string
-	for _, g := range groups {
-		text := g.ID
-		if text == "" {
-			text = g.Made.Name
-		}
-		out = append(out, text)
-	}
-	return strings.Join(out, ", ")
 }
 
 // ownsClassicGroup reports whether the security group is the one that was made

@@ -67,9 +67,9 @@ type Result struct {
 	Writes map[plan.ID]Write
 	// Places are where the Services of the batch are served.
 	Places map[plan.Key]Place
-	// Joins are the addresses that load balancers get and do not have, elastic
+	// NewAddresses are the addresses that load balancers get and do not have, elastic
 	// IPs by their allocation ids, and the Services that ask for them.
-	Joins map[string]plan.Key
+	NewAddresses map[string]plan.Key
 }
 
 // Place is the load balancer that serves a Service.
@@ -158,8 +158,8 @@ type turn struct {
 	hiddenPorts bool
 	// guards are those of instances that were looked at, by the instances' ids.
 	guards map[string]guard
-	// joins are the addresses that load balancers get, by the Services that ask.
-	joins map[string]plan.Key
+	// newAddresses are the addresses that load balancers get, by the Services that ask.
+	newAddresses map[string]plan.Key
 	// living are the Services of the external form that want a load balancer, and
 	// sharing what those have that name it.
 	living  map[plan.Key]*v1.Service
@@ -173,8 +173,8 @@ type turn struct {
 func newTurn(in *Input, refused map[plan.Key]error) *turn {
 	t := &turn{
 		settings: in.Settings, observed: in.Observed, without: in.Without,
-		refused: map[plan.Key]error{}, refusedBefore: refused, writes: map[plan.ID]Write{}, inBatch: map[plan.Key]*ask{}, guards: map[string]guard{}, joins: map[string]plan.Key{},
-		networksByName: map[string]*Network{}, descriptions: map[string]bool{}, groupsByName: map[string]*ec2types.SecurityGroup{},
+		refused: map[plan.Key]error{}, refusedBefore: refused, writes: map[plan.ID]Write{}, inBatch: map[plan.Key]*ask{}, guards: map[string]guard{}, newAddresses: map[string]plan.Key{},
+		networksByName: in.Observed.networksByName(), descriptions: map[string]bool{}, groupsByName: map[string]*ec2types.SecurityGroup{},
 	}
 	for _, g := range in.Observed.Groups {
 		if g.VpcId == nil || *g.VpcId == in.Settings.VPC {
@@ -185,9 +185,6 @@ func newTurn(in *Input, refused map[plan.Key]error) *turn {
 		if t.backend == "" && in.Settings.Tags.OwnsBackend(ec2Tags(in.Observed.Groups[id].Tags)) {
 			t.backend = id
 		}
-	}
-	for _, lb := range in.Observed.Networks {
-		t.networksByName[awssdk.ToString(lb.LoadBalancerName)] = lb
 	}
 	t.findLiving(in)
 	t.nodes, t.nodesGiven = t.nodesOf(in.Batch.Nodes), len(in.Batch.Nodes)
@@ -312,7 +309,7 @@ func (t *turn) addShared(st plan.Step, calls ...Call) {
 
 func (t *turn) result(refused map[plan.Key]error) *Result {
 	r := &Result{
-		Refused: refused, Notices: map[plan.Key][]provider.Notice{}, Steps: t.steps, Writes: t.writes, Places: map[plan.Key]Place{}, Joins: t.joins,
+		Refused: refused, Notices: map[plan.Key][]provider.Notice{}, Steps: t.steps, Writes: t.writes, Places: map[plan.Key]Place{}, NewAddresses: t.newAddresses,
 	}
 	for _, a := range t.asks {
 		if len(a.notices) > 0 {

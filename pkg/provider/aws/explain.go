@@ -3,7 +3,6 @@
 package aws
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -189,7 +188,7 @@ func (e *explanation) whys(id plan.ID) []plan.Diff {
 // others are the Service's steps that nothing told of.
 func (e *explanation) others() []provider.Part {
 	var out []provider.Part
-	for _, id := range slices.SortedFunc(maps.Keys(e.byID), func(x, y plan.ID) int { return cmp.Or(cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.Name, y.Name)) }) {
+	for _, id := range slices.SortedFunc(maps.Keys(e.byID), plan.CompareIDs) {
 		if st := e.byID[id]; !e.shown[id] && slices.Contains(st.Serves, e.ask.key) {
 			out = append(out, provider.Part{What: id.String(), State: "to " + st.Action.String(), Parts: diffParts(st.Why)})
 		}

@@ -3,7 +3,6 @@
 package aws
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -39,7 +38,7 @@ func (e *explanation) balancerGroups(have []string, name string) []provider.Part
 	if name == e.ask.name && e.ask.serve() {
 		for _, g := range e.ask.groups {
 			if g.ID == "" || !slices.Contains(have, g.ID) {
-				part := e.securityGroup(e.observed.Groups[g.ID], cmp.Or(g.ID, g.Made.Name))
+				part := e.securityGroup(e.observed.Groups[g.ID], g.name())
 				part.State = provider.StateMissing
 				out = append(out, part)
 			}

@@ -110,10 +110,7 @@ func (o *Observed) tagged(s *Settings) bool {
 // is in the names of groups. Those that load balancers of Services that live have
 // all bear another one then.
 func provesName(s *Settings, o *Observed) error {
-	byName := map[string]*Network{}
-	for _, lb := range o.Networks {
-		byName[awssdk.ToString(lb.LoadBalancerName)] = lb
-	}
+	byName := o.networksByName()
 	var wrong []string
 	for _, svc := range o.Services {
 		lb := byName[names.LoadBalancer(svc.UID)]

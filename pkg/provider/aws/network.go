@@ -184,7 +184,7 @@ func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 	if instead != nil {
 		have = mappingsOf(instead) // it goes before
 	}
-	if err := t.join(a, b.name, have, in.SubnetMappings); err != nil {
+	if err := t.takeAddresses(a, b.name, have, in.SubnetMappings); err != nil {
 		return err
 	}
 	if err := a.tagsFit(); err != nil {
@@ -198,7 +198,7 @@ func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 	st := plan.Step{Action: plan.Create, Target: b.target(), Why: []plan.Diff{{Field: "scheme", Want: string(a.scheme)}, {Field: "subnets", Want: strings.Join(mappingTexts(in.SubnetMappings), ", ")}}}
 	in.SecurityGroups, st.Needs = refTexts(a.groups), append(st.Needs, stepsOf(a.groups)...)
 	if len(a.groups) > 0 {
-		st.Why = append(st.Why, plan.Diff{Field: "security groups", Want: groupTexts(a.groups)})
+		st.Why = append(st.Why, plan.Diff{Field: "security groups", Want: refNames(a.groups)})
 	}
 	calls := []Call{in}
 	if instead != nil {

@@ -54,7 +54,7 @@ func (t *turn) putSubnets(a *ask, b *balancer) error {
 	if writes[len(writes)-1] == nil {
 		return refuse(ReasonAddressesMismatch, "load balancer %s is in one zone alone, whose subnet and addresses AWS cannot change while it is the only one; name a subnet in a second zone in annotation %s first", b.name, intent.KeyAWSSubnets)
 	}
-	switch err := t.join(a, b.name, mappingsOf(b.have), mappings); {
+	switch err := t.takeAddresses(a, b.name, mappingsOf(b.have), mappings); {
 	case err != nil && !a.external && !a.mine: // the peer reads addresses when it makes one
 		a.warn(ReasonAdoptedAsIs, fmt.Sprintf("%v; load balancer %s stays as it is until then", err, b.name))
 		return nil

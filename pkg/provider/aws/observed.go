@@ -126,6 +126,15 @@ func (o *Observed) Clone() *Observed {
 	return &c
 }
 
+// networksByName are the network load balancers by their names.
+func (o *Observed) networksByName() map[string]*Network {
+	out := make(map[string]*Network, len(o.Networks))
+	for _, lb := range o.Networks {
+		out[awssdk.ToString(lb.LoadBalancerName)] = lb
+	}
+	return out
+}
+
 // fork is a clone in which what the networks, target groups and classic load
 // balancers are can be changed, too.
 func (o *Observed) fork() *Observed {

@@ -103,10 +103,7 @@ func ReadsOf(s *Settings, o *Observed, items []provider.Item) Reads {
 
 // newWishes wishes for nothing yet.
 func newWishes(s *Settings, o *Observed) *wishes {
-	w := &wishes{observed: o, vpc: s.VPC, byName: map[string]*Network{}, groups: map[string][]*TargetGroup{}}
-	for _, lb := range o.Networks {
-		w.byName[awssdk.ToString(lb.LoadBalancerName)] = lb
-	}
+	w := &wishes{observed: o, vpc: s.VPC, byName: o.networksByName(), groups: map[string][]*TargetGroup{}}
 	for _, arn := range slices.Sorted(maps.Keys(o.TargetGroups)) {
 		g := o.TargetGroups[arn]
 		for _, lb := range g.LoadBalancerArns {

@@ -3,7 +3,6 @@
 package aws
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -245,7 +244,7 @@ func tidy(st plan.Step) plan.Step {
 	st.Serves = slices.DeleteFunc(st.Serves, func(key plan.Key) bool { return key == plan.Key{} }) // no Service's in particular
 	slices.SortFunc(st.Serves, plan.CompareKeys)
 	st.Serves = slices.Compact(st.Serves)
-	slices.SortFunc(st.Needs, func(x, y plan.ID) int { return cmp.Or(cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.Name, y.Name)) })
+	slices.SortFunc(st.Needs, plan.CompareIDs)
 	st.Needs = slices.Compact(st.Needs)
 	return st
 }

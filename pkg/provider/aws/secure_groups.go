@@ -173,9 +173,7 @@ func sortedEC2Tags(tags map[string]string) []ec2types.Tag {
 func (t *turn) putNetworkGroups(a *ask, b *balancer) error {
 	have := b.have.SecurityGroups
 	if !t.hasGroups(a) || len(have) == 0 {
-		for _, id := range have {
-			a.groups = append(a.groups, Ref{ID: id})
-		}
+		a.groups = append(a.groups, refsTo(have)...)
 		if len(have) == 0 && a.strict() && a.has(intent.KeyAWSSecurityGroups) {
 			a.warnWithoutGroups()
 		}
@@ -196,7 +194,7 @@ func (t *turn) putNetworkGroups(a *ask, b *balancer) error {
 		}
 		return nil
 	}
-	st.Why = []plan.Diff{{Field: "security groups", Have: strings.Join(have, ", "), Want: strings.ReplaceAll(strings.Join(in.SecurityGroups, ", "), placeholder, "")}}
+	st.Why = []plan.Diff{{Field: "security groups", Have: strings.Join(have, ", "), Want: refNames(a.groups)}}
 	t.add(a, st, in)
 	return nil
 }

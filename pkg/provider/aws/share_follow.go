@@ -82,9 +82,7 @@ func (t *turn) takeFromHead(a *ask) {
 		a.groups, a.subnets = head.groups, head.subnets
 		return
 	}
-	for _, id := range a.network.SecurityGroups {
-		a.groups = append(a.groups, Ref{ID: id})
-	}
+	a.groups = append(a.groups, refsTo(a.network.SecurityGroups)...)
 	a.subnets = a.network.subnets()
 	if g := t.clientsOf(a.network); g != nil && written(a.share.head, intent.KeyAWSSecurityGroups) == "" {
 		a.share.clients = &clientGroup{name: awssdk.ToString(g.GroupName), ref: Ref{ID: awssdk.ToString(g.GroupId)}}

@@ -319,8 +319,8 @@ func TestAddressesOfWhatThePeerMade(t *testing.T) {
 	}
 	r := s.compute(s.all(provider.Serve, provider.Edit))
 	got := text(t, r)
-	if len(r.Refused) > 0 || strings.Contains(got, "aws/loadBalancerSubnets") || !strings.Contains(got, "8443") || len(r.Joins) > 0 {
-		t.Errorf("joins %v:\n%s", r.Joins, got)
+	if len(r.Refused) > 0 || strings.Contains(got, "aws/loadBalancerSubnets") || !strings.Contains(got, "8443") || len(r.NewAddresses) > 0 {
+		t.Errorf("new addresses %v:\n%s", r.NewAddresses, got)
 	}
 	if want := "network interface eni-1 (a NAT gateway) has eipalloc-2"; !strings.Contains(got, want) || !strings.Contains(got, aws.ReasonAdoptedAsIs) {
 		t.Errorf("got\n%s\nwant ... %s", got, want)

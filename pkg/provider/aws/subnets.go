@@ -52,7 +52,7 @@ const withoutIPv6 = "it has no IPv6 addresses"
 // addresses.
 func (a *ask) cureOf(rejected []rejection) string {
 	if slices.ContainsFunc(rejected, func(r rejection) bool { return r.why == withoutIPv6 }) {
-		return fmt.Sprintf("%s is dualstack: %s", "annotation "+intent.KeyAWSIPAddressType, a.cureIPv6())
+		return fmt.Sprintf("annotation %s is dualstack: %s", intent.KeyAWSIPAddressType, a.cureIPv6())
 	}
 	return fmt.Sprintf("tag subnets with %s or name them in annotation %s", roleTag(a.scheme), intent.KeyAWSSubnets)
 }
@@ -66,10 +66,16 @@ func (a *ask) cureIPv6() string {
 	return "write ipv4 there, or give subnets of the VPC IPv6 ranges"
 }
 
+// lacksIPv6 reports whether the load balancer is of both families and the subnet
+// of one.
+func (a *ask) lacksIPv6(s *ec2types.Subnet) bool {
+	return a.addressType() == elbv2types.IpAddressTypeDualstack && len(s.Ipv6CidrBlockAssociationSet) == 0
+}
+
 // familiesFit refuses subnets without IPv6 for a load balancer of both families.
 func (a *ask) familiesFit(list []*ec2types.Subnet) error {
 	for _, s := range list {
-		if a.addressType() == elbv2types.IpAddressTypeDualstack && len(s.Ipv6CidrBlockAssociationSet) == 0 {
+		if a.lacksIPv6(s) {
 			return refuse(ReasonConflicting, "%s, but subnet %s has no IPv6 addresses; %s", intent.AWSSays(a.item.Service, intent.KeyAWSIPAddressType), awssdk.ToString(s.SubnetId), a.cureIPv6())
 		}
 	}
@@ -185,7 +191,7 @@ func (t *turn) unfit(a *ask, s *ec2types.Subnet, public func(id string) bool) st
 		return fmt.Sprintf("zone %s is a %s", zone, kind)
 	case a.scheme == elbv2types.LoadBalancerSchemeEnumInternetFacing && !public(awssdk.ToString(s.SubnetId)):
 		return "its route table has no route to an internet gateway"
-	case a.addressType() == elbv2types.IpAddressTypeDualstack && len(s.Ipv6CidrBlockAssociationSet) == 0:
+	case a.lacksIPv6(s):
 		return withoutIPv6
 	}
 	return ""

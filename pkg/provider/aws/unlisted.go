@@ -28,8 +28,7 @@ const (
 	groupsPerFilter = 200
 )
 
-// newUnlisted are instances of nodes, and security groups of instances, that AWS
-// does not list.
+// newUnlisted looks for what AWS does not list yet, though nodes have it.
 func newUnlisted() provider.Sought {
 	return provider.Sought{First: firstListing, Longest: longestListing, Patience: longestListing}
 }

@@ -54,18 +54,19 @@ func (d *detailReader) note(object string, err error) error {
 	switch {
 	case vanishedMeanwhile(err):
 		d.gone[object] = true
-	case !isAnswer(err) || plan.KindOf(err) == plan.Throttled:
-		return err
-	default:
+	case isOfObject(err):
 		d.observed.Unread[object] = err
+	default:
+		return err
 	}
 	return nil
 }
 
-// isAnswer reports whether AWS answered: other errors are of a context that ended.
-func isAnswer(err error) bool {
-	_, answered := errors.AsType[*plan.Error](err)
-	return answered
+// isOfObject reports whether AWS's answer is about what was asked for: other
+// errors are of a context that ended, or of AWS taking no more calls.
+func isOfObject(err error) bool {
+	e, answered := errors.AsType[*plan.Error](err)
+	return answered && e.Kind != plan.Throttled
 }
 
 func vanishedMeanwhile(err error) bool {

@@ -68,7 +68,7 @@ func (p *pass) Decide() provider.Decision {
 		before[pool.LoadBalancer] = append(before[pool.LoadBalancer], p.membership.Leaving(pool.ID)...)
 	}
 	for id, steps := range before {
-		slices.SortFunc(steps, compareIDs)
+		slices.SortFunc(steps, plan.CompareIDs)
 		before[id] = slices.Compact(steps)
 	}
 	d := provider.Decision{Refused: p.membership.refuse(p.result.Refused), Notices: p.result.Notices, Again: p.membership.next}

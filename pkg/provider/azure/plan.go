@@ -223,18 +223,16 @@ func (o *order) link() {
 		case late[st.Target]:
 			st.Needs = o.shared()
 		case st.Target == o.group:
-			st.Needs = slices.SortedFunc(maps.Keys(o.beforeGroup()), compareIDs)
+			st.Needs = slices.SortedFunc(maps.Keys(o.beforeGroup()), plan.CompareIDs)
 		case o.balancers[st.Target] != nil:
 			st.Needs = o.needsOf(o.balancers[st.Target])
 		}
 	}
 }
 
-func compareIDs(a, b plan.ID) int { return bytes.Compare([]byte(a.String()), []byte(b.String())) }
-
 // shared are all steps that Services share.
 func (o *order) shared() []plan.ID {
-	out := slices.SortedFunc(maps.Keys(o.balancers), compareIDs)
+	out := slices.SortedFunc(maps.Keys(o.balancers), plan.CompareIDs)
 	if o.group != (plan.ID{}) {
 		out = append(out, o.group)
 	}
@@ -291,7 +289,7 @@ func (o *order) needsOf(b *balancer) []plan.ID {
 		}
 	}
 	if len(b.gains) > 0 || b.releases {
-		return slices.SortedFunc(maps.Keys(needs), compareIDs)
+		return slices.SortedFunc(maps.Keys(needs), plan.CompareIDs)
 	}
 	flips := o.flips(b)
 	for id, other := range o.balancers {
@@ -302,7 +300,7 @@ func (o *order) needsOf(b *balancer) []plan.ID {
 	if o.group != (plan.ID{}) && (flips || !o.turn.group.gains) {
 		needs[o.group] = true
 	}
-	return slices.SortedFunc(maps.Keys(needs), compareIDs)
+	return slices.SortedFunc(maps.Keys(needs), plan.CompareIDs)
 }
 
 // Finish joins the steps with those of the nodes' membership in pools, which
