@@ -201,7 +201,7 @@ func (g *group) over(now time.Time, failed map[plan.ID]error, again time.Duratio
 	g.passes--
 	before := g.owed.tries
 	g.owed.tries = map[plan.ID]int{}
-	if !g.owed.at.IsZero() { // what is owed has yet to be tried again
+	if !g.owed.at.IsZero() || g.passes > 0 { // what is owed has yet to be tried again, or is being
 		maps.Copy(g.owed.tries, before)
 	}
 	for id, err := range failed {

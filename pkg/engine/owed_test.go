@@ -273,3 +273,22 @@ func TestWaitsForWhatIsOwedAreCountedByWrite(t *testing.T) {
 		}
 	})
 }
+
+// Steps that serve one Service alone may end long after their pass: while what
+// is owed is tried again.
+func TestWaitsGrowThoughAnOlderPassEndsMeanwhile(t *testing.T) {
+	g, now := newGroup(), time.Unix(0, 0)
+	failed := map[plan.ID]error{{Kind: "members", Name: "other"}: errors.New("500")}
+	g.passes = 2
+	g.over(now, failed, 0)
+	first := g.owed.at
+	if !g.claim(first) {
+		t.Fatal("nothing is owed")
+	}
+	g.passes++
+	g.over(first, nil, 0)
+	g.over(first, failed, 0)
+	if before, next := first.Sub(now), g.owed.at.Sub(first); next <= before {
+		t.Errorf("tried again after %v, and then after %v", before, next)
+	}
+}

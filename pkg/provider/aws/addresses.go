@@ -76,7 +76,7 @@ func (t *turn) takeAddresses(a *ask, name string, have, want []elbv2types.Subnet
 			if address == "" {
 				continue
 			}
-			problem := ""
+			problem, cure := "", c.cure
 			if c.in(want[:i], address) {
 				problem = fmt.Sprintf("%s is there twice", address)
 			}
@@ -84,11 +84,14 @@ func (t *turn) takeAddresses(a *ask, name string, have, want []elbv2types.Subnet
 				if err := t.observed.Addresses[address].Err; err != nil {
 					return err
 				}
+				if t.isComingBack(address, name) {
+					cure = "wait until AWS has given it back, some minutes, or " + cure
+				}
 				problem = cmp.Or(problem, t.takenBy(a, address), t.holderOf(&c, name, address), t.unfitAddress(name, address, awssdk.ToString(want[i].SubnetId)))
 				taken[address] = a.key
 			}
 			if problem != "" {
-				return refuse(ReasonAddressUnavailable, "%s, but %s; %s", intent.AWSSays(a.item.Service, c.key), problem, c.cure)
+				return refuse(ReasonAddressUnavailable, "%s, but %s; %s", intent.AWSSays(a.item.Service, c.key), problem, cure)
 			}
 		}
 	}
@@ -115,6 +118,13 @@ func (t *turn) holderOf(c *chosen, name, address string) string {
 		}
 	}
 	return ""
+}
+
+// isComingBack reports whether the address is that of a load balancer that is
+// gone: its network interfaces go later.
+func (t *turn) isComingBack(address, name string) bool {
+	had := t.observed.Addresses[address].Balancer
+	return had != "" && had != name && t.networksByName[had] == nil
 }
 
 // unfitAddress is why the load balancer cannot have the address in the subnet, by

@@ -307,6 +307,28 @@ func TestAZoneThatIsBeingLeftHoldsTheLoadBalancersOwnAddress(t *testing.T) {
 	}
 }
 
+// TestAddressesOfALoadBalancerThatIsGone: AWS gives them back some minutes later,
+// and another Service gets them then.
+func TestAddressesOfALoadBalancerThatIsGone(t *testing.T) {
+	l := startLive(t, awssim.Options{Timing: awssim.Timing{Linger: 3 * time.Minute}})
+	s := newSite(t)
+	edit := with("eip-allocations", strings.Join(l.elasticIPs(t, 3), ","))
+	first, next := s.service("first", edit), s.service("next", edit)
+	l.add(t, first)
+	l.must(t, -1, provider.Serve, provider.Edit, first)
+	l.must(t, -1, provider.Remove, provider.Edit, first)
+	if err := l.services.Delete(first); err != nil {
+		t.Fatal(err)
+	}
+	l.add(t, next)
+	const want = "; wait until AWS has given it back, some minutes, or write the ids of elastic IPs"
+	if got := l.refusedFor(t, provider.Edit, next); !strings.Contains(got, want) {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	l.cloud.Advance(3 * time.Minute)
+	l.must(t, -1, provider.Serve, provider.Freed, next)
+}
+
 // TestAddressesOfWhatThePeerMade: the peer reads addresses when it makes a load
 // balancer, so one that cannot be had does not stop an edit, and nothing moves.
 func TestAddressesOfWhatThePeerMade(t *testing.T) {
