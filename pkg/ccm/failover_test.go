@@ -10,6 +10,8 @@ import (
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/fairlead/fairlead/test/timed"
 )
 
 func (c *cluster) lease(ctx context.Context) (*coordinationv1.Lease, error) {
@@ -56,8 +58,9 @@ func TestTrap13StandbyLeadsWithinThreeSecondsOfTERM(t *testing.T) {
 	c.create(t, newService("before", ""))
 	eventually(t, limit, func(ctx context.Context) error { return c.served(ctx, "before") })
 
-	took := time.Hour
-	for try := 0; try < 4 && took > 3*time.Second; try++ { // a busy machine makes some slow, not all
+	try := 0
+	timed.Within(t, 3*time.Second, "the change of leaders", func() time.Duration {
+		try++
 		standby := c.start(t, fmt.Sprintf("standby-%d", try))
 		eventually(t, limit, standby.logged("Attempting to acquire leader lease"))
 		begin := time.Now()
@@ -66,16 +69,14 @@ func TestTrap13StandbyLeadsWithinThreeSecondsOfTERM(t *testing.T) {
 		}
 		t.Logf("leader ended after %s", time.Since(begin).Round(time.Millisecond))
 		eventually(t, limit, c.heldBy(func(h string) bool { return h != "" && h != first }))
-		took = time.Since(begin)
+		took := time.Since(begin)
 		t.Logf("standby leads after %s", took.Round(time.Millisecond))
 		if first, err = c.holder(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		leader = standby
-	}
-	if took > 3*time.Second {
-		t.Errorf("the standby leads after %s, want 3 s at most", took)
-	}
+		return took
+	})
 	c.create(t, newService("after", ""))
 	eventually(t, limit, func(ctx context.Context) error { return c.served(ctx, "after") })
 }

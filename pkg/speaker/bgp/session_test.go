@@ -16,6 +16,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/speaker"
 	"github.com/fairlead/fairlead/pkg/speaker/bgp"
 	"github.com/fairlead/fairlead/pkg/speaker/internal/testrouter"
+	"github.com/fairlead/fairlead/test/timed"
 )
 
 func TestMain(m *testing.M) { testrouter.Main(m) }
@@ -340,7 +341,7 @@ func TestSessionComesBackAfterTheRouterDied(t *testing.T) {
 	parallel(t)
 	r := router(t, remoteASN)
 	l := open(t, newHost(), config(r), speaker.Route{Prefix: prefix("192.0.2.1/32")})
-	quick(t, 8*time.Second, "the route is back, after more than GoBGP's idle hold time", func() time.Duration {
+	timed.Within(t, 8*time.Second, "the way back of the route to a router that died", func() time.Duration {
 		l.wait(t, "it is up", isUp)
 		r.Kill()
 		l.wait(t, "it is down", func(s speaker.SessionStatus) bool { return !isUp(s) })
@@ -351,24 +352,11 @@ func TestSessionComesBackAfterTheRouterDied(t *testing.T) {
 	})
 }
 
-// quick fails when none of a few tries takes no more than a time. A busy machine
-// makes some of them slow, not all.
-func quick(t *testing.T, most time.Duration, what string, try func() time.Duration) {
-	t.Helper()
-	var took time.Duration
-	for range 4 {
-		if took = try(); took <= most {
-			return
-		}
-	}
-	t.Errorf("%s: %s", what, took)
-}
-
 func TestDeadPeerHoldsNobodyUp(t *testing.T) {
 	parallel(t)
 	var l link
 	var r *testrouter.Router
-	quick(t, 6*time.Second, "the healthy router waited", func() time.Duration {
+	timed.Within(t, 6*time.Second, "the first route to the healthy router", func() time.Duration {
 		r = router(t, remoteASN)
 		dead := config(r)
 		dead.Peer, dead.Address = "dead", addr("127.0.0.99")
