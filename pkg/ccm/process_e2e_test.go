@@ -19,7 +19,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/fairlead/fairlead/test/controlplane"
+	"github.com/fairlead/fairlead/test/freeport"
 )
 
 func TestCloudConfigIsAppliedWithoutARestart(t *testing.T) {
@@ -119,11 +119,7 @@ func fetch(ctx context.Context, url, token string) (int, string, error) {
 
 func freePort(t *testing.T) uint16 {
 	t.Helper()
-	port, err := controlplane.FreePort(t.Context(), netip.MustParseAddr("127.0.0.1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
+	return freeport.ForTest(t, netip.MustParseAddr("127.0.0.1"))
 }
 
 // Trap 12: at upstream's 20 requests a second the 3 writes of each node would

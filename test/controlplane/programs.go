@@ -14,6 +14,8 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+
+	"github.com/fairlead/fairlead/test/freeport"
 )
 
 // issuer names the control plane in ServiceAccount tokens, as in a cluster.
@@ -47,7 +49,7 @@ func (cp *ControlPlane) startEtcd(ctx context.Context) error {
 	local := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	return retryPort(func() error {
 		var err error
-		if cp.etcdPort, err = FreePort(ctx, local); err != nil {
+		if cp.etcdPort, err = freeport.Find(ctx, local); err != nil {
 			return err
 		}
 		url := "http://" + netip.AddrPortFrom(local, cp.etcdPort).String()
@@ -74,7 +76,7 @@ func (cp *ControlPlane) startEtcd(ctx context.Context) error {
 func (cp *ControlPlane) startAPIServer(ctx context.Context) error {
 	return retryPort(func() error {
 		var err error
-		if cp.apiPort, err = FreePort(ctx, cp.opts.BindAddress); err != nil {
+		if cp.apiPort, err = freeport.Find(ctx, cp.opts.BindAddress); err != nil {
 			return err
 		}
 		return cp.runAPIServer(ctx)

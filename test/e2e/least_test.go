@@ -22,6 +22,7 @@ import (
 	cloudproviderapi "k8s.io/cloud-provider/api"
 
 	"github.com/fairlead/fairlead/test/controlplane"
+	"github.com/fairlead/fairlead/test/freeport"
 )
 
 // leastConfig has room for one Service, and a router that is not there.
@@ -71,7 +72,7 @@ func TestRightsAreEnoughAndNoMore(t *testing.T) {
 	}
 	c.newNode(t, "node-a")
 	kubeconfig := c.kubeconfigOf(t, controlplane.Identity{Namespace: system, Name: controller})
-	port := freePort(t)
+	port := freeport.ForTest(t, netip.MustParseAddr("127.0.0.1"))
 	manager := start(t, filepath.Join(bin, controller), "--cloud-provider=metal", "--cloud-config="+conf,
 		"--kubeconfig="+kubeconfig, "--authentication-kubeconfig="+kubeconfig, "--authorization-kubeconfig="+kubeconfig,
 		"--bind-address=127.0.0.1", fmt.Sprintf("--secure-port=%d", port), "--node-monitor-period=1s")
@@ -315,13 +316,4 @@ func readMetrics(t *testing.T, c *cluster, port uint16) {
 		}
 		return nil
 	})
-}
-
-func freePort(t *testing.T) uint16 {
-	t.Helper()
-	port, err := controlplane.FreePort(t.Context(), netip.MustParseAddr("127.0.0.1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }

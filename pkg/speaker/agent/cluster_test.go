@@ -22,8 +22,8 @@ import (
 	"github.com/fairlead/fairlead/pkg/speaker"
 	"github.com/fairlead/fairlead/pkg/speaker/agent"
 	"github.com/fairlead/fairlead/pkg/speaker/bgp"
-	"github.com/fairlead/fairlead/pkg/speaker/internal/testrouter"
 	"github.com/fairlead/fairlead/test/controlplane"
+	"github.com/fairlead/fairlead/test/testrouter"
 )
 
 // rules are what a speaker may do, and all that it may: this test runs it with

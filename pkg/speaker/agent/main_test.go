@@ -5,7 +5,7 @@ package agent_test
 import (
 	"testing"
 
-	"github.com/fairlead/fairlead/pkg/speaker/internal/testrouter"
+	"github.com/fairlead/fairlead/test/testrouter"
 )
 
 func TestMain(m *testing.M) { testrouter.Main(m) }

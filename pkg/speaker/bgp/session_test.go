@@ -15,7 +15,8 @@ import (
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/pkg/speaker"
 	"github.com/fairlead/fairlead/pkg/speaker/bgp"
-	"github.com/fairlead/fairlead/pkg/speaker/internal/testrouter"
+	"github.com/fairlead/fairlead/test/freeport"
+	"github.com/fairlead/fairlead/test/testrouter"
 	"github.com/fairlead/fairlead/test/timed"
 )
 
@@ -378,7 +379,7 @@ func TestDeadPeerHoldsNobodyUp(t *testing.T) {
 func TestRoutesOfOtherNodesAreNotLearned(t *testing.T) {
 	parallel(t)
 	conf := testrouter.Config{
-		ASN: remoteASN, RouterID: "10.0.0.1", Address: addr("127.0.0.1"), Port: testrouter.FreePort(t, addr("127.0.0.1")),
+		ASN: remoteASN, RouterID: "10.0.0.1", Address: addr("127.0.0.1"), Port: freeport.ForTest(t, addr("127.0.0.1")),
 		Peers: []testrouter.Peer{
 			{Address: addr("127.0.0.11"), ASN: localASN},
 			{Address: addr("127.0.0.12"), ASN: localASN + 10},

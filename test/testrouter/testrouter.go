@@ -10,8 +10,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -21,6 +19,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/fairlead/fairlead/test/freeport"
 )
 
 // environment is set in the router's process and holds its Config.
@@ -97,7 +97,7 @@ type Router struct {
 func Start(t *testing.T, c Config) *Router {
 	t.Helper()
 	if c.Port == 0 {
-		c.Port = FreePort(t, c.Address)
+		c.Port = freeport.ForTest(t, c.Address)
 	}
 	conf, err := json.Marshal(c)
 	if err != nil {
@@ -108,7 +108,7 @@ func Start(t *testing.T, c Config) *Router {
 		t.Fatal(err)
 	}
 	r := &Router{Config: c, ended: make(chan struct{}), news: make(chan struct{}), up: map[netip.Addr]bool{}}
-	r.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), self) //nolint:gosec // this very program
+	r.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), self)
 	r.cmd.Env = append(os.Environ(), environment+"="+string(conf))
 	r.cmd.Stderr = os.Stderr
 	if r.stdin, err = r.cmd.StdinPipe(); err != nil {
@@ -132,25 +132,6 @@ func Start(t *testing.T, c Config) *Router {
 		t.Fatal("the router did not start")
 	}
 	return r
-}
-
-// FreePort returns a TCP port that is free at an address. It is below those that
-// outgoing connections and listeners on any port get (32768 and more), so that
-// none of them takes it before a router does, or while one is started again.
-func FreePort(t *testing.T, a netip.Addr) uint16 {
-	t.Helper()
-	const first, n, tries = 10000, 10000, 100
-	var lc net.ListenConfig
-	for range tries {
-		port := uint16(first + rand.IntN(n)) //nolint:gosec // any port will do; nobody has to guess it
-		l, err := lc.Listen(t.Context(), "tcp", netip.AddrPortFrom(a, port).String())
-		if err == nil {
-			_ = l.Close()
-			return port
-		}
-	}
-	t.Fatalf("%s has no free port from %d to %d", a, first, first+n-1)
-	return 0
 }
 
 // Kill ends the router at once, without a word to its peers. Calling it again
