@@ -133,9 +133,6 @@ func look(ctx context.Context, cloud provider.Collector, client kubernetes.Inter
 		return nil, err
 	}
 	l := &leftovers{pass: pass, Decision: pass.Decide()}
-	if l.Err != nil {
-		return nil, l.Err
-	}
 	if l.Plan, err = plan.New(l.Plan.Steps); err != nil {
 		return nil, err
 	}

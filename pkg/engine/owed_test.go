@@ -109,7 +109,6 @@ func TestDecisionThatMakesNoSenseFailsThePass(t *testing.T) {
 			s.Needs = []plan.ID{s.Target}
 			d.Plan.Steps = append(d.Plan.Steps, s)
 		}, "needs itself"},
-		"an error": {func(d *provider.Decision) { d.Err = errors.New("steps cannot be ordered") }, "steps cannot be ordered"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -134,6 +133,46 @@ func TestDecisionThatMakesNoSenseFailsThePass(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// decided is a pass that has decided.
+type decided struct {
+	provider.Pass
+	provider.Decision
+}
+
+func (d decided) Decide() provider.Decision { return d.Decision }
+
+// Steps that have no order are not written. Who is served by none of them loses
+// nothing.
+func TestStepsWithoutAnOrderRefuseThoseWhomTheyServe(t *testing.T) {
+	circle, wrong, fine := keyOf("circle"), keyOf("wrong"), keyOf("fine")
+	first, second := plan.ID{Kind: "address", Name: "x"}, plan.ID{Kind: "rule", Name: "x"}
+	own := errors.New("its own fault")
+	d := provider.Decision{
+		Plan: plan.Plan{Steps: []plan.Step{
+			{Action: plan.Create, Target: first, Needs: []plan.ID{second}, Serves: []plan.Key{circle, wrong}},
+			{Action: plan.Create, Target: second, Needs: []plan.ID{first}, Serves: []plan.Key{circle}},
+		}},
+		Refused: map[plan.Key]error{wrong: own}, Notices: map[plan.Key][]provider.Notice{fine: {{Reason: "Told"}}}, Again: time.Minute,
+	}
+	got, err := decide(decided{Decision: d}, map[plan.Key]*member{circle: {}, wrong: {}, fine: {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if refused := got.Refused[circle]; plan.KindOf(refused) != plan.Transient || !strings.Contains(refused.Error(), "needs itself") {
+		t.Errorf("refused: %v", refused)
+	}
+	if !errors.Is(got.Refused[wrong], own) || got.Refused[fine] != nil || len(d.Refused) != 1 {
+		t.Errorf("refused %v, by the provider %v", got.Refused, d.Refused)
+	}
+	if !got.Plan.Empty() || len(got.Notices[fine]) != 1 || got.Again != time.Minute {
+		t.Errorf("got %+v", got)
+	}
+	d.Plan.Steps = append(d.Plan.Steps, plan.Step{Action: plan.Update, Target: plan.ID{Kind: "members", Name: "x"}})
+	if _, err := decide(decided{Decision: d}, map[plan.Key]*member{circle: {}, wrong: {}}); err == nil {
+		t.Error("a step that serves nobody has no order, and nobody hears of it")
 	}
 }
 

@@ -89,21 +89,47 @@ func (s *scheduler) pass(ctx context.Context, name provider.Group, entries []*en
 // the Services of the batch.
 func decide(look provider.Pass, members map[plan.Key]*member) (provider.Decision, error) {
 	d := look.Decide()
-	if d.Err != nil {
-		return d, fmt.Errorf("decide: %w", d.Err)
-	}
-	var err error
-	if d.Plan, err = plan.New(d.Plan.Steps); err != nil {
-		return d, fmt.Errorf("decide: %w", err)
-	}
+	nobodys := false
 	for _, st := range d.Plan.Steps {
+		nobodys = nobodys || len(st.Serves) == 0
 		for _, k := range st.Serves {
 			if members[k] == nil {
 				return d, fmt.Errorf("decide: %s %s serves %s, which is not in the batch; report it as a bug", st.Action, st.Target, k)
 			}
 		}
 	}
+	ordered, err := plan.New(d.Plan.Steps)
+	switch {
+	case err == nil:
+		d.Plan = ordered
+	case nobodys: // who would wait for it cannot be told
+		return d, fmt.Errorf("decide: %w; report it as a bug", err)
+	default:
+		d = withoutPlan(d, err)
+	}
 	return d, nil
+}
+
+// reasonNoPlan is the reason when steps cannot be put in order.
+const reasonNoPlan = "NoPlan"
+
+// withoutPlan is a decision whose steps have no order, which is a fault of the
+// provider: nothing is written, and those whom the steps serve are tried again.
+// Others lose nothing.
+func withoutPlan(d provider.Decision, err error) provider.Decision {
+	refused := maps.Clone(d.Refused)
+	if refused == nil {
+		refused = map[plan.Key]error{}
+	}
+	for _, st := range d.Plan.Steps {
+		for _, k := range st.Serves {
+			if refused[k] == nil {
+				refused[k] = &plan.Error{Kind: plan.Transient, Reason: reasonNoPlan, Err: fmt.Errorf("nothing is written, since what is to be written cannot be put in order: %w; report it as a bug", err)}
+			}
+		}
+	}
+	d.Refused, d.Plan = refused, plan.Plan{}
+	return d
 }
 
 // observed is what a pass works on.
@@ -158,7 +184,7 @@ func reportDrift(d provider.Decision) provider.Decision {
 			})
 		}
 	}
-	return provider.Decision{Refused: d.Refused, Notices: notices}
+	return provider.Decision{Refused: d.Refused, Notices: notices, Again: d.Again}
 }
 
 // execute does one step. A step in flight is not cut off when the process has

@@ -97,9 +97,7 @@ type Provider interface {
 
 // Decision is what shall be done for a batch.
 type Decision struct {
-	// Err is set when the writes cannot be put in order, or what was observed
-	// cannot be understood. It fails the batch, which is tried again.
-	Err  error
+	// Plan has the steps in any order: who carries them out orders them.
 	Plan plan.Plan
 	// Refused are the Services that cannot be served as they want, each with
 	// the sentence that says why and what to do. What serves them stays.

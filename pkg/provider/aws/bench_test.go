@@ -8,6 +8,7 @@ import (
 
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws"
 )
@@ -39,7 +40,7 @@ func benchmarkCompute(b *testing.B, s *site) {
 	batch := s.all(provider.Serve, provider.Edit)
 	r := s.compute(batch)
 	known := aws.Known{}
-	p, err := r.Finish()
+	p, err := plan.New(r.Steps)
 	if err != nil {
 		b.Fatal(err)
 	}

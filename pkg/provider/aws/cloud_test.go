@@ -29,7 +29,7 @@ func (s *site) apply(t *testing.T, r *aws.Result) {
 // applySome does the first steps of a plan.
 func (s *site) applySome(t *testing.T, r *aws.Result, steps int) error {
 	t.Helper()
-	p, err := r.Finish()
+	p, err := plan.New(r.Steps)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
-	"github.com/fairlead/fairlead/pkg/provider/aws"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
 
@@ -61,7 +60,7 @@ func TestTwoServicesWithTagsOfOneLoadBalancer(t *testing.T) {
 		}
 		s.nodes = s.nodes[:1]
 		r := s.compute(s.all(want, provider.Edit))
-		if _, err := r.Finish(); err != nil {
+		if _, err := plan.New(r.Steps); err != nil {
 			t.Errorf("want %d: %v", want, err)
 		}
 	}
@@ -125,19 +124,6 @@ func TestRemovalSparesTheServiceThatIsMadeAnew(t *testing.T) {
 		if got := text(t, s.compute(removal)); got != nothing {
 			t.Errorf("%s, a target group without a listener:\n%s", name, got)
 		}
-	}
-}
-
-// A fault in what steps need refuses Services, and the controller lives.
-func TestPlanWithoutAnOrderRefuses(t *testing.T) {
-	a, b := plan.ID{Kind: "a", Name: "x"}, plan.ID{Kind: "b", Name: "x"}
-	key := plan.Key{Namespace: "default", Name: "web"}
-	d := aws.Decide(&aws.Result{Steps: []plan.Step{
-		{Action: plan.Create, Target: a, Needs: []plan.ID{b}, Serves: []plan.Key{key}},
-		{Action: plan.Create, Target: b, Needs: []plan.ID{a}, Serves: []plan.Key{key}},
-	}})
-	if !d.Plan.Empty() || d.Refused[key] == nil || !strings.Contains(d.Refused[key].Error(), "needs itself") {
-		t.Errorf("%+v", d)
 	}
 }
 

@@ -3,7 +3,6 @@
 package aws
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
@@ -61,7 +60,7 @@ type Result struct {
 	// Refused and Notices are as in provider.Decision.
 	Refused map[plan.Key]error
 	Notices map[plan.Key][]provider.Notice
-	// Steps are in no order; Finish makes the plan.
+	// Steps are in no order.
 	Steps []plan.Step
 	// Writes are what the steps send, by their targets.
 	Writes map[plan.ID]Write
@@ -326,13 +325,4 @@ func (t *turn) result(refused map[plan.Key]error) *Result {
 		})
 	}
 	return r
-}
-
-// Finish orders the steps.
-func (r *Result) Finish() (plan.Plan, error) {
-	p, err := plan.New(r.Steps)
-	if err != nil {
-		return p, fmt.Errorf("aws: %w", err)
-	}
-	return p, nil
 }

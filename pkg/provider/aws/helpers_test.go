@@ -19,6 +19,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/fairlead/fairlead/pkg/intent"
+	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
@@ -222,7 +223,7 @@ func (s *site) compute(batch provider.Batch) *aws.Result {
 // text is the plan, and what was refused and noticed.
 func text(t *testing.T, r *aws.Result) string {
 	t.Helper()
-	p, err := r.Finish()
+	p, err := plan.New(r.Steps)
 	if err != nil {
 		t.Fatal(err)
 	}

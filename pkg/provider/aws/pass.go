@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 	"sync"
 	"time"
@@ -43,28 +42,7 @@ func newPass(p *Provider, in Input, r *Result) *pass {
 
 // Decide is what was computed from what was observed.
 func (p *pass) Decide() provider.Decision {
-	d := Decide(p.result)
-	d.Again = p.next
-	return d
-}
-
-// Decide is the plan of a result. When its steps have no order, which is a
-// fault of the code, nothing is written and the Services that they serve are
-// refused: the controller lives on.
-func Decide(r *Result) provider.Decision {
-	d := provider.Decision{Refused: r.Refused, Notices: r.Notices}
-	var err error
-	if d.Plan, err = r.Finish(); err == nil {
-		return d
-	}
-	d.Refused = map[plan.Key]error{}
-	maps.Copy(d.Refused, r.Refused)
-	for i := range r.Steps {
-		for _, key := range r.Steps[i].Serves {
-			d.Refused[key] = refuse(ReasonNoPlan, "what is to be written for this Service cannot be put in order; please report it: %w", err)
-		}
-	}
-	return d
+	return provider.Decision{Plan: plan.Plan{Steps: p.result.Steps}, Refused: p.result.Refused, Notices: p.result.Notices, Again: p.next}
 }
 
 // Execute does one step. A shared one that leaves Services out is computed

@@ -29,7 +29,6 @@ const (
 	ReasonTargetsRefused     = "TargetsRefused"
 	ReasonLimitReached       = "LimitReached"
 	ReasonNodeGroups         = "NodeSecurityGroups"
-	ReasonNoPlan             = "NoPlan"
 	ReasonPortTaken          = "PortTaken"
 	ReasonWaitsForHead       = "WaitsForLoadBalancer"
 	ReasonNotHead            = "SharedLoadBalancer"

@@ -39,7 +39,7 @@ func (x *tail) end(t *testing.T) {
 
 func (x *tail) do(t *testing.T, which func(plan.Step) bool) {
 	t.Helper()
-	p, err := x.result.Finish()
+	p, err := plan.New(x.result.Steps)
 	if err != nil {
 		t.Fatal(err)
 	}

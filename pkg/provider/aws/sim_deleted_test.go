@@ -17,6 +17,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws"
 	"github.com/fairlead/fairlead/pkg/provider/aws/api"
+	"github.com/fairlead/fairlead/pkg/provider/providertest"
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
 )
 
@@ -100,13 +101,13 @@ func TestAGroupThatIsDeletedMeanwhileIsAConflict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, st := range going.Decide().Plan.Steps {
+	for _, st := range providertest.Decide(t, going).Plan.Steps {
 		if err := going.Execute(t.Context(), st, nil); err != nil {
 			t.Fatalf("%s: %v", st.Target, err)
 		}
 	}
 	var met []string
-	for _, st := range coming.Decide().Plan.Steps {
+	for _, st := range providertest.Decide(t, coming).Plan.Steps {
 		err := coming.Execute(t.Context(), st, nil)
 		e, _ := errors.AsType[*plan.Error](err)
 		switch {

@@ -27,6 +27,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws"
 	"github.com/fairlead/fairlead/pkg/provider/aws/api"
+	"github.com/fairlead/fairlead/pkg/provider/providertest"
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
 )
 
@@ -98,7 +99,7 @@ func (l *live) pass(t *testing.T, want provider.Want, cause provider.Cause, list
 	if err != nil {
 		return provider.Decision{}, nil, err
 	}
-	d := p.Decide()
+	d := providertest.Decide(t, p)
 	var errs []error
 	for _, st := range d.Plan.Steps {
 		if err := p.Execute(ctx, st, nil); err != nil {
@@ -278,7 +279,7 @@ func TestWhoJoinsAPassIsReadForAlone(t *testing.T) {
 	if total(l.cloud.Counts().Reads) <= total(want) {
 		t.Error("a pass of its own reads no lists")
 	}
-	if got, want := second.Decide().Plan.String(), alone.Decide().Plan.String(); got != want {
+	if got, want := providertest.Decide(t, second).Plan.String(), providertest.Decide(t, alone).Plan.String(); got != want {
 		t.Errorf("joined:\n%s\nalone:\n%s", got, want)
 	}
 	l.must(t, 0, provider.Serve, provider.Nodes, list...) // from memory alone

@@ -25,7 +25,7 @@ func (s *site) apply(t testing.TB, batch provider.Batch, without map[plan.Key]bo
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := first.Finish(nil, nil)
+	p, err := plan.New(first.Steps)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func sound(doc map[string]any, id string) error {
 func (s *site) settled(t *testing.T, batch provider.Batch) {
 	t.Helper()
 	r := s.compute(t, batch)
-	p, err := r.Finish(nil, nil)
+	p, err := plan.New(r.Steps)
 	if err != nil {
 		t.Fatal(err)
 	}

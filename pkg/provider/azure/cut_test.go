@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	v1 "k8s.io/api/core/v1"
 
+	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider/azure"
 	"github.com/fairlead/fairlead/pkg/provider/azure/document"
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
@@ -94,7 +95,7 @@ func (s *site) applyFirst(t *testing.T, services []*v1.Service, n int) int {
 	t.Helper()
 	batch := s.turn(services)
 	first := s.compute(t, batch)
-	p, err := first.Finish(nil, nil)
+	p, err := plan.New(first.Steps)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -136,7 +136,7 @@ func (s *site) compute(t *testing.T, batch provider.Batch) *azure.Result {
 // text is the plan, and what was refused and noticed.
 func text(t *testing.T, r *azure.Result) string {
 	t.Helper()
-	p, err := r.Finish(nil, nil)
+	p, err := plan.New(r.Steps)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func (s *site) sweep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := first.Finish(nil, nil)
+	p, err := plan.New(first.Steps)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +247,7 @@ func TestLeftoversOfAPassThatWasCut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := first.Finish(nil, nil)
+		p, err := plan.New(first.Steps)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
+	"github.com/fairlead/fairlead/pkg/provider/providertest"
 )
 
 // A public IP in another resource group, without a frontend, is found where a
@@ -37,7 +38,7 @@ func TestPublicIPsInGroupsThatServicesName(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := map[string][]string{}
-			for _, st := range pass.Decide().Plan.Steps {
+			for _, st := range providertest.Decide(t, pass).Plan.Steps {
 				got[st.Target.Kind] = append(got[st.Target.Kind], st.Target.Name)
 			}
 			delete(got, "azure/securityGroup")

@@ -124,7 +124,7 @@ func TestConnectionsGoFirst(t *testing.T) {
 			t.Errorf("got %+v", w)
 		}
 	}
-	p, err := r.Finish(nil, nil)
+	p, err := plan.New(r.Steps)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -282,7 +282,7 @@ func TestPoolsForThoseWhoJoinThem(t *testing.T) {
 		}
 	}
 	leave := plan.Step{Action: plan.Update, Target: plan.ID{Kind: "azure/scaleSet", Name: "nodepool1"}}
-	p, err := r.Finish([]plan.Step{leave}, map[string][]plan.ID{s.lbID("kubernetes"): {leave.Target}})
+	p, err := plan.New(r.WithMembership([]plan.Step{leave}, map[string][]plan.ID{s.lbID("kubernetes"): {leave.Target}}))
 	if err != nil {
 		t.Fatal(err)
 	}

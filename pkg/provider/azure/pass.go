@@ -71,22 +71,10 @@ func (p *pass) Decide() provider.Decision {
 		slices.SortFunc(steps, plan.CompareIDs)
 		before[id] = slices.Compact(steps)
 	}
-	d := provider.Decision{Refused: p.membership.refuse(p.result.Refused), Notices: p.result.Notices, Again: p.membership.next}
-	var err error
-	if d.Plan, err = p.result.Finish(p.membership.Steps, before); err != nil {
-		return p.unplanned(err)
+	return provider.Decision{
+		Plan:    plan.Plan{Steps: p.result.WithMembership(p.membership.Steps, before)},
+		Refused: p.membership.refuse(p.result.Refused), Notices: p.result.Notices, Again: p.membership.next,
 	}
-	return d
-}
-
-// unplanned is the decision when the steps have no order, which is a fault of
-// this code: nothing is written, and it is looked at again.
-func (p *pass) unplanned(err error) provider.Decision {
-	d := provider.Decision{Refused: map[plan.Key]error{}}
-	for key := range p.items {
-		d.Refused[key] = &plan.Error{Kind: plan.Transient, Reason: ReasonNoPlan, Err: fmt.Errorf("nothing is written, since the steps have no order; report it with this text: %w", err)}
-	}
-	return d
 }
 
 // Execute does one step. Shared ones are computed again, from what is known by

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -303,11 +302,11 @@ func (o *order) needsOf(b *balancer) []plan.ID {
 	return slices.SortedFunc(maps.Keys(needs), plan.CompareIDs)
 }
 
-// Finish joins the steps with those of the nodes' membership in pools, which
-// may need steps of this result, and orders them. Before are the membership's
-// steps that must be done before a load balancer's, by its id: interfaces
-// leave a pool before it goes.
-func (r *Result) Finish(membership []plan.Step, before map[string][]plan.ID) (plan.Plan, error) {
+// WithMembership joins the steps with those of the nodes' membership in pools,
+// which may need steps of this result. Before are the membership's steps that
+// must be done before a load balancer's, by its id: interfaces leave a pool
+// before it goes.
+func (r *Result) WithMembership(membership []plan.Step, before map[string][]plan.ID) []plan.Step {
 	byID := map[string][]plan.ID{}
 	for id, steps := range before {
 		byID[names.Key(id)] = steps
@@ -317,9 +316,5 @@ func (r *Result) Finish(membership []plan.Step, before map[string][]plan.ID) (pl
 		more := byID[names.Key(r.Writes[steps[i].Target].ID)]
 		steps[i].Needs = append(slices.Clone(steps[i].Needs), more...)
 	}
-	p, err := plan.New(append(steps, membership...))
-	if err != nil {
-		return p, fmt.Errorf("azure: %w", err)
-	}
-	return p, nil
+	return append(steps, membership...)
 }

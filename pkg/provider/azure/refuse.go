@@ -37,7 +37,6 @@ const (
 	ReasonPublicIPKept         = "PublicIPKept"
 	ReasonUnread               = "NotReadable"
 	ReasonGroupMissing         = "ResourceGroupMissing"
-	ReasonNoPlan               = "NoPlan"
 	ReasonRuleKept             = "SecurityRuleKept"
 )
 

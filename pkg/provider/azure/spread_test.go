@@ -27,6 +27,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider/azure/arm"
 	"github.com/fairlead/fairlead/pkg/provider/azure/document"
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
+	"github.com/fairlead/fairlead/pkg/provider/providertest"
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
 )
 
@@ -111,7 +112,7 @@ func (s *spread) pass(t *testing.T, svc *v1.Service, cause provider.Cause) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := p.Decide()
+	d := providertest.Decide(t, p)
 	if err := d.Refused[batch.Items[0].Key]; err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	v1 "k8s.io/api/core/v1"
 
+	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure"
 	"github.com/fairlead/fairlead/pkg/provider/azure/arm"
@@ -104,7 +105,7 @@ func (w *wired) do(t *testing.T, batch provider.Batch) {
 	t.Helper()
 	in := azure.Input{Settings: &w.settings, Observed: &w.observed, Batch: batch}
 	first := w.compute(t, batch)
-	p, err := first.Finish(nil, nil)
+	p, err := plan.New(first.Steps)
 	if err != nil {
 		t.Fatal(err)
 	}

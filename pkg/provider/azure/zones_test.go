@@ -16,6 +16,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure"
+	"github.com/fairlead/fairlead/pkg/provider/providertest"
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
 )
 
@@ -75,7 +76,7 @@ func TestZonesOfBeforeCountWhenTheyCannotBeRead(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d := pass.Decide()
+			d := providertest.Decide(t, pass)
 			if refused := d.Refused[batch.Items[0].Key]; (refused == nil) != known {
 				t.Errorf("the Service is refused: %v", refused)
 			}

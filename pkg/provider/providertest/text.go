@@ -7,10 +7,22 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"testing"
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 )
+
+// Decide is what the pass decides, with its steps in order.
+func Decide(t testing.TB, p provider.Pass) provider.Decision {
+	t.Helper()
+	d := p.Decide()
+	var err error
+	if d.Plan, err = plan.New(d.Plan.Steps); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
 
 // Text is the plan, and what was refused and noticed, by Services.
 func Text(d *provider.Decision) string {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/providertest"
 	azuresim "github.com/fairlead/fairlead/test/cloud/azure"
 	"github.com/fairlead/fairlead/test/cloud/harness"
 )
@@ -34,7 +35,7 @@ func TestPrivateLinkThatIsTakenOverKeepsItsConnections(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			for _, st := range pass.Decide().Plan.Steps {
+			for _, st := range providertest.Decide(t, pass).Plan.Steps {
 				if st.Target.Kind != "azure/privateLink" {
 					continue
 				}
