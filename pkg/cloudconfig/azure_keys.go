@@ -296,7 +296,9 @@ func (v value) azureTags(d *azureDraft) {
 			v.warn(fmt.Sprintf("%s is no pair and left out", strconv.Quote(shorten(pair))), "write a=b,c=d, or use tagsMap")
 			continue
 		}
-		setTag(d.tags, key, val)
+		if !v.isReservedTag(key) {
+			setTag(d.tags, key, val)
+		}
 	}
 }
 
@@ -308,10 +310,30 @@ func (v value) azureTagsMap(d *azureDraft) {
 		d.tagsMap = map[string]string{}
 	}
 	for _, p := range v.pairs() {
-		if val, ok := v.under(p.key.Value, p.val).text(); ok && strings.TrimSpace(p.key.Value) != "" {
-			setTag(d.tagsMap, strings.TrimSpace(p.key.Value), strings.TrimSpace(val))
+		key := strings.TrimSpace(p.key.Value)
+		if val, ok := v.under(p.key.Value, p.val).text(); ok && key != "" && !v.isReservedTag(key) {
+			setTag(d.tagsMap, key, strings.TrimSpace(val))
 		}
 	}
+}
+
+// azureReserved are the keys of the tags by which the peer and the provider tell
+// whose a resource is.
+func azureReserved() []string {
+	return []string{
+		"k8s-azure-service", "service", "k8s-azure-cluster-name", "kubernetes-cluster-name",
+		"k8s-azure-dns-label-service", "kubernetes-dns-label-service", "k8s-azure-owner-service",
+	}
+}
+
+// isReservedTag reports whether the tag is one of ownership, and warns of it: the
+// peer sets the true value.
+func (v value) isReservedTag(key string) bool {
+	is := slices.ContainsFunc(azureReserved(), func(r string) bool { return strings.EqualFold(r, key) })
+	if is {
+		v.warn(fmt.Sprintf("has tag %s, which tells whose a resource is; it is left out", key), "take it away")
+	}
+	return is
 }
 
 // setTag keeps one tag of each name: Azure compares them without case.

@@ -91,11 +91,7 @@ func (t *turn) configureLink(a *ask, l *privateLink) error {
 }
 
 func (t *turn) tagLink(a *ask, l *privateLink) {
-	keep := []string{names.TagCluster, names.TagOwner}
-	if len(t.settings.SystemTags) == 0 {
-		keep = []string{""}
-	}
-	doc, diffs := retagged(l.raw, l.Tags, t.settings.Tags, append(keep, t.settings.SystemTags...))
+	doc, diffs := t.retagged(l.raw, l.Tags, t.settings.Tags)
 	if len(diffs) > 0 {
 		l.raw = doc
 		l.change(a.key, diffs...)

@@ -5,12 +5,14 @@ package azure
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
@@ -26,24 +28,26 @@ func (t *turn) tag(a *ask, p *publicIP, services string) {
 	}
 	own, _ := a.options().Pairs(intent.KeyAzureTags)
 	for _, k := range slices.Sorted(maps.Keys(own)) {
-		if have, ok := findFold(want, k); ok {
-			want[have] = own[k]
-		} else {
-			want[k] = own[k]
+		if names.IsReserved(k) {
+			a.warn(ReasonUnsupported, fmt.Sprintf("annotation %s has tag %s, which tells whose a public IP is; it is left out: take it away", intent.KeyAzureTags, k))
+			continue
 		}
+		key, _ := names.FindTag(want, k)
+		want[key] = own[k]
 	}
-	keep := []string{
-		names.TagService, names.TagServiceLegacy, names.TagCluster, names.TagClusterLegacy,
-		names.TagDNSService, names.TagDNSServiceLegacy,
-	}
-	doc, diffs := retagged(p.raw, p.doc.Tags, want, append(keep, t.settings.SystemTags...))
-	if len(t.settings.SystemTags) == 0 {
-		doc, diffs = retagged(p.raw, p.doc.Tags, want, []string{""})
-	}
+	doc, diffs := t.retagged(p.raw, p.doc.Tags, want)
 	if len(diffs) > 0 {
 		p.raw = doc
 		p.change(a.key, diffs...)
 		p.reload()
+	}
+}
+
+// warn tells the user, once: each family may have the same.
+func (a *ask) warn(reason, message string) {
+	n := provider.Notice{Reason: reason, Message: message, Warning: true}
+	if !slices.Contains(a.notices, n) {
+		a.notices = append(a.notices, n)
 	}
 }
 
@@ -53,11 +57,7 @@ func (t *turn) tagResource(r *resource, key plan.Key) {
 	if len(t.settings.Tags) == 0 {
 		return
 	}
-	keep := t.settings.SystemTags
-	if len(keep) == 0 {
-		keep = []string{""}
-	}
-	doc, diffs := retagged(r.raw, r.Tags, t.settings.Tags, keep)
+	doc, diffs := t.retagged(r.raw, r.Tags, t.settings.Tags)
 	if len(diffs) == 0 {
 		return
 	}
@@ -68,44 +68,19 @@ func (t *turn) tagResource(r *resource, key plan.Key) {
 	r.Tags = fresh.Tags
 }
 
-// retagged is the document with the wanted tags. Keys and values are compared
-// without case. Other tags stay when they begin with one of keep, which the
-// empty text makes all.
-func retagged(doc json.RawMessage, have, want map[string]string, keep []string) (json.RawMessage, []plan.Diff) {
+// retagged is the document with the wanted tags.
+func (t *turn) retagged(doc json.RawMessage, have, want map[string]string) (json.RawMessage, []plan.Diff) {
 	var diffs []plan.Diff
-	for _, k := range slices.Sorted(maps.Keys(want)) {
-		key, found := findFold(have, k)
-		if found && strings.EqualFold(have[key], want[k]) {
-			continue
-		}
-		if !found {
-			key = k
-		}
-		diffs = append(diffs, plan.Diff{Field: "tag " + key, Have: have[key], Want: want[k]})
-		doc = set(doc, want[k], "tags", key)
+	more, gone := names.Retag(have, want, t.settings.SystemTags)
+	for _, k := range slices.Sorted(maps.Keys(more)) {
+		diffs = append(diffs, plan.Diff{Field: "tag " + k, Have: have[k], Want: more[k]})
+		doc = set(doc, more[k], "tags", k)
 	}
-	for _, k := range slices.Sorted(maps.Keys(have)) {
-		_, wanted := findFold(want, k)
-		if wanted || slices.ContainsFunc(keep, func(prefix string) bool { return names.HasPrefix(k, prefix) }) {
-			continue
-		}
+	for _, k := range gone {
 		diffs = append(diffs, plan.Diff{Field: "tag " + k, Have: cmp.Or(have[k], `""`)})
 		doc = unset(doc, "tags", k)
 	}
 	return doc, diffs
-}
-
-// findFold is the map's key that equals key without case.
-func findFold(m map[string]string, key string) (string, bool) {
-	if _, ok := m[key]; ok {
-		return key, true
-	}
-	for _, k := range slices.Sorted(maps.Keys(m)) {
-		if strings.EqualFold(k, key) {
-			return k, true
-		}
-	}
-	return "", false
 }
 
 // MarshalJSON is the IP tag in Azure's words.

@@ -4,8 +4,10 @@ package names_test
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -166,5 +168,19 @@ func TestTagsThatListServices(t *testing.T) {
 	legacy := map[string]string{names.TagServiceLegacy: "old"}
 	if got := names.Tag(legacy, names.TagService, names.TagServiceLegacy); got != "old" {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestRetagLeavesOwnershipAlone(t *testing.T) {
+	have := map[string]string{"Team": "NET", "old": "1", "aks-x": "2", "Service": "a/b", "k8s-azure-owner-service": "a/b"}
+	want := map[string]string{"team": "net", "COST": "42", "service": "x", "K8s-Azure-Cluster-Name": "y"}
+	set, gone := names.Retag(have, want, []string{"AKS-"})
+	if !maps.Equal(set, map[string]string{"COST": "42"}) || !slices.Equal(gone, []string{"old"}) {
+		t.Errorf("sets %v, takes away %v", set, gone)
+	}
+	have["team"] = "other" // its own case counts first
+	set, gone = names.Retag(have, want, nil)
+	if !maps.Equal(set, map[string]string{"COST": "42", "team": "net"}) || gone != nil {
+		t.Errorf("sets %v, takes away %v", set, gone)
 	}
 }

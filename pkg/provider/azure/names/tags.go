@@ -3,6 +3,7 @@
 package names
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -17,6 +18,54 @@ const (
 	TagDNSServiceLegacy = "kubernetes-dns-label-service"
 	TagOwner            = "k8s-azure-owner-service"
 )
+
+// IsReserved reports whether the tag with the key tells whose a resource is, so
+// that no user may set it. Azure compares keys without case.
+func IsReserved(key string) bool {
+	return slices.ContainsFunc([]string{
+		TagService, TagServiceLegacy, TagCluster, TagClusterLegacy, TagDNSService, TagDNSServiceLegacy, TagOwner,
+	}, func(k string) bool { return strings.EqualFold(k, key) })
+}
+
+// Retag is what changes of the tags that a resource has when it shall have the
+// wanted ones: those that are set, by the resource's own key where it has one,
+// and those that go, sorted. Keys and values are compared without case. Others
+// stay, unless system names the beginnings of those that may. Reserved tags are
+// neither set nor taken away.
+func Retag(have, want map[string]string, system []string) (set map[string]string, gone []string) {
+	set = map[string]string{}
+	for _, k := range slices.Sorted(maps.Keys(want)) {
+		key, found := FindTag(have, k)
+		if IsReserved(k) || (found && strings.EqualFold(have[key], want[k])) {
+			continue
+		}
+		set[key] = want[k]
+	}
+	if len(system) == 0 {
+		return set, nil
+	}
+	for _, k := range slices.Sorted(maps.Keys(have)) {
+		_, wanted := FindTag(want, k)
+		if !wanted && !IsReserved(k) && !slices.ContainsFunc(system, func(prefix string) bool { return HasPrefix(k, prefix) }) {
+			gone = append(gone, k)
+		}
+	}
+	return set, gone
+}
+
+// FindTag is the key that equals key without case, and whether there is one; key
+// itself where there is none.
+func FindTag(tags map[string]string, key string) (string, bool) {
+	if _, ok := tags[key]; ok {
+		return key, true
+	}
+	for _, k := range slices.Sorted(maps.Keys(tags)) {
+		if strings.EqualFold(k, key) {
+			return k, true
+		}
+	}
+	return key, false
+}
 
 // Tag is the value of a tag, which counts before its legacy name; empty for
 // none.

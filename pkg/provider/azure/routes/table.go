@@ -219,45 +219,19 @@ func (s site) skeleton() json.RawMessage {
 	return slices.Concat([]byte(`{"location":`), location, []byte(`,"properties":{"routes":[]}}`))
 }
 
-// wantTags adds our tags. Others stay, unless prefixes say which ones may.
+// wantTags are the tags as they shall be, and whether that is otherwise.
 func (s site) wantTags(have map[string]string) (map[string]string, bool) {
 	if len(s.tags) == 0 {
 		return have, false
 	}
-	want := maps.Clone(have)
-	if want == nil {
-		want = map[string]string{}
+	set, gone := names.Retag(have, s.tags, s.system)
+	want := map[string]string{}
+	maps.Copy(want, have)
+	maps.Copy(want, set)
+	for _, k := range gone {
+		delete(want, k)
 	}
-	changed := false
-	for _, k := range slices.Sorted(maps.Keys(want)) {
-		keep := len(s.system) == 0 || hasFold(s.tags, k) || slices.ContainsFunc(s.system, func(p string) bool { return names.HasPrefix(k, p) })
-		if !keep {
-			delete(want, k)
-			changed = true
-		}
-	}
-	for _, k := range slices.Sorted(maps.Keys(s.tags)) {
-		at := k
-		for old := range want {
-			if strings.EqualFold(old, k) {
-				at = old
-			}
-		}
-		if v, ok := want[at]; !ok || !strings.EqualFold(v, s.tags[k]) {
-			want[at] = s.tags[k]
-			changed = true
-		}
-	}
-	return want, changed
-}
-
-func hasFold(m map[string]string, key string) bool {
-	for k := range m {
-		if strings.EqualFold(k, key) {
-			return true
-		}
-	}
-	return false
+	return want, len(set)+len(gone) > 0
 }
 
 // errStopped is the answer to those who ask after the end.

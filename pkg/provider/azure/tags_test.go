@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package azure_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/azure"
+)
+
+// Whose a public IP is, no annotation says, and what the peer wrote of it stays.
+func TestTagsOfOwnershipAreNobodysToSet(t *testing.T) {
+	s := empty(t)
+	s.settings.SystemTags = []string{"aks-"} // other tags go
+	s.settings.Tags = map[string]string{"service": "shop/api", "cost": "42"}
+	web := with(dual(newService("web", "TCP:80")),
+		"azure-pip-tags", "team=web,k8s-azure-service=shop/api,K8S-Azure-Cluster-Name=other,k8s-azure-owner-service=shop/web")
+	batch := s.batch(item(web, provider.Serve, provider.Edit))
+	r := s.compute(t, batch)
+	var said []string
+	for _, n := range r.Notices[keyOf("web")] {
+		if !n.Warning || n.Reason != azure.ReasonUnsupported {
+			t.Errorf("notice %+v", n)
+		}
+		said = append(said, n.Message)
+	}
+	if diff := cmp.Diff([]string{
+		"annotation service.beta.kubernetes.io/azure-pip-tags has tag K8S-Azure-Cluster-Name, which tells whose a public IP is; it is left out: take it away",
+		"annotation service.beta.kubernetes.io/azure-pip-tags has tag k8s-azure-owner-service, which tells whose a public IP is; it is left out: take it away",
+		"annotation service.beta.kubernetes.io/azure-pip-tags has tag k8s-azure-service, which tells whose a public IP is; it is left out: take it away",
+	}, said); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+	s.apply(t, batch, nil)
+	want := map[string]string{"k8s-azure-service": "shop/web", "k8s-azure-cluster-name": "kubernetes", "team": "web", "cost": "42"}
+	id := s.pipID("kubernetes-a1111111122223333444400000000075")
+	var p struct{ Tags map[string]string }
+	if err := json.Unmarshal(s.doc(id), &p); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, p.Tags); diff != "" {
+		t.Errorf("tags (-want +got):\n%s", diff)
+	}
+
+	// The peer did set those that it reads no more.
+	doc := strings.Replace(string(s.doc(id)), `"tags":{`, `"tags":{"service":"shop/api","k8s-azure-owner-service":"shop/web",`, 1)
+	s.observed.Learn(id, json.RawMessage(doc))
+	s.publish(t, web)
+	s.settled(t, s.all(provider.Resync))
+	s.settled(t, s.all(provider.Repair))
+}
