@@ -149,10 +149,14 @@ func (t *turn) nodesIn(b *balancer) []node {
 // poolName is the pool that serves the Service: with several configurations,
 // one of its own when only nodes with its endpoints are to serve.
 func (t *turn) poolName(a *ask, f intent.Family) string {
-	if t.settings.several() && a.item.Intent.Traffic == intent.Local {
+	if t.hasOwnPool(a) {
 		return names.LocalPool(a.key.Namespace, a.key.Name, f)
 	}
 	return names.Pool(t.settings.Cluster, f)
+}
+
+func (t *turn) hasOwnPool(a *ask) bool {
+	return t.settings.several() && a.item.Intent.Traffic == intent.Local
 }
 
 // fillLocalPools lets the pools of single Services list the nodes that have

@@ -7,12 +7,14 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure/machines"
+	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
 // membership is what is done about the machines in one pass.
@@ -21,7 +23,8 @@ type membership struct {
 	// unread is why nothing is known of the machines, which the pools need; nil
 	// when something is.
 	unread error
-	pools  []machines.Pool
+	// pools are those that machines are to be in.
+	pools []machines.Pool
 	// old: it is made from what was known before, which may not show who has
 	// joined meanwhile.
 	old bool
@@ -62,6 +65,37 @@ func (m *membership) refuse(refused map[plan.Key]error) map[plan.Key]error {
 	}
 	return out
 }
+
+// warn tells the Services that no machine serves: none is in their pools, and
+// none can join them. Where there is no node, they are told so already.
+func (m *membership) warn(s *Settings, r *Result) {
+	if m.unread != nil || m.old {
+		return
+	}
+	joining := map[string]bool{}
+	for _, w := range m.Writes {
+		for _, pool := range w.Joins() {
+			joining[pool] = true
+		}
+	}
+	empty := map[string]bool{}
+	for i := range m.pools {
+		id := m.pools[i].ID
+		empty[names.Key(id)] = !m.Joined(id) && !joining[names.Key(id)]
+	}
+	for key, places := range r.Places {
+		served := func(p Place) bool {
+			return !empty[names.Key(names.Child(p.LoadBalancer, names.Pools, names.Pool(s.Cluster, p.Family)))]
+		}
+		told := func(n provider.Notice) bool { return n.Reason == provider.ReasonNoTargets }
+		if len(places) > 0 && !slices.ContainsFunc(places, served) && !slices.ContainsFunc(r.Notices[key], told) {
+			r.Notices[key] = append(r.Notices[key], provider.NothingServes(whyNoMachine))
+		}
+	}
+}
+
+// whyNoMachine is why no machine of the nodes that may serve is in a pool.
+const whyNoMachine = "the machines of all nodes that may serve are switched off, not ready or not listed by Azure yet, of another resource group, or in a pool of another load balancer; kubectl fairlead explain says which, and they join when that ends"
 
 // ended notes that a write is over, and reports whether a pool is left that no
 // machine is in, with nobody left to join it.

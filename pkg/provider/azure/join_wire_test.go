@@ -5,6 +5,7 @@ package azure
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -29,7 +30,7 @@ func (anyToken) GetToken(context.Context, policy.TokenRequestOptions) (azcore.Ac
 }
 
 // A pass that finds a machine which is still being made has it looked at again,
-// until it has joined.
+// until it has joined, and tells that nothing serves meanwhile.
 func TestPassTellsOfMachinesThatWait(t *testing.T) {
 	sim := azuresim.New(azuresim.Options{})
 	server := sim.Start()
@@ -84,8 +85,13 @@ func TestPassTellsOfMachinesThatWait(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := pass.Decide().Again; got.Round(firstLook) != want {
-			t.Errorf("while %s it is looked at again after %s, want %s", state, got, want)
+		d := pass.Decide()
+		if d.Again.Round(firstLook) != want {
+			t.Errorf("while %s it is looked at again after %s, want %s", state, d.Again, want)
+		}
+		told := slices.ContainsFunc(d.Notices[in.Key], func(n provider.Notice) bool { return n.Reason == provider.ReasonNoTargets })
+		if told != (want > 0) {
+			t.Errorf("while %s the Service is told %v", state, d.Notices[in.Key])
 		}
 	}
 }

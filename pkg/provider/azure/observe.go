@@ -52,6 +52,7 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 	if err != nil {
 		return nil, err
 	}
+	membership.warn(s, result)
 	return newPass(p, in, result, membership), nil
 }
 
@@ -267,7 +268,7 @@ func (p *Provider) membership(ctx context.Context, in Input, r *Result) (*member
 	if unread != nil {
 		m.Waiting = append(m.Waiting, allMachines)
 	}
-	return &membership{Membership: m, old: unread != nil, next: p.lookAgain(m.Waiting...)}, nil
+	return &membership{Membership: m, old: unread != nil, pools: wish.Join, next: p.lookAgain(m.Waiting...)}, nil
 }
 
 // wishOf are the pools that network interfaces join and leave, and the ids of

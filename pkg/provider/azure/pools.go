@@ -231,14 +231,38 @@ func (t *turn) keptIn(b *balancer, pool string) []plan.Key {
 	return out
 }
 
-// warnNoNodes tells the Services of load balancers that get no node.
+// warnNoNodes tells the Services whose pools get no node.
 func (t *turn) warnNoNodes() {
 	for _, a := range t.asks {
-		if !a.serve() || t.settings.Preconfigured[a.balancer.exposure] || len(t.nodesIn(a.balancer)) > 0 {
+		if !a.serve() {
 			continue
 		}
-		a.notices = append(a.notices, provider.NothingServes(t.whyNoNode(a.balancer)))
+		if why := t.whyNothing(a); why != "" {
+			a.notices = append(a.notices, provider.NothingServes(why))
+		}
 	}
+}
+
+// whyNothing is why the pool that serves the Service has no node, and what helps;
+// empty where it has one, or others see to it.
+func (t *turn) whyNothing(a *ask) string {
+	if t.hasOwnPool(a) && len(t.nodes) > 0 {
+		return t.whyNoneIsLocal(a)
+	}
+	if t.settings.Preconfigured[a.balancer.exposure] || len(t.nodesIn(a.balancer)) > 0 {
+		return ""
+	}
+	return t.whyNoNode(a.balancer)
+}
+
+// whyNoneIsLocal is whyNothing of a Service with a pool of its own. One that is
+// new has its endpoints a moment later.
+func (t *turn) whyNoneIsLocal(a *ask) string {
+	hosts, known := t.observed.EndpointNodes[a.key]
+	if !known || len(a.statusAddresses()) == 0 || slices.ContainsFunc(t.nodes, func(n node) bool { return containsFold(hosts, n.name) }) {
+		return ""
+	}
+	return "externalTrafficPolicy is Local, and no node that may serve has a pod of the Service; kubectl get pods -o wide says where they are"
 }
 
 // whyNoNode is why a load balancer gets no node, and what helps.

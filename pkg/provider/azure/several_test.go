@@ -214,9 +214,17 @@ func TestPoolsOfServicesWithPolicyLocal(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	s.observed.EndpointNodes[key] = nil
-	s.apply(t, batch, nil)
+	if got := s.compute(t, batch).Notices[key]; len(got) != 0 {
+		t.Errorf("a new Service, whose endpoints come, is told %v", got)
+	}
+	s.publish(t, svc)
+	batch = s.batch(item(s.observed.Services[0], provider.Serve, provider.Edit))
+	r := s.apply(t, batch, nil)
 	if got := s.members(t, "kubernetes", "shop-web"); got != "" {
 		t.Errorf("got %q", got)
+	}
+	if got := r.Notices[key]; len(got) != 1 || got[0].Reason != provider.ReasonNoTargets || !strings.Contains(got[0].Message, "externalTrafficPolicy is Local, and no node") {
+		t.Errorf("of a pool without nodes it is told %v", got)
 	}
 	s.observed.EndpointNodes = nil
 	s.settled(t, batch)

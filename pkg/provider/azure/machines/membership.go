@@ -62,7 +62,7 @@ type Membership struct {
 }
 
 // Joined reports whether a machine that shall be in the pool, which is named by
-// its id, is in it already.
+// its id, is in it already, and is not switched off.
 func (m *Membership) Joined(pool string) bool { return m.joined[strings.ToLower(pool)] }
 
 // Leaving are the steps that take machines out of the pool: what removes the
@@ -195,6 +195,9 @@ func (d *decision) machine(m *Machine, wanted, excluded string) error {
 	if c.empty() || m.deleting() {
 		return nil
 	}
+	if wanted != "" && !m.off() {
+		d.present(m)
+	}
 	w := d.write(m, c)
 	if w == nil {
 		if len(c.join) > 0 {
@@ -218,6 +221,17 @@ func (d *decision) machine(m *Machine, wanted, excluded string) error {
 		d.notice(wanted, why)
 	}
 	return err
+}
+
+// present notes the pools that the machine is in, whatever else is done to it.
+func (d *decision) present(m *Machine) {
+	if !slices.ContainsFunc(d.wish.Join, func(p Pool) bool { return !d.out.Joined(p.ID) }) {
+		return
+	}
+	pools, _ := d.snap.pools(m)
+	for _, id := range pools {
+		d.out.joined[strings.ToLower(id)] = true
+	}
 }
 
 // asleep says why a machine cannot join now.
@@ -274,13 +288,8 @@ func (d *decision) add(w *Write) ([]string, error) {
 		return nil, fmt.Errorf("%s: %w", w.id, err)
 	}
 	for _, p := range w.change.join {
-		key := strings.ToLower(p.ID)
-		switch {
-		case w.form == modelForm:
-		case slices.ContainsFunc(e.diffs, func(x plan.Diff) bool { return x.Want == label(p.ID) }):
-			w.joins = append(w.joins, key)
-		case len(e.skipped) == 0:
-			d.out.joined[key] = true
+		if w.form != modelForm && slices.ContainsFunc(e.diffs, func(x plan.Diff) bool { return x.Want == label(p.ID) }) {
+			w.joins = append(w.joins, strings.ToLower(p.ID))
 		}
 	}
 	if len(e.diffs) == 0 {

@@ -125,6 +125,36 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+// Who is in a pool serves, whatever else is done to its machine; unless that is
+// switched off.
+func TestJoinedAreMachinesThatRunInThePool(t *testing.T) {
+	f := newFake(t)
+	r, _ := newTestReader(f, options())
+	for _, w := range decide(t, r, Wish{Join: []Pool{public}, Nodes: allNodes()[:1]}).Writes {
+		if err := r.Write(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for state, want := range map[string]bool{"Succeeded": true, "Updating": true, "Failed": true} {
+		snap := observe(t, r, Wish{Join: []Pool{public}})
+		for i := range snap.Machines {
+			snap.Machines[i].Provisioning = state
+		}
+		for _, power := range []string{"running", "deallocated"} {
+			for i := range snap.Machines {
+				snap.Machines[i].Power = power
+			}
+			m, err := snap.Decide(Wish{Join: []Pool{public, internal}, Nodes: allNodes()[:1]})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := m.Joined(public.ID); got != (want && power == "running") || m.Joined(internal.ID) {
+				t.Errorf("%s and %s: joined %t and %t", state, power, got, m.Joined(internal.ID))
+			}
+		}
+	}
+}
+
 func TestWritingADecisionLeavesNothingToDecide(t *testing.T) {
 	for _, wish := range []Wish{
 		{Join: []Pool{public, public6}, Nodes: allNodes()},
