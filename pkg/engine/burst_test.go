@@ -16,8 +16,7 @@ import (
 
 func TestCallsAtOnceShareFewPasses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCloud()
-		c.readTime, c.writeTime = 50*time.Millisecond, time.Second
+		c := slowCloud()
 		r := start(t, c)
 		began := time.Now()
 		if errs := r.ensureAll(t, r.putMany(t, 200)); len(errs) > 0 {
@@ -46,8 +45,7 @@ func TestCallsAtOnceShareFewPasses(t *testing.T) {
 // meanwhile go with it, since nothing is written yet.
 func TestFirstOfABurstTakesTheOthersAlong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCloud()
-		c.readTime, c.writeTime = 50*time.Millisecond, time.Second
+		c := slowCloud()
 		r := start(t, c)
 		services := r.putMany(t, 50)
 		var wg sync.WaitGroup
@@ -83,8 +81,7 @@ func TestFirstOfABurstTakesTheOthersAlong(t *testing.T) {
 
 func TestAFewThatComeWhileManyAreObservedWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCloud()
-		c.readTime, c.writeTime = 50*time.Millisecond, time.Second
+		c := slowCloud()
 		r := start(t, c)
 		services := r.putMany(t, 10)
 		late := r.put(t, service("late", 80))
@@ -113,9 +110,7 @@ func TestIdleEngineAddsNoLatency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, newCloud())
 		began := time.Now()
-		if err := r.ensure(t, r.put(t, service("web", 80))); err != nil {
-			t.Fatal(err)
-		}
+		r.serve(t, service("web", 80))
 		if took := time.Since(began); took != 0 {
 			t.Errorf("waited %s beside the cloud's own time", took)
 		}
@@ -156,12 +151,11 @@ func TestNodeChangesAreOnePassAWindow(t *testing.T) {
 			h.OnAdd(n, false)
 			h.OnUpdate(n, n)
 		}
-		time.Sleep(nodeWindow + time.Millisecond) //nolint:forbidigo // the bubble's clock
-		synctest.Wait()
+		after(nodeWindow + time.Millisecond)
 		if n := c.count("observe") - passes; n != 1 {
 			t.Errorf("500 new nodes made %d passes, want 1", n)
 		}
-		if got := c.parts[keyOf("svc-042")]; got != "port 43 to 500 nodes" {
+		if got := c.part("svc-042"); got != "port 43 to 500 nodes" {
 			t.Errorf("served as %q, want the new nodes", got)
 		}
 	})

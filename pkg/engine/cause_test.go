@@ -60,15 +60,10 @@ func TestOnlyWhatIsReadIsEdited(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCloud()
 				r := start(t, c)
-				svc := r.put(t, service("web", 80))
-				if err := r.ensure(t, svc); err != nil {
-					t.Fatal(err)
-				}
+				svc := r.serve(t, service("web", 80))
 				edited := showing(svc)
 				tt.change(edited)
-				if err := r.ensure(t, r.put(t, edited)); err != nil {
-					t.Fatal(err)
-				}
+				r.serve(t, edited)
 				if all := c.causes("web"); len(all) != 2 || all[1] != tt.want {
 					t.Errorf("causes %d, want the second to be %d", all, tt.want)
 				}
@@ -86,14 +81,14 @@ func TestEditStaysOneUntilItIsServed(t *testing.T) {
 		next func(t *testing.T, r *rig, edited *v1.Service)
 	}{
 		"looked at again by itself": {denied, func(*testing.T, *rig, *v1.Service) {
-			time.Sleep(firstLook) //nolint:forbidigo // the bubble's clock
+			after(firstLook)
 		}},
 		"something is freed": {denied, func(_ *testing.T, r *rig, _ *v1.Service) {
 			r.ServiceHandler().OnUpdate(showing(service("other", 81)), service("other", 81))
 		}},
 		"the nodes change": {denied, func(_ *testing.T, r *rig, _ *v1.Service) {
 			r.NodeHandler().OnAdd(&v1.Node{Spec: v1.NodeSpec{ProviderID: "metal://a"}}, false)
-			time.Sleep(nodeWindow) //nolint:forbidigo // the bubble's clock
+			after(nodeWindow)
 		}},
 		"upstream tries again": {denied, func(t *testing.T, r *rig, edited *v1.Service) {
 			if err := r.ensure(t, edited); err != nil {
@@ -110,19 +105,14 @@ func TestEditStaysOneUntilItIsServed(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCloud()
 				r := start(t, c)
-				svc := r.put(t, service("web", 80))
-				if err := r.ensure(t, svc); err != nil {
-					t.Fatal(err)
-				}
+				svc := r.serve(t, service("web", 80))
 				edited := r.put(t, showing(svc))
 				edited.Spec.Ports[0].Port = 81
-				c.fault = func(plan.Step, map[plan.Key]bool) error { return tt.err }
+				c.fault = always(tt.err)
 				if err := r.ensure(t, edited); err == nil {
 					t.Fatal("no error")
 				}
-				c.mu.Lock()
-				c.fault = nil
-				c.mu.Unlock()
+				c.set(func() { c.fault = nil })
 				synctest.Wait()
 				before := len(c.causes("web"))
 				tt.next(t, r, edited)
@@ -147,22 +137,16 @@ func TestRefusalDuringADriftTimerIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCloud()
 		c.writeTime = 3 * time.Second
-		c.fault = func(plan.Step, map[plan.Key]bool) error { return invalid("not yet") }
+		c.fault = always(invalid("not yet"))
 		r := start(t, c, func(o *Options) {
 			o.Drift = cloudconfig.Drift{Mode: cloudconfig.DriftReport, Interval: time.Second}
 		})
 		if err := r.ensure(t, r.put(t, service("web", 80))); err == nil {
 			t.Fatal("no error")
 		}
-		c.mu.Lock()
-		c.fault = nil
-		c.mu.Unlock()
-		time.Sleep(2 * firstLook) //nolint:forbidigo // the bubble's clock
-		synctest.Wait()
-		c.mu.Lock()
-		got := c.parts[keyOf("web")]
-		c.mu.Unlock()
-		if got == "" {
+		c.set(func() { c.fault = nil })
+		after(2 * firstLook)
+		if c.part("web") == "" {
 			t.Errorf("not served; causes %d", c.causes("web"))
 		}
 	})
@@ -216,15 +200,10 @@ func TestEditRetriesOnlyWhoMayBeConcerned(t *testing.T) {
 // What others do neither shortens nor lengthens the wait between two looks.
 func TestBackOffOfARefusedServiceSurvivesTheEditsOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCloud()
-		c.most = 1
-		r := start(t, c)
-		r.ensureAll(t, r.putMany(t, 1))
-		if err := r.ensure(t, r.put(t, service("second", 81))); plan.KindOf(err) != plan.Exhausted {
-			t.Fatalf("got %v, want that the pool is exhausted", err)
-		}
+		r, _ := exhausted(t)
+		c := r.cloud
 		// Looked at after 15, 45 and 105 s: the next are 120 and 240 s later.
-		time.Sleep(106 * time.Second) //nolint:forbidigo // the bubble's clock
+		after(106 * time.Second)
 		other := service("other", 82)
 		r.ServiceHandler().OnUpdate(other, labelled(other))
 		synctest.Wait()
@@ -232,8 +211,7 @@ func TestBackOffOfARefusedServiceSurvivesTheEditsOfOthers(t *testing.T) {
 		for range 2 {
 			passes, began := c.count("observe"), time.Now()
 			for c.count("observe") == passes {
-				time.Sleep(time.Second) //nolint:forbidigo // the bubble's clock
-				synctest.Wait()
+				after(time.Second)
 			}
 			waits = append(waits, time.Since(began))
 		}

@@ -48,6 +48,42 @@ func newCloud() *cloud {
 	}
 }
 
+// slowCloud is one whose reads and writes take their time.
+func slowCloud() *cloud {
+	c := newCloud()
+	c.readTime, c.writeTime = 50*time.Millisecond, time.Second
+	return c
+}
+
+// always is a fault that never ends.
+func always(err error) func(plan.Step, map[plan.Key]bool) error {
+	return func(plan.Step, map[plan.Key]bool) error { return err }
+}
+
+// times is a fault of the first n steps.
+func times(n int, err error) func(plan.Step, map[plan.Key]bool) error {
+	return func(plan.Step, map[plan.Key]bool) error {
+		if n--; n >= 0 {
+			return err
+		}
+		return nil
+	}
+}
+
+// set changes the cloud while an engine works.
+func (c *cloud) set(change func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change()
+}
+
+// part is what serves a Service; empty for none.
+func (c *cloud) part(name string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.parts[keyOf(name)]
+}
+
 func (c *cloud) Name() string                         { return "metal" }
 func (c *cloud) Changed() <-chan struct{}             { return c.changed }
 func (c *cloud) Instances() cloudprovider.InstancesV2 { return nil }

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
@@ -69,21 +68,14 @@ func TestBlockedGroupDoesNotHoldUpAnother(t *testing.T) {
 		fast := service("fast", 80)
 		fast.Labels = map[string]string{"group": "free"}
 		r := start(t, c)
-		if err := r.ensure(t, r.put(t, fast)); err != nil {
-			t.Fatal(err)
-		}
+		r.serve(t, fast)
 		c.groupOf = nil
 		blocked := &blockingCloud{cloud: c, release: release}
 		r2 := start(t, c, func(o *Options) { o.Provider = blocked })
 		done := make(chan error, 1)
 		go func() { done <- r2.ensure(t, r2.put(t, slow)) }()
 		synctest.Wait()
-		gone := fast.DeepCopy()
-		now := metav1.Now()
-		gone.DeletionTimestamp = &now
-		if err := r2.EnsureLoadBalancerDeleted(t.Context(), "kubernetes", r2.put(t, gone)); err != nil {
-			t.Fatal(err)
-		}
+		r2.remove(t, fast)
 		if len(c.addresses) != 0 {
 			t.Errorf("addresses left: %v", c.addresses)
 		}
@@ -115,22 +107,14 @@ func TestPrivateTailRunsBesideTheNextPass(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCloud()
 		r := start(t, c)
-		old := r.put(t, service("old", 80))
-		if err := r.ensure(t, old); err != nil {
-			t.Fatal(err)
-		}
+		old := r.serve(t, service("old", 80))
 		hold := make(chan struct{})
 		tail := &slowTail{cloud: c, hold: hold}
 		r2 := start(t, c, func(o *Options) { o.Provider = tail })
-		gone := old.DeepCopy()
-		now := metav1.Now()
-		gone.DeletionTimestamp = &now
 		deleted := make(chan error, 1)
-		go func() { deleted <- r2.EnsureLoadBalancerDeleted(t.Context(), "kubernetes", r2.put(t, gone)) }()
+		go func() { deleted <- r2.EnsureLoadBalancerDeleted(t.Context(), "kubernetes", r2.put(t, deleting(old))) }()
 		synctest.Wait()
-		if err := r2.ensure(t, r2.put(t, service("new", 81))); err != nil {
-			t.Fatal(err)
-		}
+		r2.serve(t, service("new", 81))
 		select {
 		case err := <-deleted:
 			t.Fatalf("the deletion ended before its last step: %v", err)

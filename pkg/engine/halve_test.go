@@ -70,8 +70,7 @@ func TestSharedWriteThatIsRefusedForEverybodyIsTriedAFewTimes(t *testing.T) {
 	for _, kind := range []plan.Kind{plan.Invalid, plan.Exhausted, plan.Denied} {
 		t.Run(kind.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := newCloud()
-				c.readTime, c.writeTime = 50*time.Millisecond, time.Second // all come while the first is looked at
+				c := slowCloud() // all come while the first is looked at
 				c.fault = func(st plan.Step, _ map[plan.Key]bool) error {
 					if st.Target.Kind != "balancer" {
 						return nil
@@ -113,12 +112,12 @@ func TestThrottledHalvingIsGivenUp(t *testing.T) {
 		services := r.putMany(t, 40)
 		done := make(chan map[string]error, 1)
 		go func() { done <- r.ensureAll(t, services) }()
-		time.Sleep(30 * time.Second) //nolint:forbidigo // the bubble's clock
+		after(30 * time.Second)
 		// The first Service, the others, and the half that is throttled.
 		if n := c.count("update balancer"); n != 3 {
 			t.Errorf("%d writes before the throttle ends, want 3", n)
 		}
-		time.Sleep(10 * time.Minute) //nolint:forbidigo // the bubble's clock
+		after(10 * time.Minute)
 		if errs := <-done; len(errs) != 1 || errs["svc-020"] == nil {
 			t.Errorf("failed: %v, want svc-020 alone", errs)
 		}

@@ -70,11 +70,8 @@ func TestFailedWriteThatServesNobodyIsTriedAgain(t *testing.T) {
 					}
 				}}
 				r := start(t, c, func(o *Options) { o.Provider = p })
-				if err := r.ensure(t, r.put(t, service("web", 80))); err != nil {
-					t.Fatal(err)
-				}
-				time.Sleep(tt.within) //nolint:forbidigo // the bubble's clock
-				synctest.Wait()
+				r.serve(t, service("web", 80))
+				after(tt.within)
 				if !written {
 					t.Fatalf("not written after %d tries", c.count("update members"))
 				}
@@ -82,8 +79,7 @@ func TestFailedWriteThatServesNobodyIsTriedAgain(t *testing.T) {
 				if passes != 4 {
 					t.Errorf("%d passes, want 4", passes)
 				}
-				time.Sleep(time.Hour) //nolint:forbidigo // the bubble's clock
-				synctest.Wait()
+				after(time.Hour)
 				if n := c.count("observe"); n != passes {
 					t.Errorf("%d passes more, want none once it is written", n-passes)
 				}
@@ -212,16 +208,12 @@ func testLeftOut(t *testing.T, out *plan.LeftOutError, told []string) {
 			}
 		}}
 		r := start(t, c, func(o *Options) { o.Provider = p })
-		if err := r.ensure(t, r.put(t, service("web", 80))); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(14 * time.Second) //nolint:forbidigo // the bubble's clock
-		synctest.Wait()
+		r.serve(t, service("web", 80))
+		after(14 * time.Second)
 		if n := left.Load(); n != 3 {
 			t.Errorf("tried again too soon: %d left", n)
 		}
-		time.Sleep(time.Hour) //nolint:forbidigo // the bubble's clock
-		synctest.Wait()
+		after(time.Hour)
 		if n := left.Load(); n != 0 || c.count("observe") != 4 {
 			t.Errorf("%d left, %d passes", n, c.count("observe"))
 		}
@@ -244,28 +236,22 @@ func TestProviderAsksForAnotherLook(t *testing.T) {
 		}}
 		r := start(t, c, func(o *Options) { o.Provider = p })
 		waits = []time.Duration{10 * time.Second, 20 * time.Second}
-		if err := r.ensure(t, r.put(t, service("web", 80))); err != nil {
-			t.Fatal(err)
-		}
+		r.serve(t, service("web", 80))
 		for _, x := range []struct {
 			after  time.Duration
 			passes int
 		}{{9 * time.Second, 1}, {2 * time.Second, 2}, {18 * time.Second, 2}, {2 * time.Second, 3}, {time.Hour, 3}} {
-			time.Sleep(x.after) //nolint:forbidigo // the bubble's clock
-			synctest.Wait()
+			after(x.after)
 			if n := c.count("observe"); n != x.passes {
 				t.Errorf("after %s more: %d passes, want %d", x.after, n, x.passes)
 			}
 		}
 		waits = []time.Duration{time.Minute, 10 * time.Second}
 		for range 2 {
-			if err := r.ensure(t, r.put(t, service("web", 81))); err != nil {
-				t.Fatal(err)
-			}
+			r.serve(t, service("web", 81))
 		}
 		before := c.count("observe")
-		time.Sleep(15 * time.Second) //nolint:forbidigo // the bubble's clock
-		synctest.Wait()
+		after(15 * time.Second)
 		if n := c.count("observe") - before; n != 1 {
 			t.Errorf("%d passes at the sooner time, want 1", n)
 		}
@@ -293,20 +279,14 @@ func TestWaitsForWhatIsOwedAreCountedByWrite(t *testing.T) {
 			}
 		}}
 		r := start(t, c, func(o *Options) { o.Provider = p })
-		if err := r.ensure(t, r.put(t, service("web", 80))); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(30 * time.Minute) //nolint:forbidigo // the bubble's clock
-		synctest.Wait()
+		r.serve(t, service("web", 80))
+		after(30 * time.Minute)
 		if n := tried["old"]; n < 5 || n > 12 {
 			t.Errorf("tried %d times in half an hour", n)
 		}
 		members = []string{"new"}
-		if err := r.ensure(t, r.put(t, service("web", 81))); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(16 * time.Second) //nolint:forbidigo // the bubble's clock
-		synctest.Wait()
+		r.serve(t, service("web", 81))
+		after(16 * time.Second)
 		if n := tried["new"]; n != 2 {
 			t.Errorf("tried %d times in 16 s, want 2", n)
 		}

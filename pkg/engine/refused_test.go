@@ -42,17 +42,14 @@ func TestRefusedFormKeepsWhatIsServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCloud()
 		r := start(t, c)
-		svc := r.put(t, service("web", 80))
-		if err := r.ensure(t, svc); err != nil {
-			t.Fatal(err)
-		}
+		svc := r.serve(t, service("web", 80))
 		bad := svc.DeepCopy()
 		bad.Annotations = map[string]string{"metallb.io/loadBalancerIPs": "not-an-address"}
 		bad.Spec.Ports[0].Port = 81
 		if err := r.ensure(t, r.put(t, bad)); err == nil {
 			t.Fatal("a bad annotation was taken")
 		}
-		if got := c.parts[keyOf("web")]; got != "port 80 to 0 nodes" {
+		if got := c.part("web"); got != "port 80 to 0 nodes" {
 			t.Errorf("served as %q, want the form before", got)
 		}
 	})
@@ -60,17 +57,7 @@ func TestRefusedFormKeepsWhatIsServed(t *testing.T) {
 
 func TestServiceThatWaitsGetsWhatIsFreed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCloud()
-		c.most = 1
-		r := start(t, c)
-		first := r.put(t, service("first", 80))
-		if err := r.ensure(t, first); err != nil {
-			t.Fatal(err)
-		}
-		second := r.put(t, service("second", 81))
-		if err := r.ensure(t, second); plan.KindOf(err) != plan.Exhausted {
-			t.Fatalf("got %v, want that the pool is exhausted", err)
-		}
+		r, _ := exhausted(t)
 		synctest.Wait()
 		if cond := r.condition(t, "second"); cond == nil || cond.Reason != "Full" || cond.Status != metav1.ConditionFalse {
 			t.Errorf("condition %v, want what is waited for", cond)
@@ -78,12 +65,7 @@ func TestServiceThatWaitsGetsWhatIsFreed(t *testing.T) {
 		if said := r.said(); !slices.Contains(said, "Warning Full no address is free; free one") {
 			t.Errorf("events %q, want one that names the cause", said)
 		}
-		gone := first.DeepCopy()
-		now := metav1.Now()
-		gone.DeletionTimestamp = &now
-		if err := r.EnsureLoadBalancerDeleted(t.Context(), "kubernetes", r.put(t, gone)); err != nil {
-			t.Fatal(err)
-		}
+		r.remove(t, service("first", 80))
 		synctest.Wait()
 		if !slices.Equal(r.refreshed, []plan.Key{keyOf("second")}) {
 			t.Errorf("refreshed %v, want the Service that waited", r.refreshed)
@@ -114,13 +96,7 @@ func TestRefusedServiceIsTriedAgainWhenOthersChange(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := newCloud()
-				c.most = 1
-				r := start(t, c)
-				r.ensureAll(t, r.putMany(t, 1))
-				if err := r.ensure(t, r.put(t, service("second", 81))); plan.KindOf(err) != plan.Exhausted {
-					t.Fatalf("got %v, want that the pool is exhausted", err)
-				}
+				r, _ := exhausted(t)
 				was, is := service("third", 82), service("third", 82)
 				for svc, change := range map[*v1.Service]func(*v1.Service){was: tt.before, is: tt.after} {
 					if change != nil {
@@ -128,14 +104,14 @@ func TestRefusedServiceIsTriedAgainWhenOthersChange(t *testing.T) {
 					}
 				}
 				synctest.Wait()
-				passes := c.count("observe")
+				passes := r.cloud.count("observe")
 				if tt.deleted {
 					r.ServiceHandler().OnDelete(cache.DeletedFinalStateUnknown{Obj: was})
 				} else {
 					r.ServiceHandler().OnUpdate(was, is)
 				}
 				synctest.Wait()
-				if n := c.count("observe") - passes; n != tt.passes {
+				if n := r.cloud.count("observe") - passes; n != tt.passes {
 					t.Errorf("%d passes, want %d", n, tt.passes)
 				}
 			})
@@ -145,19 +121,15 @@ func TestRefusedServiceIsTriedAgainWhenOthersChange(t *testing.T) {
 
 func TestRefusedServiceIsLookedAtAgainByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCloud()
-		c.most = 1
-		r := start(t, c)
-		r.ensureAll(t, r.putMany(t, 1))
-		err := r.ensure(t, r.put(t, service("second", 81)))
-		if later, ok := errors.AsType[*api.RetryError](err); !ok || later.RetryAfter() < time.Hour || plan.KindOf(err) != plan.Exhausted {
+		r, err := exhausted(t)
+		c := r.cloud
+		if later, ok := errors.AsType[*api.RetryError](err); !ok || later.RetryAfter() < time.Hour {
 			t.Fatalf("got %v, want a refusal that keeps the upstream controller from trying", err)
 		}
 		synctest.Wait()
 		r.said()
 		begin, passes := time.Now(), c.count("observe")
-		time.Sleep(10 * time.Minute) //nolint:forbidigo // the bubble's clock
-		synctest.Wait()
+		after(10 * time.Minute)
 		// After 15, 45, 105, 225 and 465 s.
 		if n := c.count("observe") - passes; n != 5 {
 			t.Errorf("%d passes within %s, want 5", n, time.Since(begin))
@@ -165,11 +137,8 @@ func TestRefusedServiceIsLookedAtAgainByItself(t *testing.T) {
 		if said := r.said(); len(said) > 0 {
 			t.Errorf("told again: %q", said)
 		}
-		c.mu.Lock()
-		c.most = 2
-		c.mu.Unlock()
-		time.Sleep(maxRetry) //nolint:forbidigo // the bubble's clock
-		synctest.Wait()
+		c.set(func() { c.most = 2 })
+		after(maxRetry)
 		if !slices.Equal(r.refreshed, []plan.Key{keyOf("second")}) {
 			t.Errorf("refreshed %v, want the Service that waited", r.refreshed)
 		}

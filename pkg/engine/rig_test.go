@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -79,6 +80,27 @@ func start(t *testing.T, c *cloud, change ...func(*Options)) *rig {
 	return r
 }
 
+// exhausted is an engine over a pool of one address: the Service first has it,
+// and second waits for it, refused by the error.
+func exhausted(t *testing.T) (*rig, error) {
+	t.Helper()
+	c := newCloud()
+	c.most = 1
+	r := start(t, c)
+	r.serve(t, service("first", 80))
+	err := r.ensure(t, r.put(t, service("second", 81)))
+	if plan.KindOf(err) != plan.Exhausted {
+		t.Fatalf("got %v, want that the pool is exhausted", err)
+	}
+	return r, err
+}
+
+// after lets time pass in the bubble, and waits for what comes of it.
+func after(d time.Duration) {
+	time.Sleep(d) //nolint:forbidigo // the bubble's clock
+	synctest.Wait()
+}
+
 func service(name string, port int32) *v1.Service {
 	return &v1.Service{
 		ObjectMeta: metav1.ObjectMeta{
@@ -95,6 +117,14 @@ func service(name string, port int32) *v1.Service {
 	}
 }
 
+// deleting is the Service when its deletion has begun.
+func deleting(svc *v1.Service) *v1.Service {
+	svc = svc.DeepCopy()
+	now := metav1.Now()
+	svc.DeletionTimestamp = &now
+	return svc
+}
+
 func keyOf(name string) plan.Key { return plan.Key{Namespace: "default", Name: name} }
 
 // put stores a Service in the cache and in the API server.
@@ -109,6 +139,23 @@ func (r *rig) put(t *testing.T, svc *v1.Service) *v1.Service {
 		}
 	}
 	return svc
+}
+
+// serve puts a Service that gets what it wants.
+func (r *rig) serve(t *testing.T, svc *v1.Service) *v1.Service {
+	t.Helper()
+	if err := r.ensure(t, r.put(t, svc)); err != nil {
+		t.Fatal(err)
+	}
+	return svc
+}
+
+// remove deletes a Service, and waits until nothing is left of it.
+func (r *rig) remove(t *testing.T, svc *v1.Service) {
+	t.Helper()
+	if err := r.EnsureLoadBalancerDeleted(t.Context(), "kubernetes", r.put(t, deleting(svc))); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (r *rig) ensure(t *testing.T, svc *v1.Service) error {

@@ -8,7 +8,6 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 )
 
@@ -41,9 +40,7 @@ func TestTellerForgetsServicesThatAreGone(t *testing.T) {
 func TestSuccessFromTheStartWritesNoCondition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, newCloud())
-		if err := r.ensure(t, r.put(t, service("web", 80))); err != nil {
-			t.Fatal(err)
-		}
+		r.serve(t, service("web", 80))
 		synctest.Wait()
 		if n := len(r.client.Actions()); n != 0 {
 			t.Errorf("%d calls to the API server, want none: %v", n, r.client.Actions())
@@ -54,7 +51,7 @@ func TestSuccessFromTheStartWritesNoCondition(t *testing.T) {
 func TestEventsAreSaidOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCloud()
-		c.fault = func(plan.Step, map[plan.Key]bool) error { return invalid("never") }
+		c.fault = always(invalid("never"))
 		r := start(t, c)
 		svc := r.put(t, service("web", 80))
 		for range 3 {

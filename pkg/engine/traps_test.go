@@ -49,10 +49,7 @@ func TestUpdateAfterDeleteMakesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCloud()
 		r := start(t, c)
-		svc := r.put(t, service("web", 80))
-		if err := r.ensure(t, svc); err != nil {
-			t.Fatal(err)
-		}
+		svc := r.serve(t, service("web", 80))
 		if err := r.services.Delete(svc); err != nil {
 			t.Fatal(err)
 		}
@@ -85,10 +82,7 @@ func TestOldLifeIsRemovedWhileTheNewOneIsServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCloud()
 		r := start(t, c)
-		old := r.put(t, service("web", 80))
-		if err := r.ensure(t, old); err != nil {
-			t.Fatal(err)
-		}
+		old := r.serve(t, service("web", 80))
 		reborn := service("web", 81)
 		reborn.UID = "uid-2"
 		r.put(t, reborn)
@@ -109,24 +103,10 @@ func TestThrottledDeletionWaitsOutRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCloud()
 		r := start(t, c)
-		svc := r.put(t, service("web", 80))
-		if err := r.ensure(t, svc); err != nil {
-			t.Fatal(err)
-		}
-		throttled := 1
-		c.fault = func(plan.Step, map[plan.Key]bool) error {
-			if throttled--; throttled >= 0 {
-				return &plan.Error{Kind: plan.Throttled, Reason: "Throttled", RetryAfter: 30 * time.Second, Err: errors.New("too many requests")}
-			}
-			return nil
-		}
-		gone := svc.DeepCopy()
-		now := metav1.Now()
-		gone.DeletionTimestamp = &now
+		svc := r.serve(t, service("web", 80))
+		c.fault = times(1, &plan.Error{Kind: plan.Throttled, Reason: "Throttled", RetryAfter: 30 * time.Second, Err: errors.New("too many requests")})
 		began := time.Now()
-		if err := r.EnsureLoadBalancerDeleted(t.Context(), "kubernetes", r.put(t, gone)); err != nil {
-			t.Fatal(err)
-		}
+		r.remove(t, svc)
 		if took := time.Since(began); took < 30*time.Second || took > 35*time.Second {
 			t.Errorf("sent again after %s, want 30s to 35s", took)
 		}
@@ -168,15 +148,10 @@ func TestDriftIsReportedOrRepaired(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCloud()
 				r := start(t, c, func(o *Options) { o.Drift = cloudconfig.Drift{Mode: tt.mode, Interval: 10 * time.Minute} })
-				if err := r.ensure(t, r.put(t, service("web", 80))); err != nil {
-					t.Fatal(err)
-				}
-				c.mu.Lock()
-				c.parts[keyOf("web")] = "tampered"
-				c.mu.Unlock()
-				time.Sleep(10*time.Minute + time.Second) //nolint:forbidigo // the bubble's clock
-				synctest.Wait()
-				if got := c.parts[keyOf("web")]; got != tt.want {
+				r.serve(t, service("web", 80))
+				c.set(func() { c.parts[keyOf("web")] = "tampered" })
+				after(10*time.Minute + time.Second)
+				if got := c.part("web"); got != tt.want {
 					t.Errorf("after the drift pass: %q, want %q", got, tt.want)
 				}
 				if said := r.said(); len(said) != tt.said {
@@ -197,15 +172,11 @@ func TestWhatLastsIsToldOnce(t *testing.T) {
 		r := start(t, c, func(o *Options) {
 			o.Provider, o.Drift = p, cloudconfig.Drift{Mode: cloudconfig.DriftReport, Interval: time.Minute}
 		})
-		if err := r.ensure(t, r.put(t, service("web", 80))); err != nil {
-			t.Fatal(err)
-		}
+		r.serve(t, service("web", 80))
 		for range 3 {
-			time.Sleep(time.Minute + time.Second) //nolint:forbidigo // the bubble's clock
-			synctest.Wait()
+			after(time.Minute + time.Second)
 			r.NodeHandler().OnAdd(&v1.Node{Spec: v1.NodeSpec{ProviderID: "metal://a"}}, false)
-			time.Sleep(nodeWindow) //nolint:forbidigo // the bubble's clock
-			synctest.Wait()
+			after(nodeWindow)
 		}
 		if n := len(c.causes("web")); n != 7 {
 			t.Errorf("%d passes, want 7", n)
@@ -220,16 +191,11 @@ func TestDriftCanBeSwitchedWhileItRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCloud()
 		r := start(t, c)
-		if err := r.ensure(t, r.put(t, service("web", 80))); err != nil {
-			t.Fatal(err)
-		}
-		c.mu.Lock()
-		c.parts[keyOf("web")] = "tampered"
-		c.mu.Unlock()
+		r.serve(t, service("web", 80))
+		c.set(func() { c.parts[keyOf("web")] = "tampered" })
 		r.SetDrift(cloudconfig.Drift{Mode: cloudconfig.DriftRepair, Interval: time.Minute})
-		time.Sleep(time.Minute + time.Second) //nolint:forbidigo // the bubble's clock
-		synctest.Wait()
-		if got := c.parts[keyOf("web")]; got != "port 80 to 0 nodes" {
+		after(time.Minute + time.Second)
+		if got := c.part("web"); got != "port 80 to 0 nodes" {
 			t.Errorf("after the drift pass: %q, want it set right", got)
 		}
 	})
@@ -250,7 +216,7 @@ func TestErrorsAreTriedAgainByKind(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		err   error
-		tries int           // until it succeeds
+		fails int           // before it succeeds
 		want  bool          // the caller is told of success
 		least time.Duration // before the last try
 		most  time.Duration
@@ -265,13 +231,7 @@ func TestErrorsAreTriedAgainByKind(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCloud()
-				left := tt.tries
-				c.fault = func(plan.Step, map[plan.Key]bool) error {
-					if left--; left >= 0 {
-						return tt.err
-					}
-					return nil
-				}
+				c.fault = times(tt.fails, tt.err)
 				r := start(t, c)
 				began := time.Now()
 				err := r.ensure(t, r.put(t, service("web", 80)))
@@ -307,25 +267,19 @@ func TestOnlyServicesThatAFinalizerHoldsAreSyncedUnasked(t *testing.T) {
 func TestDriftPassDoesNotTakeAWaitForOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCloud()
-		c.fault = func(plan.Step, map[plan.Key]bool) error { return invalid("never") }
+		c.fault = always(invalid("never"))
 		r := start(t, c, func(o *Options) {
 			o.Drift = cloudconfig.Drift{Mode: cloudconfig.DriftReport, Interval: time.Minute}
 		})
 		if err := r.ensure(t, r.put(t, service("web", 80))); err == nil {
 			t.Fatal("no error")
 		}
-		time.Sleep(time.Minute + time.Second) //nolint:forbidigo // the bubble's clock
-		synctest.Wait()
+		after(time.Minute + time.Second)
 		if cond := r.condition(t, "web"); cond == nil || cond.Status != metav1.ConditionFalse {
 			t.Errorf("condition %v, want that it still waits", cond)
 		}
-		c.mu.Lock()
-		c.fault = nil
-		c.mu.Unlock()
-		other := r.put(t, service("other", 81))
-		if err := r.ensure(t, other); err != nil {
-			t.Fatal(err)
-		}
+		c.set(func() { c.fault = nil })
+		r.serve(t, service("other", 81))
 		synctest.Wait()
 		if _, served := c.parts[keyOf("web")]; !served {
 			t.Error("the Service that waited was forgotten when something changed")
@@ -338,18 +292,12 @@ func TestEditDuringAFailingPassIsTriedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCloud()
 		c.writeTime = time.Second
-		fails := 4
-		c.fault = func(plan.Step, map[plan.Key]bool) error {
-			if fails--; fails >= 0 {
-				return errors.New("500")
-			}
-			return nil
-		}
+		c.fault = times(4, errors.New("500"))
 		r := start(t, c)
 		svc := r.put(t, service("web", 80))
 		first := make(chan error, 1)
 		go func() { first <- r.ensure(t, svc) }()
-		time.Sleep(6 * time.Second) //nolint:forbidigo // the bubble's clock: in the fourth try
+		after(6 * time.Second) // in the fourth try
 		began := time.Now()
 		if err := r.ensure(t, svc); err != nil {
 			t.Fatal(err)
@@ -367,10 +315,7 @@ func TestEditDuringAFailingPassIsTriedAtOnce(t *testing.T) {
 func TestEnsureOfAServiceBeingDeletedIsAnsweredEmpty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, newCloud())
-		gone := service("web", 80)
-		now := metav1.Now()
-		gone.DeletionTimestamp = &now
-		status, err := r.EnsureLoadBalancer(t.Context(), "kubernetes", r.put(t, gone), nil)
+		status, err := r.EnsureLoadBalancer(t.Context(), "kubernetes", r.put(t, deleting(service("web", 80))), nil)
 		if err != nil || status == nil || len(status.Ingress) != 0 {
 			t.Errorf("got %v, %v: want an empty status", status, err)
 		}
@@ -393,7 +338,7 @@ func TestNodeThatTheAutoscalerDeletesIsNoTarget(t *testing.T) {
 		}
 		svc := r.putMany(t, 1)
 		r.ensureAll(t, svc)
-		if got := c.parts[keyOf(svc[0].Name)]; got != "port 1 to 2 nodes" {
+		if got := c.part(svc[0].Name); got != "port 1 to 2 nodes" {
 			t.Fatalf("served as %q", got)
 		}
 		tainted := goes.DeepCopy()
@@ -402,9 +347,8 @@ func TestNodeThatTheAutoscalerDeletesIsNoTarget(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.NodeHandler().OnUpdate(goes, tainted)
-		time.Sleep(nodeWindow + time.Millisecond) //nolint:forbidigo // the bubble's clock
-		synctest.Wait()
-		if got := c.parts[keyOf(svc[0].Name)]; got != "port 1 to 1 nodes" {
+		after(nodeWindow + time.Millisecond)
+		if got := c.part(svc[0].Name); got != "port 1 to 1 nodes" {
 			t.Errorf("served as %q, want the node left out", got)
 		}
 	})
