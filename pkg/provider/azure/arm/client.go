@@ -143,12 +143,14 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	if err := c.admitted(r, gate); err != nil {
 		return nil, err
 	}
+	asked := c.clock.Now()
 	slot, err := c.pace.take(ctx, gate)
 	var header http.Header
 	defer func() { c.pace.done(slot, header) }()
 	if err != nil {
 		return nil, err
 	}
+	observeWait(r, slot.at.Sub(asked))
 	if err := c.admitted(r, gate); err != nil { // it may have closed meanwhile
 		return nil, err
 	}

@@ -145,23 +145,29 @@ func TestCallsAreCountedByWhatTheyAreFor(t *testing.T) {
 		answer(201, doc("e2", "Updating", 5), "Azure-AsyncOperation", "HOST/op"),
 		answer(200, `{"status":"Succeeded"}`), answer(200, doc("e3", "Succeeded", 5)),
 		drop, answer(200, doc("e4", "Succeeded", 5)),
-		refuse(404, "ResourceNotFound", "x"),
+		refuse(404, "ResourceNotFound", "x"), refuse(400, "SubnetIsFull", "x"),
 		refuse(429, "TooManyRequests", "x"))
 	c := client(t, s, newFastClock())
 	_, _ = c.List(t.Context(), group+"/routeTables", nil)
 	_, _ = c.Put(t.Context(), group+"/routeTables/r", sent(5), "")
 	_, _ = c.Put(t.Context(), group+"/routeTables/r", sent(5), "e3")
-	_, _ = c.Get(t.Context(), group+"/routeTables/r", nil)
-	_, _ = c.Get(t.Context(), group+"/routeTables/r", nil)
-	_, _ = c.Get(t.Context(), group+"/routeTables/r", nil)
+	for range 4 {
+		_, _ = c.Get(t.Context(), group+"/routeTables/r", nil)
+	}
 	for labels, want := range map[string]uint64{
 		"GET list ok": 1, "GET page ok": 1, "PUT call ok": 1, "GET poll ok": 1, "GET final ok": 1,
-		"PUT call lost": 1, "GET reread ok": 1, "GET call notfound": 1, "GET call throttled": 1,
+		"PUT call lost": 1, "GET reread ok": 1, "GET call notfound": 1, "GET call exhausted": 1, "GET call throttled": 1,
 	} {
 		f := strings.Fields(labels)
 		got, err := testutil.GetHistogramMetricCount(arm.CallSeconds().WithLabelValues(f[0], "routeTables", f[1], f[2]))
 		if err != nil || got != want {
 			t.Errorf("%s: %d calls (%v), want %d", labels, got, err, want)
+		}
+	}
+	for class, want := range map[string]uint64{"write": 2, "read": 6} { // polls are not paced
+		got, err := testutil.GetHistogramMetricCount(arm.PaceSeconds().WithLabelValues("routeTables", class))
+		if err != nil || got != want {
+			t.Errorf("%d calls that %s were let through (%v), want %d", got, class, err, want)
 		}
 	}
 	const want = `

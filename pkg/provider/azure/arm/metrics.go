@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 	"k8s.io/component-base/metrics"
 	"k8s.io/component-base/metrics/legacyregistry"
 )
@@ -50,6 +51,11 @@ var (
 		Help:    "Time of calls to Azure Resource Manager, each attempt for itself.",
 		Buckets: metrics.ExponentialBuckets(0.01, 3, 9),
 	}, []string{"method", "type", "purpose", "outcome"})
+	paceSeconds = metrics.NewHistogramVec(&metrics.HistogramOpts{
+		Subsystem: "fairlead", Name: "azure_pace_seconds", StabilityLevel: metrics.ALPHA,
+		Help:    "Time that calls to Azure Resource Manager were held back, so that its limits are kept.",
+		Buckets: metrics.ExponentialBuckets(0.01, 4, 8),
+	}, []string{"type", "class"})
 	throttlesTotal = metrics.NewCounterVec(&metrics.CounterOpts{
 		Subsystem: "fairlead", Name: "azure_throttles_total", StabilityLevel: metrics.ALPHA,
 		Help: "Calls that Azure refused for too many, and those held back after that until its time is over.",
@@ -58,7 +64,7 @@ var (
 
 // RegisterMetrics makes the metrics of clients visible. It is to be called once
 // in a process.
-func RegisterMetrics() { legacyregistry.MustRegister(callSeconds, throttlesTotal) }
+func RegisterMetrics() { legacyregistry.MustRegister(callSeconds, paceSeconds, throttlesTotal) }
 
 // Who held a call back.
 const (
@@ -68,6 +74,10 @@ const (
 
 func observeThrottle(r request, by string) {
 	throttlesTotal.WithLabelValues(r.kind, classOf(r.method).String(), by).Inc()
+}
+
+func observeWait(r request, d time.Duration) {
+	paceSeconds.WithLabelValues(r.kind, classOf(r.method).String()).Observe(d.Seconds())
 }
 
 // callKey is where a context says what a call is about.
@@ -105,10 +115,11 @@ func outcome(resp *http.Response, err error) string {
 		return "lost"
 	case resp.StatusCode < http.StatusBadRequest:
 		return "ok"
-	case resp.StatusCode == http.StatusNotFound:
+	}
+	if err = runtime.NewResponseError(resp); NotFound(err) {
 		return "notfound"
 	}
-	return statusVerdict(resp.StatusCode).kind.String()
+	return readError(err).verdict().kind.String()
 }
 
 // userAgent is the policy that says who asks.
