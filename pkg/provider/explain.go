@@ -3,6 +3,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -82,11 +83,25 @@ func (c *Comparison) Parts() []Part {
 	if !c.Here || !c.Wanted || c.Equal {
 		return nil
 	}
+	return DiffParts(c.Diffs)
+}
+
+// DiffParts are a line for each difference.
+func DiffParts(diffs []plan.Diff) []Part {
 	var out []Part
-	for _, d := range c.Diffs {
+	for _, d := range diffs {
 		out = append(out, Part{What: d.String()})
 	}
 	return out
+}
+
+// Few are the first of a list, and how many more there are.
+func Few(list []string, most int) []string {
+	more := len(list) - most
+	if more <= 0 {
+		return list
+	}
+	return append(slices.Clone(list[:most]), fmt.Sprintf("%d more", more))
 }
 
 // many is how many of a crowd are named; more are counted.
@@ -140,6 +155,19 @@ func (c *Crowd) Parts() []Part {
 		out = append(out, Part{What: fmt.Sprintf("%d more %ss, for other reasons", others, c.Kind)})
 	}
 	return out
+}
+
+// LeftOut are nodes to which a load balancer does not send, by name, each with
+// the reason. why gives it for those that may receive traffic; empty for one that
+// does.
+func LeftOut(nodes []*v1.Node, why func(*v1.Node) string) []Part {
+	crowd := Crowd{Kind: "node"}
+	for _, n := range slices.SortedFunc(slices.Values(nodes), func(a, b *v1.Node) int { return strings.Compare(a.Name, b.Name) }) {
+		if text := cmp.Or(KeptOut(n), why(n)); text != "" {
+			crowd.Add(n.Name, "left out: "+text)
+		}
+	}
+	return crowd.Parts()
 }
 
 // deletionTaint is set by the cluster autoscaler on a node that it is about to

@@ -6,6 +6,7 @@ package provider
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
@@ -57,6 +58,10 @@ type Item struct {
 	Intent  intent.Intent // set when Want is Serve
 }
 
+// Edited reports whether the user asked for what the Service says now, so that
+// what differs is set right though a peer would leave it.
+func (it *Item) Edited() bool { return it.Cause == Edit || it.Cause == Repair }
+
 // Batch is what one pass is about.
 type Batch struct {
 	Group Group
@@ -65,6 +70,20 @@ type Batch struct {
 	// Before is what was observed for some of the items a moment ago, in the same
 	// pass: nothing of it was written since. Nil: nothing was.
 	Before Pass
+}
+
+// ByKey are the items by the Services' keys.
+func (b *Batch) ByKey() map[plan.Key]*Item {
+	out := make(map[plan.Key]*Item, len(b.Items))
+	for i := range b.Items {
+		out[b.Items[i].Key] = &b.Items[i]
+	}
+	return out
+}
+
+// UnknownStep answers Execute for a step that the pass did not decide.
+func UnknownStep(st plan.Step) error {
+	return &plan.Error{Kind: plan.Invalid, Reason: "UnknownStep", Err: fmt.Errorf("%s is no step of this pass; plan again", st.Target)}
 }
 
 // Provider is one cloud.

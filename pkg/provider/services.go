@@ -5,6 +5,7 @@ package provider
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -35,6 +36,14 @@ func hasLoadBalancer(svc *v1.Service) bool {
 
 // KeyOf is the key of the Service.
 func KeyOf(svc *v1.Service) plan.Key { return plan.Key{Namespace: svc.Namespace, Name: svc.Name} }
+
+// Replaced reports whether another Service has the name by now: what is told by
+// the name is that one's.
+func Replaced(services []*v1.Service, svc *v1.Service) bool {
+	return slices.ContainsFunc(services, func(x *v1.Service) bool {
+		return x.Namespace == svc.Namespace && x.Name == svc.Name && x.UID != svc.UID
+	})
+}
 
 // OlderFirst orders Services by age, and those of one age by key.
 func OlderFirst(a, b *v1.Service) int {

@@ -71,7 +71,7 @@ func newAsk(it *provider.Item, t *turn, nodes []node) *ask {
 	svc := it.Service
 	a := &ask{item: it, key: it.Key, want: it.Want, base: names.LoadBalancer(svc.UID)}
 	a.name, a.place = a.base, a.base
-	a.leftOver = t.livesAgain(a)
+	a.leftOver = a.want == provider.Remove && provider.Replaced(t.observed.Services, a.item.Service)
 	a.kind, a.elsewhere = kindOf(svc, t.settings.Claims)
 	a.elsewhere = a.elsewhere && !t.lostToController(a)
 	a.tags = t.settings.Tags.ServiceTags(t.moreTags(a), svc.Namespace, svc.Name)
@@ -88,14 +88,6 @@ func newAsk(it *provider.Item, t *turn, nodes []node) *ask {
 	a.targets = targetsOf(nodes, a.nodeLabels())
 	a.unseen = len(a.targets) == 0 || slices.ContainsFunc(a.targets, func(id string) bool { return t.guardOf(id).hidden })
 	return a
-}
-
-// livesAgain reports whether the Service goes while another one with its name
-// lives already, to which belongs what the tags say.
-func (t *turn) livesAgain(a *ask) bool {
-	return a.want == provider.Remove && slices.ContainsFunc(t.observed.Services, func(svc *v1.Service) bool {
-		return svc.Name == a.key.Name && svc.Namespace == a.key.Namespace && svc.UID != a.item.Service.UID
-	})
 }
 
 // schemeOf is the scheme by the rules of the peer.
@@ -168,7 +160,7 @@ func (t *turn) lostToController(a *ask) bool {
 // it: the user asked for what the Service says now, or the load balancer never
 // was the peer's.
 func (a *ask) strict() bool {
-	return a.mine || a.item.Cause == provider.Edit || a.item.Cause == provider.Repair
+	return a.mine || a.item.Edited()
 }
 
 func (a *ask) warn(reason, message string) {

@@ -190,7 +190,7 @@ func (e *explanation) others() []provider.Part {
 	var out []provider.Part
 	for _, id := range slices.SortedFunc(maps.Keys(e.byID), plan.CompareIDs) {
 		if st := e.byID[id]; !e.shown[id] && slices.Contains(st.Serves, e.ask.key) {
-			out = append(out, provider.Part{What: id.String(), State: "to " + st.Action.String(), Parts: diffParts(st.Why)})
+			out = append(out, provider.Part{What: id.String(), State: "to " + st.Action.String(), Parts: provider.DiffParts(st.Why)})
 		}
 	}
 	return out

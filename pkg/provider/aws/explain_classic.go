@@ -27,7 +27,7 @@ func (e *explanation) classic(name string) provider.Part {
 	}
 	out := provider.Part{What: "classic load balancer " + name, State: c.State(), Parts: c.Parts()}
 	if have == nil {
-		out.Parts = append(out.Parts, diffParts(e.whys(ids[0]))...)
+		out.Parts = append(out.Parts, provider.DiffParts(e.whys(ids[0]))...)
 		out.Parts = append(out.Parts, e.balancerGroups(nil, name)...)
 		out.Parts = append(out.Parts, e.classicTargets(name, nil)...)
 		return out

@@ -38,7 +38,7 @@ func (e *explanation) network(name string) provider.Part {
 		out.Parts = append(out.Parts, addressesOf(lb)...)
 		out.Parts = append(out.Parts, e.balancerGroups(lb.SecurityGroups, name)...)
 	} else {
-		out.Parts = append(out.Parts, diffParts(e.whys(ids[0]))...)
+		out.Parts = append(out.Parts, provider.DiffParts(e.whys(ids[0]))...)
 		out.Parts = append(out.Parts, e.balancerGroups(nil, name)...)
 	}
 	for _, port := range e.listenerPorts(lb, name) {
@@ -50,14 +50,6 @@ func (e *explanation) network(name string) provider.Part {
 				out.Parts = append(out.Parts, e.targetGroup(lb, g, nil))
 			}
 		}
-	}
-	return out
-}
-
-func diffParts(diffs []plan.Diff) []provider.Part {
-	var out []provider.Part
-	for _, d := range diffs {
-		out = append(out, provider.Part{What: d.String()})
 	}
 	return out
 }

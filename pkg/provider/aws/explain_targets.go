@@ -197,20 +197,11 @@ func (e *explanation) leftOut() []provider.Part {
 	if e.ask.want == provider.Remove || e.ask.elsewhere || e.ask.sendsToPods() {
 		return nil
 	}
-	crowd := provider.Crowd{Kind: "node"}
-	for _, n := range e.look.Nodes {
-		if why := e.leftOutText(n); why != "" {
-			crowd.Add(n.Name, "left out: "+why)
-		}
-	}
-	return crowd.Parts()
+	return provider.LeftOut(e.look.Nodes, e.notTargeted)
 }
 
-// leftOutText is why a node is no target; empty for one that shall be.
-func (e *explanation) leftOutText(n *v1.Node) string {
-	if why := provider.KeptOut(n); why != "" {
-		return why
-	}
+// notTargeted is why a node is no target; empty for one that shall be.
+func (e *explanation) notTargeted(n *v1.Node) string {
 	id, ok := names.InstanceID(n.Spec.ProviderID)
 	if !ok {
 		if n.Spec.ProviderID == "" {

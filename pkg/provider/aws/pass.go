@@ -33,11 +33,7 @@ type pass struct {
 }
 
 func newPass(p *Provider, in Input, r *Result) *pass {
-	x := &pass{provider: p, in: in, result: r, items: map[plan.Key]*provider.Item{}, observed: in.Observed.Clone(), known: Known{}}
-	for i := range in.Batch.Items {
-		x.items[in.Batch.Items[i].Key] = &in.Batch.Items[i]
-	}
-	return x
+	return &pass{provider: p, in: in, result: r, items: in.Batch.ByKey(), observed: in.Observed.Clone(), known: Known{}}
 }
 
 // Decide is what was computed from what was observed.
@@ -50,7 +46,7 @@ func (p *pass) Decide() provider.Decision {
 func (p *pass) Execute(ctx context.Context, st plan.Step, without map[plan.Key]bool) error {
 	w, ok := p.result.Writes[st.Target]
 	if !ok {
-		return &plan.Error{Kind: plan.Invalid, Reason: "UnknownStep", Err: fmt.Errorf("%s is no step of this pass; plan again", st.Target)}
+		return provider.UnknownStep(st)
 	}
 	if st.Shared && len(without) > 0 {
 		if w, ok = p.again(st, without); !ok {

@@ -157,9 +157,8 @@ func (w *wishes) network(it *provider.Item, lb *Network) {
 				w.Listeners = append(w.Listeners, arn)
 			}
 			certificates, _ := it.Intent.Options.Texts(intent.KeyAWSCertificates)
-			edited := it.Cause == provider.Edit || it.Cause == provider.Repair
 			_, several := lb.Tags[names.TagCertificates]
-			if several || len(certificates) > 1 || (len(certificates) > 0 && (edited || it.Intent.AWS == intent.AWSExternal)) {
+			if several || len(certificates) > 1 || (len(certificates) > 0 && (it.Edited() || it.Intent.AWS == intent.AWSExternal)) {
 				w.Certificates = append(w.Certificates, arn)
 			}
 		}
@@ -192,7 +191,7 @@ func (w *wishes) groupsFor(it *provider.Item, lb *Network) []*TargetGroup {
 // annotations ask for some, or may have done so before an edit.
 func wantsGroupAttributes(it *provider.Item) bool {
 	return intent.AWSWritesAny(it.Service, intent.KeyAWSTargetGroupAttributes) || intent.AWSWritesAny(it.Service, intent.KeyAWSProxyProtocol) ||
-		(it.Intent.AWS == intent.AWSExternal && (it.Cause == provider.Edit || it.Cause == provider.Repair))
+		(it.Intent.AWS == intent.AWSExternal && it.Edited())
 }
 
 // external adds load balancers that may be the Service's: by the names that the

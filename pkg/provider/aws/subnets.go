@@ -14,6 +14,7 @@ import (
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
 	"github.com/fairlead/fairlead/pkg/intent"
+	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
 
@@ -136,7 +137,7 @@ func reasons(list []rejection) string {
 	for i, r := range list {
 		parts[i] = awssdk.ToString(r.subnet.SubnetId) + ": " + r.why
 	}
-	return " (" + strings.Join(few(parts, most), "; ") + ")"
+	return " (" + strings.Join(provider.Few(parts, most), "; ") + ")"
 }
 
 func roleTag(s elbv2types.LoadBalancerSchemeEnum) string {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
 
@@ -198,14 +199,5 @@ func targetNames(targets []Target) string {
 // someOf names a few, and counts the others.
 func someOf(list []string) string {
 	const most = 3
-	return strings.Join(few(list, most), ", ")
-}
-
-// few are the first of a list, and how many more there are.
-func few(list []string, most int) []string {
-	more := len(list) - most
-	if more <= 0 {
-		return list
-	}
-	return append(slices.Clone(list[:most]), fmt.Sprintf("%d more", more))
+	return strings.Join(provider.Few(list, most), ", ")
 }

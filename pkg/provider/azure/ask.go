@@ -138,7 +138,7 @@ func (a *ask) serve() bool { return a.item.Want == provider.Serve && a.renews ==
 // edited reports whether the user asked for what the Service says now, so
 // that what differs is set right though the peer would leave it.
 func (a *ask) edited() bool {
-	return a.item.Cause == provider.Edit || a.item.Cause == provider.Repair
+	return a.item.Edited()
 }
 
 func (a *ask) note(reason, message string) {

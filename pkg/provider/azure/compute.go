@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"slices"
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -162,7 +161,7 @@ func newTurn(in *Input, refused map[plan.Key]error) (*turn, error) {
 		}
 		inBatch[it.Service.UID] = true
 		a := newAsk(it, w)
-		a.outlived = it.Want == provider.Remove && t.livesAgain(it)
+		a.outlived = it.Want == provider.Remove && provider.Replaced(t.observed.Services, it.Service)
 		t.asks = append(t.asks, a)
 		if it.Want == provider.Serve {
 			t.bases[base] = it.Key
@@ -203,13 +202,6 @@ func (t *turn) refuse(a *ask, err error) {
 	if t.refused[a.key] == nil {
 		t.refused[a.key] = err
 	}
-}
-
-// livesAgain reports whether another Service has the name by now.
-func (t *turn) livesAgain(it *provider.Item) bool {
-	return slices.ContainsFunc(t.observed.Services, func(svc *v1.Service) bool {
-		return svc.Namespace == it.Service.Namespace && svc.Name == it.Service.Name && svc.UID != it.Service.UID
-	})
 }
 
 // run computes the world as it shall be. It stops early when a Service is

@@ -51,7 +51,7 @@ func (v *balancerView) pool(name string) provider.Part {
 	if v.before.settings.Preconfigured[v.now.exposure] {
 		out.State += "; the cloud config leaves its members to others"
 	}
-	out.Parts = append(out.Parts, v.keptOut()...)
+	out.Parts = append(out.Parts, v.leftOut()...)
 	return out
 }
 
@@ -135,28 +135,21 @@ func familyOfPool(name string) intent.Family {
 	return intent.V4
 }
 
-// keptOut are the nodes of the cluster that are in no pool, and why.
-func (v *balancerView) keptOut() []provider.Part {
+// leftOut are the nodes of the cluster that are in no pool, and why.
+func (v *balancerView) leftOut() []provider.Part {
 	may := map[string]bool{}
 	for i := range v.after.nodes {
 		may[v.after.nodes[i].name] = true
 	}
-	nodes := &provider.Crowd{Kind: "node"}
-	for _, n := range slices.SortedFunc(slices.Values(v.before.observed.Nodes), func(a, b *v1.Node) int { return strings.Compare(a.Name, b.Name) }) {
-		if may[n.Name] {
-			continue
-		}
-		why := provider.KeptOut(n)
+	return provider.LeftOut(v.before.observed.Nodes, func(n *v1.Node) string {
 		switch {
-		case why != "":
+		case may[n.Name]:
+			return ""
 		case unmanaged(n):
-			why = "label " + labelManaged + " says that it is no machine of Azure's"
+			return "label " + labelManaged + " says that it is no machine of Azure's"
 		case controlPlane(n) && !v.before.settings.KeepControlPlane:
-			why = "it is of the control plane, which the cloud config excludes"
-		default:
-			why = "it came while this was read"
+			return "it is of the control plane, which the cloud config excludes"
 		}
-		nodes.Add(n.Name, "kept out: "+why)
-	}
-	return nodes.Parts()
+		return "it came while this was read"
+	})
 }

@@ -94,11 +94,8 @@ func (e *explanation) ownersText(r *ownRule, destinations []string) string {
 	if len(others) == 0 {
 		return ""
 	}
-	list := slices.Sorted(maps.Keys(others))
-	const few = 3
-	if more := len(list) - few; more > 0 {
-		list = append(list[:few], fmt.Sprintf("%d more", more))
-	}
+	const most = 3
+	list := provider.Few(slices.Sorted(maps.Keys(others)), most)
 	if r.isFor(e.service) {
 		list = append([]string{"this Service"}, list...)
 	}

@@ -33,13 +33,10 @@ type pass struct {
 }
 
 func newPass(p *Provider, in Input, r *Result, m *membership) *pass {
-	x := &pass{provider: p, in: in, result: r, membership: m, items: map[plan.Key]*provider.Item{}, observed: *in.Observed}
+	x := &pass{provider: p, in: in, result: r, membership: m, items: in.Batch.ByKey(), observed: *in.Observed}
 	x.observed.cloneMaps()
 	x.addresses.LearnAll(in.Observed)
 	x.membership.count()
-	for i := range in.Batch.Items {
-		x.items[in.Batch.Items[i].Key] = &in.Batch.Items[i]
-	}
 	return x
 }
 
@@ -86,7 +83,7 @@ func (p *pass) Execute(ctx context.Context, st plan.Step, without map[plan.Key]b
 	}
 	w, ok := p.result.Writes[st.Target]
 	if !ok {
-		return &plan.Error{Kind: plan.Invalid, Reason: "UnknownStep", Err: fmt.Errorf("%s is no step of this pass; plan again", st.Target)}
+		return provider.UnknownStep(st)
 	}
 	if w.Delete && st.Target.Kind == kindPublicIP {
 		return p.removePublicIP(ctx, w)

@@ -191,7 +191,7 @@ func (b *balancer) isFrontendOf(base string, f *frontend) bool {
 
 // mayLose reports whether what the Service has may go with what is done.
 func mayLose(it *provider.Item) bool {
-	return it.Want == provider.Remove || it.Want == provider.Serve && (it.Cause == provider.Edit || it.Cause == provider.Repair)
+	return it.Want == provider.Remove || it.Want == provider.Serve && it.Edited()
 }
 
 // saysLink reports whether an annotation of the Service is about a private

@@ -4,7 +4,6 @@ package metal
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"strings"
 
@@ -134,7 +133,7 @@ func (p *pass) Execute(_ context.Context, st plan.Step, without map[plan.Key]boo
 	for _, key := range st.Serves {
 		i, ok := p.byKey[key]
 		if !ok {
-			return &plan.Error{Kind: plan.Invalid, Reason: "UnknownStep", Err: fmt.Errorf("%s is no step of this pass; plan again", st.Target)}
+			return provider.UnknownStep(st)
 		}
 		if without[key] {
 			continue

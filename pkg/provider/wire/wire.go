@@ -27,6 +27,12 @@ func Sleep(ctx context.Context, c clock.Clock, d time.Duration) error {
 	return ctx.Err()
 }
 
+// IsContext reports whether a call ended with its caller: that says nothing of
+// what was asked for, and nothing to others.
+func IsContext(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
 // Sentence is an error whose text is ours and whose cause is the SDK's.
 func Sentence(text string, cause error) error { return &sentenceError{text, cause} }
 

@@ -23,6 +23,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider/wire"
 )
 
 // Client are the SDK's clients. They may be called side by side. Every call is
@@ -105,14 +106,10 @@ func Error(err error) error {
 	if e, ok := errors.AsType[*plan.Error](err); ok {
 		return e
 	}
-	if e, ok := errors.AsType[*smithy.OperationError](err); ok && !isContextError(err) {
+	if e, ok := errors.AsType[*smithy.OperationError](err); ok && !wire.IsContext(err) {
 		return &plan.Error{Kind: plan.Invalid, Reason: reasonRefused, Err: e}
 	}
 	return err
-}
-
-func isContextError(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // Code is the service's code in err's chain, such as InvalidGroup.Duplicate;

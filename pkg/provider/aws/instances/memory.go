@@ -15,54 +15,6 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider/aws/api"
 )
 
-// missing remembers, for a moment, what was asked for by itself and is not
-// there.
-type missing struct {
-	clock clock.PassiveClock
-	mu    sync.Mutex
-	at    map[string]time.Time
-}
-
-func newMissing(c clock.PassiveClock) *missing { return &missing{clock: c, at: map[string]time.Time{}} }
-
-func (m *missing) lately(id string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	at, ok := m.at[id]
-	return ok && m.clock.Since(at) < missAge
-}
-
-func (m *missing) note(id string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	now := m.clock.Now()
-	for k, at := range m.at {
-		if now.Sub(at) >= missAge {
-			delete(m.at, k)
-		}
-	}
-	m.at[id] = now
-}
-
-// denial remembers that calls are denied, which are not made again for a while.
-type denial struct {
-	clock clock.PassiveClock
-	mu    sync.Mutex
-	at    time.Time
-}
-
-func (d *denial) lately(period time.Duration) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return !d.at.IsZero() && d.clock.Since(d.at) < period
-}
-
-func (d *denial) note() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.at = d.clock.Now()
-}
-
 // zoneRetry is how often the zones are read for one that is not among them.
 const zoneRetry = 10 * time.Minute
 

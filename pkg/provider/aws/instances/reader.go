@@ -19,6 +19,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/pkg/provider/aws/api"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
+	"github.com/fairlead/fairlead/pkg/provider/wire"
 )
 
 // Options say whose instances are read.
@@ -69,8 +70,8 @@ type Reader struct {
 	fargates *shelf[*fargateNode]
 	places   *shelf[place]
 	zones    *zones
-	topology denial // of the topology API
-	gone     *missing
+	denied   *wire.Lately // of calls, by their actions
+	gone     *wire.Lately // of instances that were asked for alone
 }
 
 // NewReader returns a reader that has read nothing yet.
@@ -78,7 +79,7 @@ func NewReader(client *api.Client, c clock.PassiveClock, o Options) *Reader {
 	if len(o.Families) == 0 {
 		o.Families = []cloudconfig.IPFamily{cloudconfig.IPv4}
 	}
-	r := &Reader{client: client, clock: c, options: o, zones: newZones(client, c), topology: denial{clock: c}, gone: newMissing(c)}
+	r := &Reader{client: client, clock: c, options: o, zones: newZones(client, c), denied: wire.NewLately(c, topologyAge), gone: wire.NewLately(c, missAge)}
 	r.byID = newShelf(c, valuesPerFilter, keepTime, r.readByID, r.keys(func(n *v1.Node) string {
 		id, _ := instanceID(n)
 		return id
@@ -296,12 +297,12 @@ func (r *Reader) there(ctx context.Context, node *v1.Node) (bool, error) {
 	if !ok {
 		id = node.Name
 	}
-	if r.gone.lately(id) {
+	if r.gone.Is(id) {
 		return false, nil
 	}
 	exists, err := r.ask(ctx, node)
 	if err == nil && !exists {
-		r.gone.note(id)
+		r.gone.Note(id)
 	}
 	return exists, err
 }

@@ -5,12 +5,13 @@ package instances
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
 
 	"k8s.io/utils/clock"
+
+	"github.com/fairlead/fairlead/pkg/provider/wire"
 )
 
 // askedLately is how long a key that was asked for comes before others: who
@@ -70,16 +71,10 @@ func (s *shelf[T]) get(ctx context.Context, key string, notBefore time.Time) (T,
 				return e.value, false, ctx.Err()
 			}
 		}
-		if f.err != nil && f.keys[key] && !f.begun.Before(notBefore) && (mine || !aborted(f.err)) {
+		if f.err != nil && f.keys[key] && !f.begun.Before(notBefore) && (mine || !wire.IsContext(f.err)) {
 			return e.value, false, f.err
 		}
 	}
-}
-
-// aborted reports whether a call ended with its caller: that says nothing to
-// others.
-func aborted(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // look finds what is known, a call under way, or a call that is mine to make.

@@ -26,6 +26,7 @@ const (
 )
 
 const (
+	topologyAction = "ec2:DescribeInstanceTopology"
 	// topologyAge is how long a place in the network is true, and how long it is
 	// true that there is none.
 	topologyAge = 24 * time.Hour
@@ -69,7 +70,7 @@ func (r *Reader) readPlaces(ctx context.Context, ids []string) (map[string]place
 // no place or nobody may know. It fails only for instances whose place must be
 // known.
 func (r *Reader) placeOf(ctx context.Context, node *v1.Node, x *Instance) (place, error) {
-	if _, ok := node.Labels[LabelNetworkNode+"1"]; ok || r.topology.lately(topologyAge) {
+	if _, ok := node.Labels[LabelNetworkNode+"1"]; ok || r.denied.Is(topologyAction) {
 		return nil, nil
 	}
 	must := r.options.TopologyTypes != nil && r.options.TopologyTypes.MatchString(x.Type)
@@ -87,7 +88,7 @@ func (r *Reader) placeOf(ctx context.Context, node *v1.Node, x *Instance) (place
 	case err == nil:
 		return nil, nil
 	case plan.KindOf(err) == plan.Denied || api.Code(err) == "UnsupportedOperation":
-		r.topology.note()
+		r.denied.Note(topologyAction)
 		klog.FromContext(ctx).Info("Nodes get no labels of their place in the network", "reason", err.Error())
 		return nil, nil
 	case must:

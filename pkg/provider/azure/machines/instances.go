@@ -67,12 +67,12 @@ func (in Instances) idOf(node *v1.Node) string {
 
 // there asks for one machine.
 func (r *Reader) there(ctx context.Context, id string) (bool, error) {
-	if r.singles.missing(id) {
+	if r.gone.Is(strings.ToLower(id)) {
 		return false, nil
 	}
 	_, err := r.api.Get(ctx, id, nil)
 	if arm.NotFound(err) {
-		r.singles.miss(id)
+		r.gone.Note(strings.ToLower(id))
 		return false, nil
 	}
 	return err == nil, err
@@ -110,7 +110,7 @@ func (r *Reader) state(ctx context.Context, m *Machine) (status, error) {
 		return st, err
 	}
 	// An identity that may only read resource groups may not list a subscription.
-	r.singles.denyList()
+	r.denied.Note(allStates)
 	if st, ok := r.singles.status(m.ID); ok {
 		return st, nil
 	}
@@ -146,7 +146,7 @@ func (r *Reader) listedState(ctx context.Context, m *Machine) (status, error) {
 		return status{m.ID, found.Provisioning, found.Power, found.FaultDomain}, nil
 	case Single:
 	}
-	if r.singles.listDenied() {
+	if r.denied.Is(allStates) {
 		return status{}, errListDenied()
 	}
 	ref, _ := parseMachineID(m.ID)
@@ -214,7 +214,7 @@ func (r *Reader) zone(ctx context.Context, node *v1.Node, m *Machine) (string, e
 	st, err := r.listedState(ctx, m)
 	switch {
 	case denied(err):
-		r.singles.denyList()
+		r.denied.Note(allStates)
 		return noFaultDomain, nil
 	case err != nil:
 		return "", err

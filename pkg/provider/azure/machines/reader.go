@@ -15,6 +15,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/fairlead/fairlead/pkg/plan"
+	"github.com/fairlead/fairlead/pkg/provider/wire"
 )
 
 // VMType is the kind of machines that a cluster is made of, where a node's
@@ -60,7 +61,9 @@ type Reader struct {
 	interfaces *shelf[Interface]
 	publicIPs  *shelf[publicIP]
 	singles    *singles
-	writes     stamp // of the last write
+	gone       *wire.Lately // by id in lower case: machines that were asked for alone
+	denied     *wire.Lately // lists
+	writes     stamp        // of the last write
 }
 
 // NewReader returns a reader that has read nothing yet.
@@ -73,6 +76,8 @@ func NewReader(api API, c clock.PassiveClock, o Options) *Reader {
 		interfaces: newShelf(api, c, parseInterface),
 		publicIPs:  newShelf(api, c, parsePublicIP),
 		singles:    newSingles(c),
+		gone:       wire.NewLately(c, missAge),
+		denied:     wire.NewLately(c, denyPeriod),
 	}
 }
 

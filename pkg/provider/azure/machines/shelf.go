@@ -5,7 +5,6 @@ package machines
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/url"
 	"sync"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/fairlead/fairlead/pkg/provider/azure/arm"
+	"github.com/fairlead/fairlead/pkg/provider/wire"
 )
 
 // API is what is needed of Azure Resource Manager. Errors are *plan.Error
@@ -86,16 +86,10 @@ func (s *shelf[T]) get(ctx context.Context, c collection, notBefore time.Time) (
 		case <-ctx.Done():
 			return listing[T]{}, ctx.Err()
 		}
-		if f.err != nil && !f.begun.Before(notBefore) && !aborted(f.err) {
+		if f.err != nil && !f.begun.Before(notBefore) && !wire.IsContext(f.err) {
 			return listing[T]{}, f.err
 		}
 	}
-}
-
-// aborted reports whether a call ended with its caller: that says nothing to
-// others.
-func aborted(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // look finds a listing, a call under way, or a call that is mine to make.

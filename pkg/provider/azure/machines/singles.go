@@ -10,15 +10,13 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// singles remembers, for a moment, what calls about one machine found, so that
-// those who ask again and again make one call in that time.
+// singles remembers, for a moment, the states of machines that were asked for
+// alone.
 type singles struct {
 	clock clock.PassiveClock
 
 	mu    sync.Mutex
-	gone  map[string]time.Time // by id in lower case: when it was found missing
-	state map[string]stateAt
-	deny  time.Time // when the list of all states was denied
+	state map[string]stateAt // by id in lower case
 }
 
 type stateAt struct {
@@ -27,28 +25,7 @@ type stateAt struct {
 }
 
 func newSingles(c clock.PassiveClock) *singles {
-	return &singles{clock: c, gone: map[string]time.Time{}, state: map[string]stateAt{}}
-}
-
-// missing reports whether the machine was found missing a moment ago.
-func (s *singles) missing(id string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	at, ok := s.gone[strings.ToLower(id)]
-	return ok && s.clock.Since(at) < missAge
-}
-
-// miss notes that the machine is missing.
-func (s *singles) miss(id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.clock.Now()
-	for k, at := range s.gone {
-		if now.Sub(at) >= missAge {
-			delete(s.gone, k)
-		}
-	}
-	s.gone[strings.ToLower(id)] = now
+	return &singles{clock: c, state: map[string]stateAt{}}
 }
 
 // status is the state that was found a moment ago.
@@ -72,21 +49,11 @@ func (s *singles) found(id string, st status) {
 	s.state[strings.ToLower(id)] = stateAt{st, now}
 }
 
-// denyPeriod is how long a call that was denied is not made again.
-const denyPeriod = 10 * time.Minute
-
-// listDenied reports whether the list of all states was denied lately.
-func (s *singles) listDenied() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return !s.deny.IsZero() && s.clock.Since(s.deny) < denyPeriod
-}
-
-func (s *singles) denyList() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.deny = s.clock.Now()
-}
+const (
+	// denyPeriod is how long a call that was denied is not made again.
+	denyPeriod = 10 * time.Minute
+	allStates  = "states of all machines" // a list
+)
 
 // stamp is a time that moves forward.
 type stamp struct {
