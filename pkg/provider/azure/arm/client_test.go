@@ -37,15 +37,14 @@ func TestEachTypeHasItsAPIVersion(t *testing.T) {
 	const sub = "/subscriptions/sub"
 	const compute = sub + "/resourceGroups/rg/providers/Microsoft.Compute"
 	for path, want := range map[string]string{
-		group + "/publicIPAddresses":                                                 "2025-05-01",
-		group + "/loadbalancers/lb/backendaddresspools/p":                            "2025-05-01",
-		group + "/virtualNetworks/v/subnets/s":                                       "2025-05-01",
-		compute + "/virtualMachines":                                                 "2025-04-01",
-		compute + "/virtualMachineScaleSets/s/virtualMachines":                       "2025-04-01",
-		compute + "/virtualMachineScaleSets/s/networkInterfaces":                     "2018-10-01",
-		compute + "/virtualMachineScaleSets/s/virtualMachines/0/networkInterfaces/n": "2018-10-01",
-		sub + "/providers/Microsoft.Compute":                                         "2021-04-01",
-		sub + "/providers/Microsoft.Network/loadBalancers":                           "2025-05-01",
+		group + "/publicIPAddresses":                             "2025-05-01",
+		group + "/loadbalancers/lb":                              "2025-05-01",
+		group + "/virtualNetworks/v/subnets/s":                   "2025-05-01",
+		compute + "/virtualMachines":                             "2025-04-01",
+		compute + "/virtualMachineScaleSets/s/virtualMachines":   "2025-04-01",
+		compute + "/virtualMachineScaleSets/s/networkInterfaces": "2018-10-01",
+		sub + "/providers/Microsoft.Compute":                     "2021-04-01",
+		sub + "/providers/Microsoft.Network/loadBalancers":       "2025-05-01",
 	} {
 		s := serve(t, answer(200, `{}`))
 		if _, err := client(t, s, newFastClock()).Get(t.Context(), path, nil); err != nil {

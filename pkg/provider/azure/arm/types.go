@@ -11,7 +11,7 @@ import (
 const (
 	networkVersion   = "2025-05-01" // armnetwork v9
 	computeVersion   = "2025-04-01" // armcompute v7
-	providersVersion = "2021-04-01" // armresources, and armcompute's resource SKUs
+	providersVersion = "2021-04-01" // armresources
 	// scaleSetNetworkVersion is the only one that lists what belongs to
 	// instances of scale sets: armnetwork v9, InterfacesClient and
 	// PublicIPAddressesClient.
@@ -35,26 +35,18 @@ const (
 func resourceTypes() []resourceType {
 	return []resourceType{
 		{network, "loadBalancers", "load balancer", networkVersion},
-		{network, "loadBalancers/backendAddressPools", "backend pool", networkVersion},
-		{network, "natGateways", "NAT gateway", networkVersion},
 		{network, "networkInterfaces", "network interface", networkVersion},
 		{network, "networkSecurityGroups", "network security group", networkVersion},
 		{network, "privateLinkServices", "private link service", networkVersion},
 		{network, "privateLinkServices/privateEndpointConnections", "private endpoint connection", networkVersion},
 		{network, "publicIPAddresses", "public IP", networkVersion},
-		{network, "publicIPPrefixes", "public IP prefix", networkVersion},
 		{network, "routeTables", "route table", networkVersion},
-		{network, "virtualNetworks", "virtual network", networkVersion},
 		{network, "virtualNetworks/subnets", "subnet", networkVersion},
-		{compute, "availabilitySets", "availability set", computeVersion},
 		{compute, "virtualMachines", "virtual machine", computeVersion},
 		{compute, "virtualMachineScaleSets", "scale set", computeVersion},
 		{compute, "virtualMachineScaleSets/virtualMachines", "scale set instance", computeVersion},
 		{compute, "virtualMachineScaleSets/networkInterfaces", "network interface of a scale set", scaleSetNetworkVersion},
 		{compute, "virtualMachineScaleSets/publicIPAddresses", "public IP of a scale set", scaleSetNetworkVersion},
-		{compute, "virtualMachineScaleSets/virtualMachines/networkInterfaces", "network interface of a scale set instance", scaleSetNetworkVersion},
-		{compute, "virtualMachineScaleSets/virtualMachines/networkInterfaces/ipConfigurations/publicIPAddresses", "public IP of a scale set instance", scaleSetNetworkVersion},
-		{compute, "skus", "size of virtual machines", providersVersion},
 		{"", providerType, "resource provider", providersVersion},
 	}
 }
