@@ -49,7 +49,7 @@ func (t *turn) arrange() map[string]map[string]bool {
 	// What stays counts before what comes is placed.
 	var moving []node
 	for _, n := range rest {
-		if at := current[n.name]; at != "" && containsFold(t.homes(n, out), at) {
+		if at := current[n.name]; at != "" && names.Among(t.homes(n, out), at) {
 			out[at][n.name] = true
 			continue
 		}
@@ -187,7 +187,7 @@ func (t *turn) fillLocalPool(key plan.Key, b *balancer) {
 	}
 	var nodes []node
 	for _, n := range t.nodes {
-		if containsFold(hosts, n.name) {
+		if names.Among(hosts, n.name) {
 			nodes = append(nodes, n)
 		}
 	}

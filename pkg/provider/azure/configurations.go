@@ -4,7 +4,6 @@ package azure
 
 import (
 	"net/netip"
-	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/labels"
@@ -92,7 +91,7 @@ func (t *turn) place(a *ask) error {
 	if err != nil {
 		return err
 	}
-	if pinned && !containsFold(eligible, at) {
+	if pinned && !names.Among(eligible, at) {
 		return refuse(ReasonNotEligible, "the address that the Service asks for is on load balancer %s, but only %s may serve it; take annotation %s away or name %s in it, or ask for another address",
 			at, strings.Join(eligible, ", "), intent.KeyAzureConfigurations, at)
 	}
@@ -113,7 +112,7 @@ func (t *turn) eligible(a *ask) ([]string, error) {
 	in := t.whereRules(a)
 	for i := range t.settings.Configurations {
 		c := &t.settings.Configurations[i]
-		if len(annotated) > 0 && !containsFold(annotated, c.Name) {
+		if len(annotated) > 0 && !names.Among(annotated, c.Name) {
 			continue
 		}
 		named++
@@ -147,7 +146,7 @@ func (t *turn) eligible(a *ask) ([]string, error) {
 // choose is the configuration where the Service is, if it may stay; else the
 // first that is not made yet, else the one with the fewest rules.
 func (t *turn) choose(a *ask, eligible []string, at string) string {
-	if containsFold(eligible, at) {
+	if names.Among(eligible, at) {
 		return at
 	}
 	best, fewest := "", 0
@@ -230,10 +229,6 @@ func (t *turn) hasAddress(a *ask, b *balancer, want netip.Addr, publicIPName str
 		}
 	}
 	return false
-}
-
-func containsFold(list []string, s string) bool {
-	return slices.ContainsFunc(list, func(e string) bool { return strings.EqualFold(e, s) })
 }
 
 // follows notes that the load balancer can have the public IP only after

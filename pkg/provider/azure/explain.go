@@ -166,7 +166,7 @@ func (v *balancerView) rules() []string {
 	var out []string
 	for _, b := range []*balancer{v.had, v.now} {
 		for _, r := range b.rules.all() {
-			if names.Owns(v.base, r.Name) && !containsFold(out, r.Name) {
+			if names.Owns(v.base, r.Name) && !names.Among(out, r.Name) {
 				out = append(out, r.Name)
 			}
 		}

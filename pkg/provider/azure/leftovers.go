@@ -131,7 +131,7 @@ func (f *finder) uses(x *remains, fe *frontend) {
 // they came.
 func (f *finder) publicIP(p *publicIP, tagged []string) {
 	var maker *remains
-	if rest, ok := cutPrefixFold(p.Name, f.settings.Cluster+"-"); ok {
+	if rest, ok := names.CutPrefix(p.Name, f.settings.Cluster+"-"); ok {
 		maker = f.gone(rest)
 	}
 	left := slices.DeleteFunc(slices.Clone(tagged), func(service string) bool { return f.services[names.Key(service)] })
@@ -233,7 +233,7 @@ func (w *world) proves(p *publicIP) bool {
 	if tag := p.clusterTag(); tag != "" {
 		return names.Same(tag, w.settings.Cluster)
 	}
-	if rest, ok := cutPrefixFold(p.Name, w.settings.Cluster+"-"); ok && names.IsBase(rest) {
+	if rest, ok := names.CutPrefix(p.Name, w.settings.Cluster+"-"); ok && names.IsBase(rest) {
 		return true
 	}
 	return w.balancers[names.Key(names.Segment(p.doc.Properties.IPConfiguration.id(), "loadBalancers"))] != nil
@@ -268,13 +268,6 @@ func requestedBy(svc *v1.Service) []netip.Addr {
 		}
 	}
 	return out
-}
-
-func cutPrefixFold(s, prefix string) (string, bool) {
-	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
-		return "", false
-	}
-	return s[len(prefix):], true
 }
 
 // awaited are the addresses that Services ask for and do not show yet: their

@@ -259,7 +259,7 @@ func (t *turn) whyNothing(a *ask) string {
 // new has its endpoints a moment later.
 func (t *turn) whyNoneIsLocal(a *ask) string {
 	hosts, known := t.observed.EndpointNodes[a.key]
-	if !known || len(a.statusAddresses()) == 0 || slices.ContainsFunc(t.nodes, func(n node) bool { return containsFold(hosts, n.name) }) {
+	if !known || len(a.statusAddresses()) == 0 || slices.ContainsFunc(t.nodes, func(n node) bool { return names.Among(hosts, n.name) }) {
 		return ""
 	}
 	return "externalTrafficPolicy is Local, and no node that may serve has a pod of the Service; kubectl get pods -o wide says where they are"

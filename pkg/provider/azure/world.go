@@ -249,7 +249,7 @@ func (w *world) manages(doc json.RawMessage) bool {
 	if json.Unmarshal(doc, &h) != nil {
 		return false
 	}
-	return containsFold(w.settings.configurations(), names.Configuration(h.Name))
+	return names.Among(w.settings.configurations(), names.Configuration(h.Name))
 }
 
 func loadPublicIP(doc json.RawMessage) (*publicIP, error) {

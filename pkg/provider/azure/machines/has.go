@@ -9,6 +9,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/fairlead/fairlead/pkg/provider/azure/document"
+	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
 // Has reports whether the machine of a node was in a backend pool when it was
@@ -22,7 +23,7 @@ func (m *Membership) Has(node *v1.Node, pool string) (in, known bool) {
 		return false, false
 	}
 	pools, known := m.snap.pools(machine)
-	return equalAnyFold(pools, pool), known
+	return names.Among(pools, pool), known
 }
 
 // pools are the backend pools that a machine is in.

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	v1 "k8s.io/api/core/v1"
+
+	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
 const (
@@ -31,7 +33,7 @@ type Ref struct {
 // ParseProviderID reads the provider id of a node. It is false for one that is
 // not of a virtual machine in Azure.
 func ParseProviderID(id string) (Ref, bool) {
-	rest, ok := cutPrefixFold(id, scheme)
+	rest, ok := names.CutPrefix(id, scheme)
 	if !ok {
 		return Ref{}, false
 	}
@@ -132,11 +134,4 @@ func Unmanaged(node *v1.Node) bool {
 func InOtherGroup(node *v1.Node, resourceGroup string) bool {
 	name := node.Labels[GroupLabel]
 	return name != "" && !strings.EqualFold(name, resourceGroup)
-}
-
-func cutPrefixFold(s, prefix string) (string, bool) {
-	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
-		return s, false
-	}
-	return s[len(prefix):], true
 }

@@ -309,11 +309,11 @@ func (d *decision) add(w *Write) ([]string, error) {
 		if slices.ContainsFunc(e.diffs, func(x plan.Diff) bool { return x.Have == label(p.ID) }) {
 			key := strings.ToLower(p.ID)
 			d.out.leaving[key] = append(d.out.leaving[key], w.target)
-			w.leaves = w.leaves || equalAnyFold(d.leave, p.ID)
+			w.leaves = w.leaves || names.Among(d.leave, p.ID)
 			step.Serves = append(step.Serves, p.Serves...)
 		}
 	}
-	step.Needs = unique(step.Needs, func(a, b plan.ID) int { return cmp.Compare(a.String(), b.String()) })
+	step.Needs = unique(step.Needs, plan.CompareIDs)
 	step.Serves = unique(step.Serves, plan.CompareKeys)
 	d.out.Steps = append(d.out.Steps, step)
 	d.out.Writes[w.target] = w

@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	v1 "k8s.io/api/core/v1"
+
+	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
 // Scope says what a snapshot is to show.
@@ -91,7 +93,7 @@ func (r *Reader) observe(ctx context.Context, scope Scope) (*Snapshot, error) {
 	}
 	var lists []collection
 	for _, s := range snap.ScaleSets {
-		inPool := slices.ContainsFunc(s.Pools, func(p string) bool { return equalAnyFold(scope.Pools, p) })
+		inPool := slices.ContainsFunc(s.Pools, func(p string) bool { return names.Among(scope.Pools, p) })
 		if s.Kind == Uniform && (inPool || uniform[homeOf(s.ID)][strings.ToLower(s.Name)]) {
 			lists = append(lists, instancesOf(s.ID))
 		}

@@ -6,11 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/fairlead/fairlead/pkg/intent"
+	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
 // The documents, as far as they are read.
@@ -161,7 +161,7 @@ func (v *viewDoc) power() string { return v.code("PowerState/") }
 // code is what follows the prefix in the statuses, in lower case.
 func (v *viewDoc) code(prefix string) string {
 	for _, s := range v.Statuses {
-		if rest, ok := cutPrefixFold(s.Code, prefix); ok {
+		if rest, ok := names.CutPrefix(s.Code, prefix); ok {
 			return strings.ToLower(rest)
 		}
 	}
@@ -251,8 +251,4 @@ func parsePublicIP(raw json.RawMessage) (publicIP, error) {
 		return publicIP{id: doc.ID}, nil //nolint:nilerr // one without an address has none to give
 	}
 	return publicIP{doc.ID, a.Unmap()}, nil
-}
-
-func equalAnyFold(list []string, s string) bool {
-	return slices.ContainsFunc(list, func(x string) bool { return strings.EqualFold(x, s) })
 }

@@ -94,7 +94,7 @@ func (c change) editConfig(out *edit, raw json.RawMessage, join []Pool) (json.Ra
 	configs := doc.ipConfigs()
 	want := make([][]string, len(configs))
 	for i, cfg := range configs {
-		want[i] = slices.DeleteFunc(slices.Clone(cfg.Pools), func(p string) bool { return equalAnyFold(c.leave, p) })
+		want[i] = slices.DeleteFunc(slices.Clone(cfg.Pools), func(p string) bool { return names.Among(c.leave, p) })
 	}
 	for _, p := range join {
 		out.join(configs, want, p)
@@ -131,7 +131,7 @@ func (e *edit) join(configs []IPConfig, want [][]string, p Pool) {
 		return
 	}
 	i := slices.IndexFunc(configs, func(cfg IPConfig) bool { return cfg.Name == main.Name })
-	if equalAnyFold(want[i], p.ID) {
+	if names.Among(want[i], p.ID) {
 		return
 	}
 	for _, other := range want[i] {
@@ -147,12 +147,12 @@ func diffsOf(have IPConfig, want []string) []plan.Diff {
 	var out []plan.Diff
 	field := have.Name + " pool"
 	for _, p := range have.Pools {
-		if !equalAnyFold(want, p) {
+		if !names.Among(want, p) {
 			out = append(out, plan.Diff{Field: field, Have: label(p)})
 		}
 	}
 	for _, p := range want {
-		if !equalAnyFold(have.Pools, p) {
+		if !names.Among(have.Pools, p) {
 			out = append(out, plan.Diff{Field: field, Want: label(p)})
 		}
 	}
@@ -174,12 +174,12 @@ func setPools(raw json.RawMessage, want []string) (json.RawMessage, error) {
 		if err := json.Unmarshal(e.Raw, &ref); err != nil {
 			return raw, fmt.Errorf("pool of a network interface: %w", err)
 		}
-		if equalAnyFold(want, ref.ID) {
+		if names.Among(want, ref.ID) {
 			out, kept = append(out, e.Raw), append(kept, ref.ID)
 		}
 	}
 	for _, id := range want {
-		if equalAnyFold(kept, id) {
+		if names.Among(kept, id) {
 			continue
 		}
 		entry, err := json.Marshal(subResource{ID: id})

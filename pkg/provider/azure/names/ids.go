@@ -4,6 +4,7 @@ package names
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -53,6 +54,20 @@ func Last(id string) string {
 // HasPrefix reports whether s begins with the prefix, in any case.
 func HasPrefix(s, prefix string) bool {
 	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}
+
+// CutPrefix is s without the prefix, in any case, and whether s begins with it; s
+// itself where not.
+func CutPrefix(s, prefix string) (string, bool) {
+	if !HasPrefix(s, prefix) {
+		return s, false
+	}
+	return s[len(prefix):], true
+}
+
+// Among reports whether s is in the list, in any case.
+func Among(list []string, s string) bool {
+	return slices.ContainsFunc(list, func(e string) bool { return strings.EqualFold(e, s) })
 }
 
 // Segment is the segment of an id after the one with this name, in any case,

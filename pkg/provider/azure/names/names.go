@@ -158,7 +158,7 @@ func (e Exposure) String() string {
 
 // ExposureOf is the exposure of the load balancer with this name.
 func ExposureOf(loadBalancer string) Exposure {
-	if hasSuffixFold(loadBalancer, internalSuffix) {
+	if Configuration(loadBalancer) != loadBalancer {
 		return Internal
 	}
 	return Public
@@ -166,8 +166,8 @@ func ExposureOf(loadBalancer string) Exposure {
 
 // Configuration is the configuration that the load balancer is of.
 func Configuration(loadBalancer string) string {
-	if hasSuffixFold(loadBalancer, internalSuffix) {
-		return loadBalancer[:len(loadBalancer)-len(internalSuffix)]
+	if at := len(loadBalancer) - len(internalSuffix); at >= 0 && Same(loadBalancer[at:], internalSuffix) {
+		return loadBalancer[:at]
 	}
 	return loadBalancer
 }
@@ -211,8 +211,4 @@ func ipConfiguration(prefix, suffix string) string {
 // cut shortens s to n bytes; Azure's names are ASCII.
 func cut(s string, n int) string {
 	return s[:min(len(s), max(n, 0))]
-}
-
-func hasSuffixFold(s, suffix string) bool {
-	return len(s) >= len(suffix) && strings.EqualFold(s[len(s)-len(suffix):], suffix)
 }

@@ -22,9 +22,9 @@ const (
 // IsReserved reports whether the tag with the key tells whose a resource is, so
 // that no user may set it. Azure compares keys without case.
 func IsReserved(key string) bool {
-	return slices.ContainsFunc([]string{
+	return Among([]string{
 		TagService, TagServiceLegacy, TagCluster, TagClusterLegacy, TagDNSService, TagDNSServiceLegacy, TagOwner,
-	}, func(k string) bool { return strings.EqualFold(k, key) })
+	}, key)
 }
 
 // Retag is what changes of the tags that a resource has when it shall have the
