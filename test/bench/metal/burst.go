@@ -8,6 +8,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/fairlead/fairlead/test/bench/table"
 )
 
 // The targets for a burst.
@@ -20,7 +22,7 @@ const (
 )
 
 // burst measures n Services created at once, and their deletion.
-func (b *site) burst(ctx context.Context, n int) ([]Row, error) {
+func (b *site) burst(ctx context.Context, n int) ([]table.Row, error) {
 	services := batch(fmt.Sprintf("burst%d", n), n)
 	if err := b.createSlices(ctx, services); err != nil {
 		return nil, err
@@ -52,7 +54,7 @@ func (b *site) burst(ctx context.Context, n int) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	route := Row{
+	route := table.Row{
 		What: fmt.Sprintf("%d Services at once: all routes with all next hops in the router", n),
 		Ours: fmt.Sprintf("%s (created after %s, addresses after %s)", short(complete.Sub(begin)), short(created), short(given.Sub(begin))),
 	}
@@ -61,9 +63,9 @@ func (b *site) burst(ctx context.Context, n int) ([]Row, error) {
 		times, limit := complete.Sub(begin).Seconds()/b.alone.Seconds(), burstTarget.Seconds()/creationsTarget.Seconds()
 		route.Ours += fmt.Sprintf(": %.1f times the creations alone", times)
 		route.Target = fmt.Sprintf("10 s where the creations alone take 3.2 s: %.1f times", limit)
-		route.Peer, route.Verdict = "40 to 72 s: 12 to 22 times", atMost(times, limit)
+		route.Peer, route.Timed = "40 to 72 s: 12 to 22 times", atMost(times, limit)
 	}
-	rows = append([]Row{route}, rows...)
+	rows = append([]table.Row{route}, rows...)
 	b.say("%s: %s", route.What, route.Ours)
 
 	f, begin = follow(b.Routes), time.Now()
@@ -74,7 +76,7 @@ func (b *site) burst(ctx context.Context, n int) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows = append(rows, Row{What: fmt.Sprintf("%d Services deleted at once: all routes gone", n), Ours: short(gone.Sub(begin))})
+	rows = append(rows, table.Row{What: fmt.Sprintf("%d Services deleted at once: all routes gone", n), Ours: short(gone.Sub(begin))})
 	if err := b.deleteSlices(ctx, services); err != nil {
 		return nil, err
 	}
@@ -83,7 +85,7 @@ func (b *site) burst(ctx context.Context, n int) ([]Row, error) {
 
 // creations measures the API server alone: as many Services created at once
 // with nobody to serve them.
-func (b *site) creations(ctx context.Context, n int) ([]Row, error) {
+func (b *site) creations(ctx context.Context, n int) ([]table.Row, error) {
 	services := batch("idle", n)
 	if err := b.Controller().Stop(); err != nil {
 		return nil, err
@@ -93,7 +95,7 @@ func (b *site) creations(ctx context.Context, n int) ([]Row, error) {
 		return nil, err
 	}
 	b.alone = time.Since(begin)
-	row := Row{
+	row := table.Row{
 		What: fmt.Sprintf("%d Services created at once while no controller runs", n),
 		Ours: short(b.alone), Peer: short(creationsTarget),
 	}
@@ -104,7 +106,7 @@ func (b *site) creations(ctx context.Context, n int) ([]Row, error) {
 	if err := b.StartController(ctx); err != nil {
 		return nil, err
 	}
-	return []Row{row}, b.quiet(ctx)
+	return []table.Row{row}, b.quiet(ctx)
 }
 
 // short is a time in the unit that suits it.
@@ -142,7 +144,7 @@ func (b *site) meter() (meter, error) {
 }
 
 // burstRows are the writes and what processes used since a point in time.
-func (b *site) burstRows(n int, from meter) ([]Row, error) {
+func (b *site) burstRows(n int, from meter) ([]table.Row, error) {
 	to, err := b.meter()
 	if err != nil {
 		return nil, err
@@ -153,7 +155,7 @@ func (b *site) burstRows(n int, from meter) ([]Row, error) {
 	}
 	b.say("writes of the burst of %d:\n%s", n, w)
 	perService := float64(w.by(userController)) / float64(n)
-	rows := []Row{writesRow(fmt.Sprintf("%d Services at once: API server writes a Service", n), perService, w.by(userSpeaker))}
+	rows := []table.Row{writesRow(fmt.Sprintf("%d Services at once: API server writes a Service", n), perService, w.by(userSpeaker))}
 	if n == manyServices {
 		rows[0].Peer = "14.8"
 		rows = append(rows, b.memoryRows(from, to)...)
@@ -161,29 +163,28 @@ func (b *site) burstRows(n int, from meter) ([]Row, error) {
 	return rows, nil
 }
 
-func writesRow(what string, perService float64, speakers int) Row {
-	r := Row{
+func writesRow(what string, perService float64, speakers int) table.Row {
+	return table.Row{
 		What: what, Ours: fmt.Sprintf("%.2f, and %d in all by speakers", perService, speakers),
-		Target: "5", Verdict: atMost(perService, writesTarget),
+		Target: "5", Counted: atMost(perService, writesTarget),
 	}
-	return r
 }
 
-func (b *site) memoryRows(from, to meter) []Row {
+func (b *site) memoryRows(from, to meter) []table.Row {
 	var speaker usage
 	for i, u := range to.speakers {
 		speaker.resident = max(speaker.resident, u.resident)
 		speaker.peak = max(speaker.peak, u.peak)
 		speaker.cpu = max(speaker.cpu, u.cpu-from.speakers[i].cpu)
 	}
-	row := func(who string, u usage, cpu time.Duration, limit int64) Row {
-		return Row{
+	row := func(who string, u usage, cpu time.Duration, limit int64) table.Row {
+		return table.Row{
 			What:   fmt.Sprintf("%s with %d Services: resident memory, and CPU time for the burst", who, manyServices),
 			Ours:   fmt.Sprintf("%s (at most %s), %s", mebibytes(u.resident), mebibytes(u.peak), short(cpu)),
-			Target: mebibytes(limit), Verdict: atMost(u.peak, limit),
+			Target: mebibytes(limit), Counted: atMost(u.peak, limit),
 		}
 	}
 	s := row("Speaker", speaker, speaker.cpu, speakerMemory)
 	s.Peer = "103 MiB"
-	return []Row{s, row("Controller", to.controller, to.controller.cpu-from.controller.cpu, controllerMemory)}
+	return []table.Row{s, row("Controller", to.controller, to.controller.cpu-from.controller.cpu, controllerMemory)}
 }

@@ -11,6 +11,8 @@ import (
 	"io"
 	"slices"
 	"time"
+
+	"github.com/fairlead/fairlead/test/bench/table"
 )
 
 // manyServices is the size of the cluster for which there are targets.
@@ -36,7 +38,7 @@ type section struct {
 	name    string
 	proxies proxies
 	limit   time.Duration
-	run     func(context.Context, *site, Options) ([]Row, error)
+	run     func(context.Context, *site, Options) ([]table.Row, error)
 }
 
 func sections() []section {
@@ -50,7 +52,7 @@ func sections() []section {
 
 // Run measures and prints a table. It must run inside rack.Main.
 func Run(ctx context.Context, out io.Writer, o Options) error {
-	var all []Row
+	var all []table.Row
 	var failed []error
 	for i, p := range sections() {
 		if len(o.Sections) > 0 && !slices.Contains(o.Sections, p.name) {
@@ -67,13 +69,11 @@ func Run(ctx context.Context, out io.Writer, o Options) error {
 			break
 		}
 	}
-	if _, err := fmt.Fprintln(out); err != nil {
-		return err
-	}
-	return errors.Join(append(failed, WriteTable(out, all))...)
+	err := table.Write(out, "MetalLB", []string{"here"}, []*table.Meter{{Rows: all}})
+	return errors.Join(append(failed, err)...)
 }
 
-func runSection(ctx context.Context, out io.Writer, o Options, p section) (rows []Row, err error) {
+func runSection(ctx context.Context, out io.Writer, o Options, p section) (rows []table.Row, err error) {
 	ctx, cancel := context.WithTimeout(ctx, p.limit)
 	defer cancel()
 	s, err := build(ctx, out, o, p.proxies)
@@ -85,9 +85,9 @@ func runSection(ctx context.Context, out io.Writer, o Options, p section) (rows 
 }
 
 // measureServices measures how Services come and go.
-func measureServices(ctx context.Context, s *site, o Options) ([]Row, error) {
-	var rows []Row
-	add := func(more []Row, err error) error {
+func measureServices(ctx context.Context, s *site, o Options) ([]table.Row, error) {
+	var rows []table.Row
+	add := func(more []table.Row, err error) error {
 		rows = append(rows, more...)
 		return err
 	}

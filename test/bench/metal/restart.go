@@ -8,6 +8,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/fairlead/fairlead/test/bench/table"
 )
 
 const (
@@ -20,7 +22,7 @@ const (
 
 // measureRestart stops the controller by TERM, creates a Service, and starts
 // the controller again.
-func measureRestart(ctx context.Context, b *site, _ Options) ([]Row, error) {
+func measureRestart(ctx context.Context, b *site, _ Options) ([]table.Row, error) {
 	if _, err := b.present(ctx, batch("other", manyServices)); err != nil {
 		return nil, err
 	}
@@ -57,12 +59,12 @@ func measureRestart(ctx context.Context, b *site, _ Options) ([]Row, error) {
 		addresses = append(addresses, given.Sub(begin))
 		routes = append(routes, complete.Sub(begin))
 	}
-	row := Row{
+	row := table.Row{
 		What: fmt.Sprintf("Controller stopped by TERM and started again with %d Services: from its start to all next hops of a Service that waited", manyServices),
 		Ours: fmt.Sprintf("p50 %s, worst of %d %s (address after %s; it ended %s after TERM)", short(quantile(routes, 0.5)),
 			restartTrials, short(quantile(routes, 1)), short(quantile(addresses, 0.5)), short(quantile(stops, 0.5))),
-		Target: "3 s", Peer: "11 s", Verdict: atMost(quantile(routes, 1), restartTarget),
+		Target: "3 s", Peer: "11 s", Timed: atMost(quantile(routes, 1), restartTarget),
 	}
 	b.say("%s: %s", row.What, row.Ours)
-	return []Row{row}, nil
+	return []table.Row{row}, nil
 }

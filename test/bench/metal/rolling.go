@@ -14,6 +14,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 
+	"github.com/fairlead/fairlead/test/bench/table"
 	"github.com/fairlead/fairlead/test/rack"
 )
 
@@ -92,7 +93,7 @@ func (b *site) ask(ctx context.Context, targets []rack.Target) (*rack.Client, er
 
 // measureRolling restarts all speakers one after the other, as a DaemonSet
 // does: the next when the last is ready.
-func measureRolling(ctx context.Context, b *site, o Options) ([]Row, error) {
+func measureRolling(ctx context.Context, b *site, o Options) ([]table.Row, error) {
 	targets, err := b.startPods(ctx, o.Dir)
 	if err != nil {
 		return nil, err
@@ -140,23 +141,23 @@ func restartSpeaker(ctx context.Context, n *rack.Node) error {
 	return begin(ctx, n)
 }
 
-func (b *site) rollingRows(changes int, results []rack.Result, took time.Duration) []Row {
+func (b *site) rollingRows(changes int, results []rack.Result, took time.Duration) []table.Row {
 	sent, lost, keptSent, broken := 0, 0, 0, 0
 	for _, r := range results {
 		b.say("%s: %d requests sent, %d lost, dark for at most %s; %d on kept connections, %d broken",
 			r.Name, r.Sent, len(r.Lost), r.Dark, r.KeptSent, r.KeptBroken)
 		sent, lost, keptSent, broken = sent+r.Sent, lost+len(r.Lost), keptSent+r.KeptSent, broken+r.KeptBroken
 	}
-	what := fmt.Sprintf("Rolling restart of all speakers (%s) with %d Services: ", seconds(took), manyServices)
-	return []Row{
-		{What: what + "route changes in the router", Ours: fmt.Sprint(changes), Target: "0", Peer: "1,734", Verdict: atMost(changes, 0)},
+	what := fmt.Sprintf("Rolling restart of all speakers (%s) with %d Services: ", table.Seconds(took), manyServices)
+	return []table.Row{
+		{What: what + "route changes in the router", Ours: fmt.Sprint(changes), Target: "0", Peer: "1,734", Counted: atMost(changes, 0)},
 		{
 			What: what + "kept connections broken", Ours: fmt.Sprintf("%d of %d (%d requests on them)", broken, keptConnections, keptSent),
-			Target: "0", Peer: "64 of 200", Verdict: atMost(broken, 0),
+			Target: "0", Peer: "64 of 200", Counted: atMost(broken, 0),
 		},
 		{
 			What: what + "requests lost", Ours: fmt.Sprintf("%d of %d", lost, sent), Target: "0",
-			Peer: "67 `Local` Services dark for 3.7 s at p50", Verdict: atMost(lost, 0),
+			Peer: "67 `Local` Services dark for 3.7 s at p50", Counted: atMost(lost, 0),
 		},
 	}
 }

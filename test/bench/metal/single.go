@@ -13,6 +13,8 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/fairlead/fairlead/test/bench/table"
 )
 
 // The targets for one Service.
@@ -32,7 +34,7 @@ type latencies struct {
 
 // single measures one Service at a time: how it comes and goes, and how one of
 // policy Local loses an endpoint.
-func (b *site) single(ctx context.Context, where string, trials int) ([]Row, error) {
+func (b *site) single(ctx context.Context, where string, trials int) ([]table.Row, error) {
 	var l latencies
 	mover := service{name: "mover", policy: v1.ServiceExternalTrafficPolicyLocal, nodes: []int{0, 1, 2}}
 	addrs, err := b.present(ctx, []service{mover})
@@ -51,14 +53,14 @@ func (b *site) single(ctx context.Context, where string, trials int) ([]Row, err
 	if err := b.clear(ctx, []service{mover}, addrs); err != nil {
 		return nil, err
 	}
-	row := func(what string, all []time.Duration, target time.Duration, peer string) Row {
-		r := Row{What: "One Service, " + where + ": " + what, Ours: spread(all), Peer: peer}
+	row := func(what string, all []time.Duration, target time.Duration, peer string) table.Row {
+		r := table.Row{What: "One Service, " + where + ": " + what, Ours: spread(all), Peer: peer}
 		if target > 0 {
-			r.Target, r.Verdict = "p50 "+millis(target), atMost(quantile(all, 0.5).Round(time.Millisecond), target)
+			r.Target, r.Timed = "p50 "+millis(target), atMost(quantile(all, 0.5).Round(time.Millisecond), target)
 		}
 		return r
 	}
-	rows := []Row{
+	rows := []table.Row{
 		row("create to address", l.address, 0, ""),
 		row("create to all next hops", l.create, createTarget, "81 ms"),
 		row("endpoint gone to next hop gone", l.endpoint, endpointTarget, "67 ms"),

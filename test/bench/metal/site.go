@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/fairlead/fairlead/test/bench/table"
 	"github.com/fairlead/fairlead/test/controlplane"
 	"github.com/fairlead/fairlead/test/rack"
 )
@@ -75,7 +76,7 @@ func build(ctx context.Context, out io.Writer, o Options, p proxies) (*site, err
 			}
 		}
 	}
-	_, err = fmt.Fprintf(out, "rack up after %s; logs are in %s\n", seconds(time.Since(begin)), dir)
+	_, err = fmt.Fprintf(out, "rack up after %s; logs are in %s\n", table.Seconds(time.Since(begin)), dir)
 	return s, err
 }
 

@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/fairlead/fairlead/test/bench/churn"
+	"github.com/fairlead/fairlead/test/bench/table"
 	"github.com/fairlead/fairlead/test/rack"
 )
 
@@ -109,14 +110,14 @@ func (b *site) routesAreRight(ctx context.Context) error {
 }
 
 // measureChurn restarts the controller under churn.
-func measureChurn(ctx context.Context, b *site, _ Options) ([]Row, error) {
+func measureChurn(ctx context.Context, b *site, _ Options) ([]table.Row, error) {
 	report, err := b.churned(ctx, churn.Options{Restarts: restarts, Seed: 1})
 	for _, f := range report.Faults {
 		b.say("fault: %s", f)
 	}
-	return []Row{{
+	return []table.Row{{
 		What: fmt.Sprintf("%d restarts of the controller, half of them by KILL, under churn: addresses changed or given twice", report.Restarts),
-		Ours: fmt.Sprintf("%d (%s)", len(report.Faults), report), Target: "0", Peer: "0", Verdict: atMost(len(report.Faults), 0),
+		Ours: fmt.Sprintf("%d (%s)", len(report.Faults), report), Target: "0", Peer: "0", Counted: atMost(len(report.Faults), 0),
 	}}, err
 }
 

@@ -19,8 +19,7 @@ const clockTick = 10 * time.Millisecond
 // usage is what a process uses.
 type usage struct {
 	cpu time.Duration
-	// resident is its memory now, peak the most since it started or since
-	// forgetPeak, in bytes.
+	// resident is its memory now, peak the most since it started, in bytes.
 	resident, peak int64
 }
 

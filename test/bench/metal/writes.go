@@ -7,11 +7,13 @@ package metal
 import (
 	"context"
 	"net/netip"
+
+	"github.com/fairlead/fairlead/test/bench/table"
 )
 
 // writesOfOne counts the writes for one new Service, for one deleted, and for
 // one that is created right after another was deleted.
-func (b *site) writesOfOne(ctx context.Context, where string) ([]Row, error) {
+func (b *site) writesOfOne(ctx context.Context, where string) ([]table.Row, error) {
 	services := batch("count", 2)
 	first, second := services[:1], services[1:]
 	var addrs []netip.Addr
@@ -45,7 +47,7 @@ func (b *site) writesOfOne(ctx context.Context, where string) ([]Row, error) {
 		return nil, err
 	}
 	b.say("writes, %s: a Service created:\n%sone deleted and one created:\n%sone deleted:\n%s", where, created, replaced, deleted)
-	rows := []Row{
+	rows := []table.Row{
 		writesRow("One Service, "+where+": API server writes to create it", float64(created.by(userController)), created.by(userSpeaker)),
 		writesRow("One Service, "+where+", created when another was just deleted: its API server writes",
 			float64(replaced.by(userController)-deleted.by(userController)), replaced.by(userSpeaker)),

@@ -42,8 +42,9 @@ func (x Measurement) Run(ctx context.Context, out io.Writer, o Options) error {
 			return fmt.Errorf("section %q: there are %v", s, x.Sections)
 		}
 	}
-	meters := make([]*table.Meter, len(o.Nodes))
+	meters, headings := make([]*table.Meter, len(o.Nodes)), make([]string, len(o.Nodes))
 	for i, nodes := range o.Nodes {
+		headings[i] = fmt.Sprintf("%d nodes", nodes)
 		meters[i] = table.NewMeter(out)
 		if err := x.measure(ctx, meters[i], o.Sections, nodes); err != nil {
 			return fmt.Errorf("%d nodes: %w", nodes, err)
@@ -52,7 +53,7 @@ func (x Measurement) Run(ctx context.Context, out io.Writer, o Options) error {
 			return err
 		}
 	}
-	return table.Write(out, x.Peer, o.Nodes, meters)
+	return table.Write(out, x.Peer, headings, meters)
 }
 
 // measure measures one size of cluster.

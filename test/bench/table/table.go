@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package table is what measurements of clouds print: rows with a target and a
-// verdict, and a column for each size of the cluster.
+// Package table is what measurements print: rows with a target and a verdict, and
+// a column for each size of the cluster.
 package table
 
 import (
@@ -69,15 +69,12 @@ func (m *Meter) Add(r Row) {
 	_, _ = fmt.Fprintf(m.out, "%s: %s %s\n", r.What, r.Ours, r.Verdict())
 }
 
-// Write writes what was measured with each size of the cluster in Markdown: a
-// column for each, and a row for each thing that was measured.
-func Write(out io.Writer, peer string, nodes []int, meters []*Meter) error {
+// Write writes what was measured in Markdown: a column for each meter, under its
+// heading, and a row for each thing that was measured.
+func Write(out io.Writer, peer string, headings []string, meters []*Meter) error {
 	var text strings.Builder
-	text.WriteString("\n| what |")
-	for _, n := range nodes {
-		fmt.Fprintf(&text, " %d nodes |", n)
-	}
-	text.WriteString(" target | met | " + peer + " |\n|---|---|---|---|" + strings.Repeat("---|", len(nodes)) + "\n")
+	text.WriteString("\n| what | " + strings.Join(headings, " | ") + " | target | met | " + peer + " |\n")
+	text.WriteString("|---|---|---|---|" + strings.Repeat("---|", len(headings)) + "\n")
 	for i, r := range meters[0].Rows {
 		fmt.Fprintf(&text, "| %s |", r.What)
 		var kept []bool

@@ -21,7 +21,7 @@ func TestTableHasAColumnForEachSize(t *testing.T) {
 	}
 	var out strings.Builder
 	meters := []*table.Meter{meter("0.5 s", table.Met, "1 MB"), meter("2.0 s", table.Missed, "2 MB")}
-	if err := table.Write(&out, "peer", []int{10, 500}, meters); err != nil {
+	if err := table.Write(&out, "peer", []string{"10 nodes", "500 nodes"}, meters); err != nil {
 		t.Fatal(err)
 	}
 	want := `
