@@ -81,7 +81,7 @@ func (t *turn) readableGroup(a *ask) error {
 	}
 	err := t.unread(ReadPublicIPs, group)
 	public := a.serve() && a.placed == names.Public
-	if err == nil || (!public && !passes(err) && !t.mayHavePublicIPs(a, group)) {
+	if err == nil || (!public && plan.KindOf(err).Refuses() && !t.mayHavePublicIPs(a, group)) {
 		return nil
 	}
 	return needed(err, "annotation %s names resource group %q, whose public IPs cannot be read", intent.KeyAzureResourceGroup, group)
@@ -94,7 +94,7 @@ func (t *turn) readableLinks(a *ask) error {
 	create := a.serve() && a.on(intent.KeyAzurePLSCreate)
 	group := linkGroup(t.settings, a.item.Service.Annotations)
 	err := t.unread(ReadPrivateLinks, group)
-	if err != nil && (create || (mayLose(a.item) && t.carriesLinks(a.base) && (passes(err) || saysLink(a.item)))) {
+	if err != nil && (create || (mayLose(a.item) && t.carriesLinks(a.base) && (!plan.KindOf(err).Refuses() || saysLink(a.item)))) {
 		return needed(err, "the private link services of resource group %q (annotation %s, or privateLinkServiceResourceGroup in the cloud config) cannot be read",
 			group, intent.KeyAzurePLSResourceGroup)
 	}
@@ -121,16 +121,6 @@ func needed(err error, format string, args ...any) error {
 	}
 	e.Err = fmt.Errorf(format+": %w", append(args, err)...)
 	return &e
-}
-
-// passes reports whether the read may succeed when it is tried again.
-func passes(err error) bool {
-	switch plan.KindOf(err) {
-	case plan.Denied, plan.Invalid, plan.Exhausted:
-		return false
-	case plan.Transient, plan.Throttled, plan.Conflict:
-	}
-	return true
 }
 
 // mayHavePublicIPs reports whether the Service may have public IPs in a group

@@ -12,6 +12,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	cloudprovider "k8s.io/cloud-provider"
 
+	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider/azure/arm"
 )
 
@@ -106,7 +107,7 @@ func (in Instances) InstanceShutdown(ctx context.Context, node *v1.Node) (bool, 
 // uniform scale set do not say.
 func (r *Reader) state(ctx context.Context, m *Machine) (status, error) {
 	st, err := r.listedState(ctx, m)
-	if !denied(err) {
+	if plan.KindOf(err) != plan.Denied {
 		return st, err
 	}
 	// An identity that may only read resource groups may not list a subscription.
@@ -213,7 +214,7 @@ func (r *Reader) zone(ctx context.Context, node *v1.Node, m *Machine) (string, e
 	}
 	st, err := r.listedState(ctx, m)
 	switch {
-	case denied(err):
+	case plan.KindOf(err) == plan.Denied:
 		r.denied.Note(allStates)
 		return noFaultDomain, nil
 	case err != nil:

@@ -4,7 +4,6 @@ package machines
 
 import (
 	"context"
-	"errors"
 	"net/url"
 	"slices"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/utils/clock"
 
-	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider/wire"
 )
 
@@ -200,10 +198,4 @@ func fetchAll[T any](ctx context.Context, s *shelf[T], lists []collection, notBe
 		return nil, err
 	}
 	return slices.Concat(found...), nil
-}
-
-// denied reports whether the identity may not make the call.
-func denied(err error) bool {
-	e, ok := errors.AsType[*plan.Error](err)
-	return ok && e.Kind == plan.Denied
 }
