@@ -111,7 +111,7 @@ func (a *ask) expose(w *world) {
 		return
 	}
 	a.placed = names.Public
-	a.note(ReasonAdoptedAsIs, fmt.Sprintf("annotation %s is %q, which made a public load balancer that stays as it is until the Service is edited; write \"true\"",
+	a.warn(ReasonAdoptedAsIs, fmt.Sprintf("annotation %s is %q, which made a public load balancer that stays as it is until the Service is edited; write \"true\"",
 		intent.KeyAzureInternal, raw))
 }
 
@@ -141,8 +141,11 @@ func (a *ask) edited() bool {
 	return a.item.Edited()
 }
 
-func (a *ask) note(reason, message string) {
-	a.notices = append(a.notices, provider.Notice{Reason: reason, Message: message, Warning: true})
+func (a *ask) warn(reason, message string) {
+	n := provider.Notice{Reason: reason, Message: message, Warning: true}
+	if !slices.Contains(a.notices, n) { // each family may have the same
+		a.notices = append(a.notices, n)
+	}
 }
 
 func (a *ask) options() *intent.Options { return &a.item.Intent.Options }

@@ -50,7 +50,7 @@ func (t *turn) whole(a *ask) error {
 		if !t.concerns(a, b) {
 			continue
 		}
-		return &plan.Error{Kind: plan.Transient, Reason: ReasonBadDocument, Err: fmt.Errorf("%s is not as Azure writes it, and is left alone: %w; see whether Azure shows it as it should be", b.id, b.err)}
+		return &plan.Error{Kind: plan.Transient, Reason: ReasonUnreadableResource, Err: fmt.Errorf("%s is not as Azure writes it, and is left alone: %w; see whether Azure shows it as it should be", b.id, b.err)}
 	}
 	return nil
 }

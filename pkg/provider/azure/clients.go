@@ -63,7 +63,7 @@ func (a *ask) clientsOf() (clients, error) {
 		c.tags = []string{tagInternet}
 	}
 	if len(bad) > 0 {
-		a.note(ReasonInvalidRange, fmt.Sprintf("%q is no IP range such as 192.0.2.0/24, so all clients are denied that the other ranges do not allow; correct or remove it", bad[0]))
+		a.warn(ReasonInvalidRange, fmt.Sprintf("%q is no IP range such as 192.0.2.0/24, so all clients are denied that the other ranges do not allow; correct or remove it", bad[0]))
 	}
 	return c, nil
 }

@@ -16,6 +16,15 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
+// Kinds of steps' targets. Those of the nodes' machines are of package machines.
+const (
+	kindLoadBalancer  = "azure/loadBalancer"  // by name
+	kindPublicIP      = "azure/publicIP"      // by name, with the group where that is not the cluster's
+	kindPrivateLink   = "azure/privateLink"   // by name, with the group where that is not the usual one
+	kindSubnet        = "azure/subnet"        // by name
+	kindSecurityGroup = "azure/securityGroup" // by name
+)
+
 // Input is what a computation depends on.
 type Input struct {
 	Settings *Settings
@@ -108,7 +117,7 @@ func Compute(in Input) (*Result, error) {
 	for {
 		t, err := newTurn(&in, refused)
 		if err != nil {
-			return nil, &plan.Error{Kind: plan.Transient, Reason: ReasonBadDocument, Err: err}
+			return nil, &plan.Error{Kind: plan.Transient, Reason: ReasonUnreadableResource, Err: err}
 		}
 		t.run()
 		if len(t.refused) == 0 {
@@ -281,7 +290,7 @@ func (t *turn) warnOfMissingGroup(a *ask) {
 		return
 	}
 	for _, group := range t.observed.MissingGroups {
-		a.note(ReasonGroupMissing, fmt.Sprintf("resource group %q (%s of the cloud config) is not there, and nothing of the Service was looked for in it; if that is the wrong group, look for what is left in the right one", group, t.settings.groupKey(group)))
+		a.warn(ReasonResourceGroupMissing, fmt.Sprintf("resource group %q (%s of the cloud config) is not there, and nothing of the Service was looked for in it; if that is the wrong group, look for what is left in the right one", group, t.settings.groupKey(group)))
 	}
 }
 

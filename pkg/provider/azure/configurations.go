@@ -92,7 +92,7 @@ func (t *turn) place(a *ask) error {
 		return err
 	}
 	if pinned && !names.Among(eligible, at) {
-		return refuse(ReasonNotEligible, "the address that the Service asks for is on load balancer %s, but only %s may serve it; take annotation %s away or name %s in it, or ask for another address",
+		return refuse(ReasonNoLoadBalancerEligible, "the address that the Service asks for is on load balancer %s, but only %s may serve it; take annotation %s away or name %s in it, or ask for another address",
 			at, strings.Join(eligible, ", "), intent.KeyAzureConfigurations, at)
 	}
 	name := t.choose(a, eligible, at)
@@ -132,10 +132,10 @@ func (t *turn) eligible(a *ask) ([]string, error) {
 	}
 	switch {
 	case named == 0:
-		return nil, refuse(ReasonNotEligible, "annotation %s names %s, but the cloud config has %s alone; name one of them, or remove the annotation",
+		return nil, refuse(ReasonNoLoadBalancerEligible, "annotation %s names %s, but the cloud config has %s alone; name one of them, or remove the annotation",
 			intent.KeyAzureConfigurations, strings.Join(annotated, ", "), strings.Join(t.settings.configurations(), ", "))
 	case len(open) == 0:
-		return nil, refuse(ReasonNotEligible, "no load balancer configuration admits the Service: each is closed, or selects other labels or namespaces; change annotation %s, the Service's labels, or the cloud config",
+		return nil, refuse(ReasonNoLoadBalancerEligible, "no load balancer configuration admits the Service: each is closed, or selects other labels or namespaces; change annotation %s, the Service's labels, or the cloud config",
 			intent.KeyAzureConfigurations)
 	case len(matched) > 0:
 		return matched, nil

@@ -68,9 +68,9 @@ func (a *ask) otherFamilies() bool {
 	return len(shown) != len(a.families)
 }
 
-// leftOver reports whether a public IP of the Service alone bears a name that is
+// staleFamily reports whether a public IP of the Service alone bears a name that is
 // the other family's now, and no frontend has it any more.
-func (t *turn) leftOver(a *ask, p *publicIP, f intent.Family) bool {
+func (t *turn) staleFamily(a *ask, p *publicIP, f intent.Family) bool {
 	return p.exists && p.family() != f && p.taggedFor(a.key.String(), t.settings.Cluster) &&
 		names.WithoutService(p.serviceTag(), a.key.String()) == "" && t.attachedElsewhere(p) == ""
 }

@@ -16,11 +16,6 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
-const (
-	kindPrivateLink = "azure/privateLink"
-	kindSubnet      = "azure/subnet"
-)
-
 // keyLinkFrontends is where a private link service names its frontend.
 const keyLinkFrontends = "loadBalancerFrontendIpConfigurations"
 

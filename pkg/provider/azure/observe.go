@@ -111,7 +111,7 @@ func (p *Provider) observe(ctx context.Context, s *Settings, items []provider.It
 	if err := p.observeSpread(ctx, s, o, items); err != nil {
 		return nil, err
 	}
-	look := lookup{provider: p, settings: s, observed: o}
+	look := reading{provider: p, settings: s, observed: o}
 	g, groupCtx := errgroup.WithContext(ctx)
 	g.Go(func() error { return look.loadBalancers(groupCtx, items) })
 	for _, rg := range reads.PublicIPGroups {
@@ -129,7 +129,7 @@ func (p *Provider) observe(ctx context.Context, s *Settings, items []provider.It
 			ctx, cancel := context.WithTimeout(groupCtx, longestRead)
 			defer cancel()
 			doc, err := p.get(ctx, s.SubnetID(name))
-			look.learn(readOf(ReadSubnet, name), err, func() { o.Subnets[names.Key(name)] = doc })
+			look.note(readOf(ReadSubnet, name), err, func() { o.Subnets[names.Key(name)] = doc })
 			return nil
 		})
 	}
@@ -138,7 +138,7 @@ func (p *Provider) observe(ctx context.Context, s *Settings, items []provider.It
 			ctx, cancel := context.WithTimeout(groupCtx, longestRead)
 			defer cancel()
 			list, err := p.zones.of(ctx, p.client, p.clock, s)
-			look.learn(readOf(ReadZones, ""), err, func() { o.Zones = list })
+			look.note(readOf(ReadZones, ""), err, func() { o.Zones = list })
 			return nil
 		})
 	}
@@ -150,8 +150,8 @@ func (p *Provider) observe(ctx context.Context, s *Settings, items []provider.It
 	return o, ctx.Err()
 }
 
-// lookup is observe under way.
-type lookup struct {
+// reading is observe under way.
+type reading struct {
 	provider *Provider
 	settings *Settings
 
@@ -159,12 +159,12 @@ type lookup struct {
 	observed *Observed
 }
 
-// learn takes the answer of a read that only some Services need, or its error.
-func (l *lookup) learn(r Read, err error, take func()) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// note takes the answer of a read that only some Services need, or its error.
+func (r *reading) note(of Read, err error, take func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if err != nil {
-		l.observed.Unread[r] = err
+		r.observed.Unread[of] = err
 		return
 	}
 	take()
@@ -172,56 +172,56 @@ func (l *lookup) learn(r Read, err error, take func()) {
 
 // loadBalancers reads the load balancers, and then the public IPs and private
 // link services that by them the batch must know of.
-func (l *lookup) loadBalancers(ctx context.Context, items []provider.Item) error {
-	docs, err := l.provider.client.List(ctx, names.Collection(l.settings.Subscription, l.settings.loadBalancerGroup(), names.LoadBalancers), nil)
+func (r *reading) loadBalancers(ctx context.Context, items []provider.Item) error {
+	docs, err := r.provider.client.List(ctx, names.Collection(r.settings.Subscription, r.settings.loadBalancerGroup(), names.LoadBalancers), nil)
 	if arm.NotFound(err) {
-		l.missing(l.settings.loadBalancerGroup(), err)
+		r.missing(r.settings.loadBalancerGroup(), err)
 	} else if err != nil {
 		return err
 	}
-	l.observed.LoadBalancers = docs
-	for _, rg := range HeldGroups(l.settings, items, docs) {
-		if err := l.publicIPs(ctx, rg); err != nil {
+	r.observed.LoadBalancers = docs
+	for _, rg := range HeldGroups(r.settings, items, docs) {
+		if err := r.publicIPs(ctx, rg); err != nil {
 			return err
 		}
 	}
-	for _, rg := range LinkGroups(l.settings, items, docs) {
+	for _, rg := range LinkGroups(r.settings, items, docs) {
 		ctx, cancel := context.WithTimeout(ctx, longestRead)
-		links, err := l.provider.list(ctx, names.Collection(l.settings.NodeSubscription, rg, names.PrivateLinks))
+		links, err := r.provider.list(ctx, names.Collection(r.settings.NodeSubscription, rg, names.PrivateLinks))
 		cancel()
-		l.learn(readOf(ReadPrivateLinks, rg), err, func() { l.observed.PrivateLinks[names.Key(rg)] = links })
+		r.note(readOf(ReadPrivateLinks, rg), err, func() { r.observed.PrivateLinks[names.Key(rg)] = links })
 	}
 	return nil
 }
 
 // missing notes a resource group that is not there.
-func (l *lookup) missing(group string, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (r *reading) missing(group string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if arm.GroupNotFound(err) {
-		l.observed.MissingGroups = append(l.observed.MissingGroups, group)
+		r.observed.MissingGroups = append(r.observed.MissingGroups, group)
 	}
 }
 
 // publicIPs reads those of a resource group. Any Service may have some in the
 // cluster's own.
-func (l *lookup) publicIPs(ctx context.Context, rg string) error {
-	if !names.Same(rg, l.settings.ResourceGroup) {
+func (r *reading) publicIPs(ctx context.Context, rg string) error {
+	if !names.Same(rg, r.settings.ResourceGroup) {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, longestRead)
 		defer cancel()
 	}
-	docs, err := l.provider.client.List(ctx, names.Collection(l.settings.Subscription, rg, names.PublicIPAddresses), nil)
+	docs, err := r.provider.client.List(ctx, names.Collection(r.settings.Subscription, rg, names.PublicIPAddresses), nil)
 	if arm.NotFound(err) {
-		if names.Same(rg, l.settings.ResourceGroup) {
-			l.missing(rg, err)
+		if names.Same(rg, r.settings.ResourceGroup) {
+			r.missing(rg, err)
 		}
 		docs, err = nil, nil
 	}
-	if err != nil && names.Same(rg, l.settings.ResourceGroup) {
+	if err != nil && names.Same(rg, r.settings.ResourceGroup) {
 		return err
 	}
-	l.learn(readOf(ReadPublicIPs, rg), err, func() { l.observed.PublicIPs[names.Key(rg)] = docs })
+	r.note(readOf(ReadPublicIPs, rg), err, func() { r.observed.PublicIPs[names.Key(rg)] = docs })
 	return nil
 }
 

@@ -3,7 +3,9 @@
 package azure
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
@@ -111,4 +113,12 @@ func (t *turn) dropSharedProbe() {
 			b.change(b.sharedProbe, plan.Diff{Field: "probe " + p.Name, Have: describeProbe(p)})
 		}
 	}
+}
+
+func describeRule(r *rule) string {
+	return fmt.Sprintf("%s %d to %d", r.Properties.Protocol, r.Properties.FrontendPort, r.Properties.BackendPort)
+}
+
+func describeProbe(p *probe) string {
+	return strings.TrimSpace(fmt.Sprintf("%s %d %s", p.Properties.Protocol, p.Properties.Port, p.Properties.RequestPath))
 }

@@ -204,7 +204,7 @@ func (p *pass) remove(ctx context.Context, w Write) error {
 func (p *pass) removable(doc json.RawMessage, id string) (string, error) {
 	now, err := loadPublicIP(doc)
 	if err != nil {
-		return "", &plan.Error{Kind: plan.Transient, Reason: ReasonBadDocument, Err: err}
+		return "", &plan.Error{Kind: plan.Transient, Reason: ReasonUnreadableResource, Err: err}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -217,7 +217,7 @@ func (p *pass) removable(doc json.RawMessage, id string) (string, error) {
 			return now.Etag, nil
 		}
 	}
-	return "", &plan.Error{Kind: plan.Conflict, Reason: "PublicIPChanged", Err: fmt.Errorf("public IP %s is in use or has other tags since it was looked at; it is not deleted now, but looked at again", names.Last(id))}
+	return "", &plan.Error{Kind: plan.Conflict, Reason: ReasonPublicIPChanged, Err: fmt.Errorf("public IP %s is in use or has other tags since it was looked at; it is not deleted now, but looked at again", names.Last(id))}
 }
 
 // learn notes what a write answered.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
-	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
@@ -46,7 +45,7 @@ func (t *turn) choosePublicIP(a *ask, f intent.Family) (*publicIP, error) {
 	}
 	name := a.names.PublicIP(t.settings.Cluster, prefix, f)
 	if p, ok := t.publicIPs[names.Key(t.settings.PublicIPID(group, name))]; ok {
-		if t.leftOver(a, p, f) {
+		if t.staleFamily(a, p, f) {
 			a.renews = otherFamily
 			return p, nil
 		}
@@ -317,9 +316,7 @@ func (t *turn) release(a *ask, p *publicIP) {
 			return
 		}
 		if why := t.attachedElsewhere(p); why != "" {
-			a.notices = append(a.notices, provider.Notice{
-				Reason: ReasonPublicIPKept, Message: fmt.Sprintf("public IP %s of resource group %s is not deleted, since %s uses it", p.Name, p.group, why), Warning: true,
-			})
+			a.warn(ReasonPublicIPKept, fmt.Sprintf("public IP %s of resource group %s is not deleted, since %s uses it", p.Name, p.group, why))
 			return
 		}
 		p.remove = true

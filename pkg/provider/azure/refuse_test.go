@@ -156,7 +156,7 @@ func TestWhatCannotBeIsRefused(t *testing.T) {
 			"frontend a1111111122223333444400000000075 of load balancer kubernetes has an address of the family that the Service changes, but Service shop/old uses it as well; move that Service to another address first",
 		},
 		"no security group": {
-			func(_ *testing.T, s *site) { s.observed.SecurityGroup = nil }, web, azure.ReasonSecurityGroupMissing,
+			func(_ *testing.T, s *site) { s.observed.SecurityGroup = nil }, web, azure.ReasonSecurityGroupNotFound,
 			`network security group "rig-nsg" of the cloud config is not there, so clients cannot be let in; create it, or name the cluster's in securityGroupName and securityGroupResourceGroup`,
 		},
 		"a load balancer of SKU Basic": {

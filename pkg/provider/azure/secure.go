@@ -51,11 +51,11 @@ func (t *turn) secure() {
 func (t *turn) refuseWithoutGroup() {
 	for _, a := range t.asks {
 		if a.serve() && t.settings.SecurityGroup == "" {
-			t.refuse(a, refuse(ReasonSecurityGroupMissing, "securityGroupName is not set in the cloud config, and no Service is served without it, as with cloud-provider-azure; set it to the name of the nodes' network security group"))
+			t.refuse(a, refuse(ReasonSecurityGroupNotFound, "securityGroupName is not set in the cloud config, and no Service is served without it, as with cloud-provider-azure; set it to the name of the nodes' network security group"))
 			continue
 		}
 		if a.serve() && len(a.grants()) > 0 {
-			t.refuse(a, refuse(ReasonSecurityGroupMissing, "network security group %q of the cloud config is not there, so clients cannot be let in; create it, or name the cluster's in securityGroupName and securityGroupResourceGroup",
+			t.refuse(a, refuse(ReasonSecurityGroupNotFound, "network security group %q of the cloud config is not there, so clients cannot be let in; create it, or name the cluster's in securityGroupName and securityGroupResourceGroup",
 				t.settings.SecurityGroup))
 		}
 	}

@@ -80,7 +80,7 @@ func (c *cleaner) clean(r *ownRule) {
 			continue
 		}
 		if len(rest) > 0 && !c.split(r, d, rest) {
-			owners[0].note(ReasonRuleKept, fmt.Sprintf("security rule %s still lets clients of %s in at all its ports: network security group %s has no room for a rule of the ports that other Services need there; remove rules",
+			owners[0].warn(ReasonSecurityRuleKept, fmt.Sprintf("security rule %s still lets clients of %s in at all its ports: network security group %s has no room for a rule of the ports that other Services need there; remove rules",
 				r.name, d, c.turn.group.Name))
 			continue
 		}

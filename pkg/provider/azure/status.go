@@ -4,10 +4,8 @@ package azure
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	v1 "k8s.io/api/core/v1"
 
@@ -93,12 +91,4 @@ func (a *Addresses) Status(places []Place, had *v1.LoadBalancerStatus) *v1.LoadB
 		out.Ingress = append(out.Ingress, v1.LoadBalancerIngress{IP: ip, IPMode: new(v1.LoadBalancerIPModeVIP)})
 	}
 	return out
-}
-
-func describeRule(r *rule) string {
-	return fmt.Sprintf("%s %d to %d", r.Properties.Protocol, r.Properties.FrontendPort, r.Properties.BackendPort)
-}
-
-func describeProbe(p *probe) string {
-	return strings.TrimSpace(fmt.Sprintf("%s %d %s", p.Properties.Protocol, p.Properties.Port, p.Properties.RequestPath))
 }

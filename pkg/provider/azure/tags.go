@@ -12,7 +12,6 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
-	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
@@ -40,14 +39,6 @@ func (t *turn) tag(a *ask, p *publicIP, services string) {
 		p.raw = doc
 		p.change(a.key, diffs...)
 		p.reload()
-	}
-}
-
-// warn tells the user, once: each family may have the same.
-func (a *ask) warn(reason, message string) {
-	n := provider.Notice{Reason: reason, Message: message, Warning: true}
-	if !slices.Contains(a.notices, n) {
-		a.notices = append(a.notices, n)
 	}
 }
 

@@ -115,7 +115,7 @@ func needed(err error, format string, args ...any) error {
 	if err == nil {
 		return nil
 	}
-	e := plan.Error{Kind: plan.KindOf(err), Reason: ReasonUnread}
+	e := plan.Error{Kind: plan.KindOf(err), Reason: ReasonNotReadable}
 	if cause, ok := errors.AsType[*plan.Error](err); ok {
 		e.Reason, e.RetryAfter = cause.Reason, cause.RetryAfter
 	}

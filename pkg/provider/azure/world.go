@@ -14,13 +14,6 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
-// Kinds of steps' targets.
-const (
-	kindLoadBalancer  = "azure/loadBalancer"
-	kindPublicIP      = "azure/publicIP"
-	kindSecurityGroup = "azure/securityGroup"
-)
-
 // resource is one document that is edited: as it was, and what was done to it.
 type resource struct {
 	header
@@ -236,7 +229,7 @@ func (w *world) loadBeside(o *Observed) {
 		}
 		s, err := loadSubnet(doc)
 		if err != nil {
-			w.badSubnets[names.Key(name)] = &plan.Error{Kind: plan.Transient, Reason: ReasonBadDocument, Err: fmt.Errorf("subnet %s: %w", name, err)}
+			w.badSubnets[names.Key(name)] = &plan.Error{Kind: plan.Transient, Reason: ReasonUnreadableResource, Err: fmt.Errorf("subnet %s: %w", name, err)}
 			continue
 		}
 		w.subnets[names.Key(name)] = s

@@ -69,7 +69,7 @@ func readZones(ctx context.Context, client *arm.Client, s *Settings) ([]string, 
 	}
 	list, err := zonesIn(doc, s.Location)
 	if err != nil {
-		return nil, &plan.Error{Kind: plan.Transient, Reason: ReasonBadDocument, Err: err}
+		return nil, &plan.Error{Kind: plan.Transient, Reason: ReasonUnreadableResource, Err: err}
 	}
 	return list, nil
 }

@@ -35,11 +35,11 @@ type Wish struct {
 	ResourceGroup string
 }
 
-// Kinds of steps, in the plan's words.
+// Kinds of steps' targets, with the group where that is not Wish's.
 const (
-	KindScaleSet  = "azure/scaleSet"
-	KindInstance  = "azure/scaleSetInstance"
-	KindInterface = "azure/networkInterface"
+	KindScaleSet  = "azure/scaleSet"         // by name
+	KindInstance  = "azure/scaleSetInstance" // by the scale set's name and the instance's number
+	KindInterface = "azure/networkInterface" // by name
 )
 
 // Notice is why a node is left out of a pool.
