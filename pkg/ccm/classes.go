@@ -95,6 +95,12 @@ func (c Classes) elsewhere(svc *v1.Service) bool {
 	return svc.Spec.LoadBalancerClass == nil && c.Elsewhere != nil && c.Elsewhere(svc)
 }
 
+// Left reports whether a Service asks for another controller, and what was made
+// for it before is to be cleaned up.
+func (c Classes) Left(svc *v1.Service) bool {
+	return c.Unclassed == ServeUnclassed && c.elsewhere(svc) && has(svc, StockFinalizer)
+}
+
 // Show returns the Service as the upstream controller shall see it: one of
 // ours without its class and with the stock finalizer in place of ours, and
 // any other as one that wants nothing. It is the argument itself where nothing
@@ -102,7 +108,7 @@ func (c Classes) elsewhere(svc *v1.Service) bool {
 func (c Classes) Show(svc *v1.Service) *v1.Service {
 	wants := svc.Spec.Type == v1.ServiceTypeLoadBalancer
 	switch {
-	case c.Unclassed == ServeUnclassed && c.elsewhere(svc) && has(svc, StockFinalizer):
+	case c.Left(svc):
 		return c.showLeft(svc)
 	case c.servedByAnother(svc), !c.ours(svc) && !has(svc, Finalizer):
 		if !wants && !has(svc, StockFinalizer) {

@@ -45,6 +45,7 @@ func (m *manager) dryRun(ctx context.Context, out io.Writer) error {
 		Nodes:    core.Nodes().Lister(),
 		Recorder: &record.FakeRecorder{},
 		Owns:     m.classes().Owns,
+		Left:     m.classes().Left,
 		Refresh:  func(...plan.Key) {},
 		Clock:    m.clock,
 		Drift:    conf.Drift,

@@ -130,6 +130,7 @@ func (l *leadership) build(ctx, services context.Context) error {
 		Client:   client,
 		Recorder: l.recorder,
 		Owns:     classes.Owns,
+		Left:     classes.Left,
 		Refresh:  l.view.Refresh,
 		Clock:    l.clock,
 		Drift:    conf.Drift,

@@ -185,7 +185,7 @@ func (p *planner) report(ctx context.Context, client kubernetes.Interface, keys 
 		plans, err := engine.New(engine.Options{
 			Provider: o.provider, Registry: intent.Annotations(),
 			Services: o.services, Nodes: o.nodes,
-			Recorder: &record.FakeRecorder{}, Owns: classes.Owns,
+			Recorder: &record.FakeRecorder{}, Owns: classes.Owns, Left: classes.Left,
 			Refresh: func(...plan.Key) {}, Clock: clock.RealClock{},
 		}).Report(ctx, keys...)
 		switch {

@@ -38,6 +38,9 @@ type Options struct {
 	// Owns reports whether the class of the Service is ours and its type is
 	// LoadBalancer.
 	Owns func(*v1.Service) bool
+	// Left reports whether a Service is another controller's, and what was made for
+	// it before is to be removed; nil: none is.
+	Left func(*v1.Service) bool
 	// Refresh asks the upstream controller to ensure the Services again, because
 	// their status has to change.
 	Refresh func(...plan.Key)

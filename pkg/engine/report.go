@@ -64,7 +64,7 @@ func (e *Engine) Report(ctx context.Context, keys ...plan.Key) ([]GroupPlan, err
 // concerns reports whether a pass would look at the Service: it wants a load
 // balancer of ours, or may still have one.
 func (e *Engine) concerns(svc *v1.Service) bool {
-	if e.Owns(svc) || slices.Contains(svc.Finalizers, FinalizerClassed) {
+	if e.Owns(svc) || slices.Contains(svc.Finalizers, FinalizerClassed) || (e.Left != nil && e.Left(svc)) {
 		return true
 	}
 	wanting := *svc

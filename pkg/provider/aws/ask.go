@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	v1 "k8s.io/api/core/v1"
 
@@ -71,7 +72,7 @@ func newAsk(it *provider.Item, t *turn, nodes []node) *ask {
 	svc := it.Service
 	a := &ask{item: it, key: it.Key, want: it.Want, base: names.LoadBalancer(svc.UID)}
 	a.name, a.place = a.base, a.base
-	a.leftOver = a.want == provider.Remove && provider.Replaced(t.observed.Services, a.item.Service)
+	a.leftOver = t.livesAgain(a)
 	a.kind, a.elsewhere = kindOf(svc, t.settings.Claims)
 	a.elsewhere = a.elsewhere && !t.lostToController(a)
 	a.tags = t.settings.Tags.ServiceTags(t.moreTags(a), svc.Namespace, svc.Name)
@@ -88,6 +89,12 @@ func newAsk(it *provider.Item, t *turn, nodes []node) *ask {
 	a.targets = targetsOf(nodes, a.nodeLabels())
 	a.unseen = len(a.targets) == 0 || slices.ContainsFunc(a.targets, func(id string) bool { return t.guardOf(id).hidden })
 	return a
+}
+
+// livesAgain reports whether the Service goes while another one with its name
+// lives already, to which belongs what the tags say.
+func (t *turn) livesAgain(a *ask) bool {
+	return a.want == provider.Remove && provider.Replaced(t.observed.Services, a.item.Service)
 }
 
 // schemeOf is the scheme by the rules of the peer.
@@ -154,6 +161,33 @@ func kindOf(svc *v1.Service, c Claims) (kind Kind, elsewhere bool) {
 func (t *turn) lostToController(a *ask) bool {
 	lb := t.networksByName[a.base]
 	return a.want == provider.Remove && (lb == nil || !names.IsControllers(lb.Tags))
+}
+
+// stillServes reports whether the status of a Service that became the AWS Load
+// Balancer Controller's shows what was made for it before: clients use it until
+// that controller has written another address.
+func (t *turn) stillServes(a *ask) bool {
+	svc := a.item.Service
+	if !livesExternal(svc) || t.settings.Claims == AlsoLoadBalancerController {
+		return false
+	}
+	lb, classic := t.networksByName[a.base], t.observed.Classics[a.base]
+	return lb != nil && shows(svc, lb.DNSName) || classic != nil && shows(svc, classic.DNSName)
+}
+
+// keepsExternal refuses another form for a Service whose clients use a load
+// balancer of the AWS Load Balancer Controller's form.
+func (t *turn) keepsExternal(a *ask) error {
+	if a.external || t.settings.Claims != AlsoLoadBalancerController {
+		return nil
+	}
+	for _, lb := range t.sortedNetworks() {
+		name := awssdk.ToString(lb.LoadBalancerName)
+		if name != a.base && shows(a.item.Service, lb.DNSName) && t.settings.External.OwnsFor(lb.Tags, a.key.Namespace, a.key.Name) {
+			return refuse(ReasonTypeChanged, "load balancer %s of type external serves, but annotation %s asks for another one, with which the address would go; write external, or make a new Service", name, intent.KeyAWSType)
+		}
+	}
+	return nil
 }
 
 // strict reports whether what differs is set right though the peer would leave

@@ -245,6 +245,9 @@ func (t *turn) one(a *ask) error {
 	switch {
 	case a.elsewhere:
 		return nil
+	case a.want == provider.Remove && t.stillServes(a):
+		return refuse(ReasonTypeChanged, "annotation %s hands the Service over to the AWS Load Balancer Controller, and load balancer %s serves it: it stays until that controller has written another address into the status; write nlb, or remove the annotation for a classic one, to keep it",
+			intent.KeyAWSType, a.base)
 	case a.want == provider.Remove:
 		t.removeNetworks(a)
 		t.removeClassic(a)
@@ -255,6 +258,11 @@ func (t *turn) one(a *ask) error {
 		return nil
 	case len(t.observed.Subnets) == 0:
 		return refuse(ReasonNoSubnets, "VPC %s has no subnet in region %s that can be seen; correct VPC and region in the cloud-config", t.settings.VPC, t.settings.Region)
+	}
+	if err := t.keepsExternal(a); err != nil {
+		return err
+	}
+	switch {
 	case a.follows():
 		return t.followNetwork(a)
 	case a.kind == NetworkKind:

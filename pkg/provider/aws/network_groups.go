@@ -46,7 +46,7 @@ func (t *turn) groupsOf(a *ask, lb *Network) []*TargetGroup {
 			}
 			continue
 		}
-		if len(g.LoadBalancerArns) == 0 && t.namedFor(a, g) && t.ownsFor(a, g.Tags) && !a.leftOver {
+		if len(g.LoadBalancerArns) == 0 && t.namedFor(a, g) && t.ownsFor(a, g.Tags) && !t.livesAgain(a) {
 			out = append(out, g)
 		}
 	}
