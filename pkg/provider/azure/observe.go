@@ -36,7 +36,11 @@ const longestRead = 20 * time.Second
 // only those.
 func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.Pass, error) {
 	s := p.settings()
-	observed, err := p.observe(ctx, s, batch.Items, ReadsOf(s, batch.Items))
+	services, err := provider.LoadBalancers(p.services)
+	if err != nil {
+		return nil, err
+	}
+	observed, err := p.observe(ctx, s, services, batch.Items, ReadsOf(s, batch.Items))
 	if err != nil {
 		return nil, err
 	}
@@ -56,55 +60,13 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 	return newPass(p, in, result, membership), nil
 }
 
-// Leftovers observes all that bears the cluster's tags and the names of
-// Services, and then asks who lives. It is a pass over Services that were.
-func (p *Provider) Leftovers(ctx context.Context, living provider.Living) (provider.Pass, error) {
-	s := p.settings()
-	first := &Observed{}
-	var err error
-	collection := names.Collection(s.Subscription, s.loadBalancerGroup(), names.LoadBalancers)
-	if first.LoadBalancers, err = p.client.List(ctx, collection, nil); err != nil && !arm.NotFound(err) {
-		return nil, err
-	}
-	// Who lives is not known yet: all that may be gone says where to look.
-	candidates := Leftovers(s, first).Batch.Items
-	known, err := provider.LoadBalancers(p.services)
-	if err != nil {
-		return nil, err
-	}
-	observed, err := p.observe(ctx, s, candidates, ReadsOfLeftovers(s, candidates, known))
-	if err != nil {
-		return nil, err
-	}
-	all, err := living(ctx)
-	if err != nil {
-		return nil, err
-	}
-	observed.Services = provider.Holders(all)
-	if err := provesCluster(s, observed); err != nil {
-		return nil, err
-	}
-	in := Leftovers(s, observed)
-	result, err := Compute(in)
-	if err != nil {
-		return nil, err
-	}
-	membership, err := p.membership(ctx, in, result)
-	if err != nil {
-		return nil, err
-	}
-	return newPass(p, in, result, membership), nil
-}
-
-func (p *Provider) observe(ctx context.Context, s *Settings, items []provider.Item, reads Reads) (*Observed, error) {
+// observe makes the reads. services are all of the cluster that are known now.
+func (p *Provider) observe(ctx context.Context, s *Settings, services []*v1.Service, items []provider.Item, reads Reads) (*Observed, error) {
 	o := &Observed{
 		PublicIPs: map[string][]json.RawMessage{}, PrivateLinks: map[string][]json.RawMessage{}, Subnets: map[string]json.RawMessage{},
-		Unread: map[Read]error{},
+		Unread: map[Read]error{}, Services: services,
 	}
 	var err error
-	if o.Services, err = provider.LoadBalancers(p.services); err != nil {
-		return nil, err
-	}
 	if o.Nodes, err = p.nodes.List(labels.Everything()); err != nil {
 		return nil, fmt.Errorf("list nodes: %w", err)
 	}

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"slices"
 
-	v1 "k8s.io/api/core/v1"
-
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure/names"
@@ -49,24 +47,6 @@ func ReadsOf(s *Settings, items []provider.Item) Reads {
 		}
 	}
 	r.PublicIPGroups, r.Subnets = values(groups), values(subnets)
-	return r
-}
-
-// ReadsOfLeftovers is what Services that may be gone need, and the resource
-// groups that others name for their public IPs: one that is gone may have left
-// some there.
-func ReadsOfLeftovers(s *Settings, gone []provider.Item, known []*v1.Service) Reads {
-	r := ReadsOf(s, gone)
-	groups := map[string]string{}
-	for _, group := range r.PublicIPGroups {
-		groups[names.Key(group)] = group
-	}
-	for _, svc := range known {
-		if group := publicIPGroup(s, svc.Annotations); intent.IsAzureGroupName(group) && groups[names.Key(group)] == "" {
-			groups[names.Key(group)] = group
-		}
-	}
-	r.PublicIPGroups = values(groups)
 	return r
 }
 
