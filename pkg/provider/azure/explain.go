@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	v1 "k8s.io/api/core/v1"
 
@@ -17,7 +18,8 @@ import (
 
 // Explain tells what there is of a Service of the batch: each load balancer
 // with the frontends, rules, probes and pools of the Service, then the rules of
-// the security group that lead to its addresses. It is pure. The result and the
+// the security group that lead to its addresses, then what else is to be written
+// for it. It is pure. The result and the
 // membership are what was computed from the input. A Service that is refused is
 // told as it is, since nothing would be changed. An error is a document that
 // cannot be read.
@@ -38,7 +40,10 @@ func Explain(in Input, r *Result, m *machines.Membership, key plan.Key) ([]provi
 		return nil, err
 	}
 	after.run()
-	e := explanation{before: before, after: after, membership: m, batch: in.Batch, key: key, shown: map[string]bool{}, addresses: map[string]bool{}}
+	e := explanation{
+		before: before, after: after, membership: m, batch: in.Batch, key: key, steps: r.Steps,
+		told: map[plan.ID]bool{}, shown: map[string]bool{}, addresses: map[string]bool{},
+	}
 	if !e.find() {
 		return nil, fmt.Errorf("service %s is not in the batch", key)
 	}
@@ -54,7 +59,10 @@ type explanation struct {
 	key        plan.Key
 	service    *v1.Service
 	base       string
-	ask        *ask // nil for a Service that is left as it is
+	ask        *ask        // nil for a Service that is left as it is
+	steps      []plan.Step // of load balancers and what is about them
+	// told are the targets of steps that were told of.
+	told map[plan.ID]bool
 	// shown are the public IPs that were told of, by names.Key of the id.
 	shown map[string]bool
 	// addresses lead to the Service, as security rules write them.
@@ -93,6 +101,20 @@ func (e *explanation) parts() []provider.Part {
 	if part, has := e.securityGroup(); has {
 		out = append(out, part)
 	}
+	return append(out, e.others()...)
+}
+
+// others are the Service's steps that nothing told of. Of those of machines the
+// nodes tell, but for the models of scale sets.
+func (e *explanation) others() []provider.Part {
+	var out []provider.Part
+	for _, st := range slices.Concat(e.steps, e.membership.Steps) {
+		if e.told[st.Target] || !slices.Contains(st.Serves, e.key) || st.Target.Kind == machines.KindInstance || st.Target.Kind == machines.KindInterface {
+			continue
+		}
+		out = append(out, provider.Part{What: st.Target.String(), State: "to " + st.Action.String(), Parts: provider.DiffParts(st.Why)})
+	}
+	slices.SortFunc(out, func(a, b provider.Part) int { return strings.Compare(a.What, b.What) })
 	return out
 }
 
@@ -116,6 +138,7 @@ func (e *explanation) publicIP(id string) provider.Part {
 	if now == nil {
 		return provider.Part{What: text, State: "in resource group " + names.Group(id) + ", which was not looked at"}
 	}
+	e.told[now.target(e.after.settings)] = true
 	if ip := now.address(); ip.IsValid() {
 		e.addresses[ip.String()] = true
 		text += " " + ip.String()
@@ -144,6 +167,7 @@ func (v *balancerView) part() (provider.Part, bool) {
 	if len(fronts) == 0 && len(rules) == 0 {
 		return provider.Part{}, false
 	}
+	v.told[v.now.target()] = true
 	c := provider.Comparison{Says: provisioningState(v.had.first), Here: v.had.exists, Wanted: !v.now.emptied}
 	out := provider.Part{What: "load balancer " + v.now.Name, State: c.Whole()}
 	for _, name := range fronts {
@@ -250,6 +274,7 @@ func (v *balancerView) private(f *frontend) provider.Part {
 }
 
 func (v *balancerView) link(l *privateLink) provider.Part {
+	v.told[l.target(v.after.settings)] = true
 	c := provider.Comparison{Here: l.exists, Wanted: !l.remove, Equal: same(l.first, l.raw), Diffs: l.diffs}
 	if l.exists {
 		c.Says = provisioningState(l.first)

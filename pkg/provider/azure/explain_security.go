@@ -42,6 +42,7 @@ func (e *explanation) securityGroup() (provider.Part, bool) {
 			out.Parts = append(out.Parts, part)
 		}
 	}
+	e.told[g.target()] = len(out.Parts) > 0
 	return out, len(out.Parts) > 0
 }
 

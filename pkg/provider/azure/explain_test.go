@@ -3,6 +3,7 @@
 package azure_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -61,6 +62,12 @@ func TestExplains(t *testing.T) {
 		}},
 		{"a refused change", func(_ *testing.T, s *site) provider.Item {
 			return item(with(s.observed.Services[0], "azure-load-balancer-ipv4", "20.0.0.99"), provider.Serve, provider.Edit)
+		}},
+		{"a private link", func(t *testing.T, s *site) provider.Item {
+			t.Helper()
+			*s = *empty(t)
+			s.observed.Subnets["rig-subnet"] = json.RawMessage(`{"name":"rig-subnet","id":"` + s.settings.SubnetID("rig-subnet") + `","properties":{"addressPrefix":"10.240.0.0/16","privateLinkServiceNetworkPolicies":"Enabled"}}`)
+			return item(with(newService("web", "TCP:80"), "azure-load-balancer-internal", "true", "azure-pls-create", "true"), provider.Serve, provider.Edit)
 		}},
 		{"a removal", func(_ *testing.T, s *site) provider.Item {
 			return item(s.observed.Services[0], provider.Remove, provider.Edit)
