@@ -37,7 +37,6 @@ type Options struct {
 	Times               Times
 	Clock               clock.Clock        // the real one unless set
 	Transport           policy.Transporter // the SDK's unless set
-	PerCall             []policy.Policy    // seen by each request once, polls too
 }
 
 // New makes a client. It asks nothing of the cloud.
@@ -76,7 +75,7 @@ func (o *Options) pipeline(who Identity, scheme string) (runtime.Pipeline, error
 		agent = "fairlead/" + version.Get().GitVersion
 	}
 	p, err := armruntime.NewPipeline("fairlead", version.Get().GitVersion, who.Credential, runtime.PipelineOptions{
-		PerCall: append([]policy.Policy{userAgent(agent)}, o.PerCall...),
+		PerCall: []policy.Policy{userAgent(agent)},
 	}, &armpolicy.ClientOptions{
 		ClientOptions: policy.ClientOptions{
 			Cloud:            o.Cloud.configuration(),
