@@ -14,12 +14,16 @@ import (
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
 	"github.com/fairlead/fairlead/test/cloud/aws/web"
 )
 
-const keyAWSSubnets = "service.beta.kubernetes.io/aws-load-balancer-subnets"
+const (
+	keyAWSSubnets = "service.beta.kubernetes.io/aws-load-balancer-subnets"
+	keyAWSType    = "service.beta.kubernetes.io/aws-load-balancer-type"
+)
 
 // The controller manager and the plugin as they are shipped, before a real API
 // server and a simulated AWS.
@@ -56,6 +60,7 @@ func awsStory(t *testing.T, bin string) {
 	})
 	s.followsNodes(t, site)
 	s.refuses(t)
+	s.handsOver(t)
 	s.delete(t, lost)
 	s.delete(t, web.NLB, web.Classic)
 	if after := s.balancing(t); after != before {
@@ -260,4 +265,40 @@ func (s *awsStand) refuses(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// handsOver gives a Service that is served to the AWS Load Balancer Controller,
+// which is told by the status that it writes.
+func (s *awsStand) handsOver(t *testing.T) {
+	t.Helper()
+	ctx, services := t.Context(), s.admin.CoreV1().Services("default")
+	balancing := s.balancing(t)
+	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:"external"}}}`, keyAWSType)
+	if _, err := services.Patch(ctx, lost, types.MergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitCondition(t, lost, "LoadBalancerTypeChanged")
+	says(t, s.plan(t, 3, lost), "it stays until that controller has written another address")
+	if now := s.balancing(t); now != balancing {
+		t.Errorf("while clients use it AWS went from\n%s\nto\n%s", balancing, now)
+	}
+	theirs := `{"status":{"loadBalancer":{"ingress":[{"hostname":"k8s-default-lost-0.elb.us-east-1.amazonaws.com"}]}}}`
+	if _, err := services.Patch(ctx, lost, types.MergePatchType, []byte(theirs), metav1.PatchOptions{}, "status"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "what was ours is gone", func(ctx context.Context) error {
+		svc, err := services.Get(ctx, lost, metav1.GetOptions{})
+		switch {
+		case err != nil:
+			return err
+		case len(svc.Finalizers) > 0 || slices.ContainsFunc(svc.Status.Conditions, func(c metav1.Condition) bool { return c.Status != metav1.ConditionTrue }):
+			return fmt.Errorf("finalizers %v, conditions %+v", svc.Finalizers, svc.Status.Conditions)
+		case len(svc.Status.LoadBalancer.Ingress) != 1 || !strings.HasPrefix(svc.Status.LoadBalancer.Ingress[0].Hostname, "k8s-"):
+			return fmt.Errorf("the other controller's status became %+v", svc.Status.LoadBalancer)
+		}
+		return nil
+	})
+	if n := len(s.state(t).NetworkLoadBalancers); n != 1 {
+		t.Errorf("%d network load balancers are there, want that of %s", n, web.NLB)
+	}
 }
