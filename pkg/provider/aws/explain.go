@@ -23,19 +23,9 @@ type Look struct {
 	Health Health
 }
 
-// Explain tells what there is of a Service of the batch: its load balancer with
-// addresses, security groups, listeners, target groups and targets, then the
-// rules at its nodes, and the nodes that are left out. It is pure. The result is
-// what was computed from the input. A Service that is refused is told as it is.
-func Explain(in Input, r *Result, look Look, key plan.Key) ([]provider.Part, error) {
-	e, err := newExplanation(in, r, key)
-	if err != nil {
-		return nil, err
-	}
-	return e.parts(look), nil
-}
-
-// explanation is Explain under way.
+// explanation is that of a Service of the batch: its load balancer with addresses,
+// security groups, listeners, target groups and targets, then the rules at its
+// nodes, and the nodes that are left out. It is pure.
 type explanation struct {
 	*turn
 
@@ -46,6 +36,8 @@ type explanation struct {
 	nodeOf map[string]*v1.Node // by instance
 }
 
+// newExplanation needs what was computed from the input. A Service that is refused
+// is told as it is.
 func newExplanation(in Input, r *Result, key plan.Key) (*explanation, error) {
 	t := newTurn(&in, r.Refused)
 	t.run()
