@@ -13,6 +13,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/aws/api"
 )
 
 // Kinds of steps' targets.
@@ -263,6 +264,8 @@ func (t *turn) one(a *ask) error {
 		return err
 	}
 	switch {
+	case t.waitsForNodes(a):
+		return api.Reworded(t.observed.NodesUnread, "the Service waits until it is known which security groups its nodes have, to let its load balancer in there, and they cannot be read: "+t.observed.NodesUnread.Error())
 	case a.follows():
 		return t.followNetwork(a)
 	case a.kind == NetworkKind:

@@ -152,6 +152,8 @@ func (e *explanation) unregisteredText(id string) string {
 	}
 	i := e.observed.Instances[id]
 	switch {
+	case i == nil && e.observed.NodesUnread != nil:
+		return "not registered yet: its instance cannot be read"
 	case i == nil:
 		return "cannot be registered: AWS knows no instance " + id
 	case i.VPC != "" && i.VPC != e.settings.VPC:

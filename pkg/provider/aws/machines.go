@@ -53,11 +53,12 @@ const (
 // of are the instances of the nodes now, no older than the age. Those that did
 // not run when they were read, and those of nodes that are not ready, are read
 // anew when the node says something else since, and else from time to time. What
-// AWS does not know is missing.
+// AWS does not know is missing. The error is why they could not be read; what was
+// known of them before counts then, whatever its age.
 func (m *machines) of(ctx context.Context, nodes []*v1.Node, now time.Time, age time.Duration) (map[string]*Instance, error) {
 	found, err := m.Find(ctx, instanceIDs(nodes), now.Add(-age))
 	if err != nil {
-		return nil, err
+		return known(m.Known(instanceIDs(nodes))), err
 	}
 	doubts := map[string]doubt{}
 	var due []string
@@ -80,18 +81,23 @@ func (m *machines) of(ctx context.Context, nodes []*v1.Node, now time.Time, age 
 	}
 	again, err := m.Find(ctx, due, now)
 	if err != nil {
-		return nil, err
+		return known(found), err
 	}
 	m.doubts = doubts
 	for _, id := range due {
 		delete(found, id)
 	}
 	maps.Copy(found, again)
+	return known(found), nil
+}
+
+// known is what passes need of instances.
+func known(found map[string]*instances.Instance) map[string]*Instance {
 	out := make(map[string]*Instance, len(found))
 	for id, x := range found {
 		out[id] = &Instance{ID: x.ID, Groups: x.Groups, VPC: x.VPC, Zone: x.Zone, State: x.State}
 	}
-	return out, nil
+	return out
 }
 
 func instanceIDs(nodes []*v1.Node) []string {

@@ -39,14 +39,7 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 			return nil, err
 		}
 	}
-	age := instancesAge
-	if asksForRepair(batch) { // for a look at all, also at what hardly ever changes
-		age = 0
-	}
-	if observed.Instances, err = p.machines.of(ctx, batch.Nodes, p.clock.Now(), age); err != nil {
-		return nil, err
-	}
-	again, err := p.findGroups(ctx, s, observed, instanceIDs(batch.Nodes))
+	again, err := p.lookAtNodes(ctx, s, observed, batch)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +55,7 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 		return nil, err
 	}
 	out := newPass(p, in, result)
-	out.next = sooner(again, p.lookForSleepers(observed, batch.Nodes))
+	out.next = again
 	return out, nil
 }
 

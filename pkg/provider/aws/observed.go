@@ -27,6 +27,10 @@ type Observed struct {
 	// Lost are the ids of nodes' instances, and of these instances' groups, that
 	// AWS has not listed for so long that nobody waits for them.
 	Lost map[string]bool
+	// NodesUnread is why instances of nodes, or security groups of theirs, could
+	// not be read; nil: they were. What was known of them before counts, and what
+	// is not known may be there.
+	NodesUnread error
 
 	// VPC is that of the settings; nil: not read.
 	VPC *ec2types.Vpc

@@ -82,8 +82,12 @@ type Provider struct {
 	unlooked map[string]bool
 
 	// Of Observe alone, which is never called twice at once: what AWS does not list
-	// yet, and instances that do not run though their nodes are ready.
-	unlisted, sleepers provider.Sought
+	// yet, what of it nobody waits for any more, instances that do not run though
+	// their nodes are ready, and nodes of which something cannot be read.
+	unlisted provider.Sought
+	lost     map[string]bool
+	sleepers provider.Sought
+	unread   provider.Sought
 }
 
 var _ provider.Provider = (*Provider)(nil)
@@ -95,7 +99,7 @@ func New(o Options) *Provider {
 	}
 	p := &Provider{
 		client: o.Client, cluster: o.Cluster, registry: intent.Annotations(), services: o.Services, slices: o.Slices, nodes: o.Nodes, clock: o.Clock,
-		changed: provider.NewAgain(), moved: provider.NewAgain(), unlisted: newUnlisted(), sleepers: newUnlisted(), unlooked: map[string]bool{},
+		changed: provider.NewAgain(), moved: provider.NewAgain(), unlisted: newUnlisted(), sleepers: newUnlisted(), unread: provider.Sought{First: firstListing, Longest: longestListing}, unlooked: map[string]bool{},
 	}
 	p.config.Store(o.Config)
 	p.machines = p.newMachines(o.Client, o.Clock, o.Nodes)

@@ -95,18 +95,29 @@ func (t *turn) findGuard(id string) guard {
 	return g
 }
 
+// needsRules reports whether rules of ours let the Service's load balancer in at
+// the nodes.
+func (a *ask) needsRules() bool { return !a.external || a.sharesGroup() }
+
 // lostOf is what has to be told when nobody waits any more for security groups
 // of the Service's instances; empty for nothing. Which they are is in the log:
 // nodes come and go, and each other text is another event.
 func (t *turn) lostOf(a *ask) string {
-	if a.external && !a.sharesGroup() {
-		return "" // it needs no rules of ours
-	}
-	if len(t.observed.Lost) == 0 || !slices.ContainsFunc(a.targets, func(id string) bool { return t.guardOf(id).lost }) {
+	if !a.needsRules() || len(t.observed.Lost) == 0 || !slices.ContainsFunc(a.targets, func(id string) bool { return t.guardOf(id).lost }) {
 		return ""
 	}
 	return fmt.Sprintf("EC2 has not listed instances of nodes, or security groups of theirs, for %s: no rule lets this load balancer in there; the log has the ids; delete nodes that are gone, and see that instances and groups are of this account and region",
 		longestListing)
+}
+
+// waitsForNodes reports whether nothing is known of the security groups of the
+// Service's nodes, since they could not be read: its load balancer would serve
+// nobody. What is known of one node is enough to go on.
+func (t *turn) waitsForNodes(a *ask) bool {
+	if t.observed.NodesUnread == nil || !t.settings.NodeRules || !a.needsRules() {
+		return false
+	}
+	return len(a.targets) > 0 && !slices.ContainsFunc(a.targets, func(id string) bool { return !t.guardOf(id).hidden })
 }
 
 // isGuard reports whether a security group guards nodes: it has the cluster's

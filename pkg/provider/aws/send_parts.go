@@ -41,7 +41,11 @@ func (e *partError) owed(in *Input) error {
 	if len(list) > 1 {
 		what = someOf(list) + " as targets"
 	}
-	why, cure := e.why(in.Observed.Instances[e.refused[0]], in.Settings.VPC)
+	i := in.Observed.Instances[e.refused[0]]
+	if i == nil && in.Observed.NodesUnread != nil {
+		i = &Instance{} // it may be any
+	}
+	why, cure := e.why(i, in.Settings.VPC)
 	return &plan.Error{Kind: plan.Invalid, Reason: ReasonTargetsRefused, Err: fmt.Errorf("AWS does not take %s, since %s; %s. The others serve, and it is tried again", what, why, cure)}
 }
 

@@ -3,6 +3,7 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -64,40 +65,75 @@ func (o *Observed) taggedGroups(i *Instance, s *Settings) []string {
 	})
 }
 
+// lookAtNodes fills in what AWS shows of the nodes, and tells when to look again.
+// When it shows nothing, what was known of them counts: most of a pass does not
+// depend on it.
+func (p *Provider) lookAtNodes(ctx context.Context, s *Settings, o *Observed, batch provider.Batch) (time.Duration, error) {
+	age := instancesAge
+	if asksForRepair(batch) { // for a look at all, also at what hardly ever changes
+		age = 0
+	}
+	var unread error
+	o.Instances, unread = p.machines.of(ctx, batch.Nodes, p.clock.Now(), age)
+	var asked []string
+	if s.NodeRules {
+		var err error
+		asked, err = p.findGroups(ctx, s, o)
+		unread = cmp.Or(unread, err)
+	}
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	o.NodesUnread, o.Lost = unread, p.lost
+	var hidden []string
+	if unread != nil {
+		klog.FromContext(ctx).Info("The instances of nodes cannot be read, and what was known of them before counts", "err", unread)
+		hidden = []string{"nodes"}
+	}
+	again := p.unread.Note(p.clock.Now(), hidden, hidden).Again
+	if unread == nil && s.NodeRules { // what nobody could look at is not missing
+		again = p.noteUnlisted(ctx, s, o, instanceIDs(batch.Nodes), asked)
+	}
+	return sooner(again, p.lookForSleepers(o, batch.Nodes)), nil
+}
+
 // findGroups reads the security groups of instances that are newer than what is
-// remembered, or belong to a VPC that shares them, and notes what AWS does not
-// list of all that nodes need.
-func (p *Provider) findGroups(ctx context.Context, s *Settings, o *Observed, nodes []string) (time.Duration, error) {
-	if !s.NodeRules {
-		return 0, nil
-	}
-	now := p.clock.Now()
-	asked := p.unlisted.Due(now, o.unlistedGroups(s))
+// remembered, or belong to a VPC that shares them, and tells which it asked for.
+func (p *Provider) findGroups(ctx context.Context, s *Settings, o *Observed) ([]string, error) {
+	asked := p.unlisted.Due(p.clock.Now(), o.unlistedGroups(s))
 	asked = asked[:min(len(asked), groupsPerFilter)]
-	if len(asked) > 0 {
-		found, err := listGroups(ctx, p.client, []ec2types.Filter{{Name: awssdk.String("group-id"), Values: asked}})
-		if err != nil {
-			return 0, err
-		}
-		p.mu.Lock()
-		maps.Copy(o.Groups, found)
-		if p.memory != nil {
-			maps.Copy(p.memory.Groups, found)
-		}
-		p.mu.Unlock()
+	if len(asked) == 0 {
+		return nil, nil
 	}
+	found, err := listGroups(ctx, p.client, []ec2types.Filter{{Name: awssdk.String("group-id"), Values: asked}})
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.Copy(o.Groups, found)
+	if p.memory != nil {
+		maps.Copy(p.memory.Groups, found)
+	}
+	return asked, nil
+}
+
+// noteUnlisted notes what AWS does not list of all that nodes need, and tells when
+// to look again.
+func (p *Provider) noteUnlisted(ctx context.Context, s *Settings, o *Observed, nodes, asked []string) time.Duration {
 	missing := o.unlistedGroups(s)
 	for _, id := range nodes {
 		if o.Instances[id] == nil {
 			missing, asked = append(missing, id), append(asked, id)
 		}
 	}
-	missed := p.unlisted.Note(now, missing, asked)
+	missed := p.unlisted.Note(p.clock.Now(), missing, asked)
 	if len(missed.News) > 0 {
 		klog.FromContext(ctx).Info("EC2 does not list what nodes have", "ids", missed.News, "waited", longestListing)
 	}
+	p.lost = missed.Lost
 	o.Lost = missed.Lost
-	return missed.Again, nil
+	return missed.Again
 }
 
 // lookForSleepers is when to look again at instances that do not run though

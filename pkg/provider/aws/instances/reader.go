@@ -291,6 +291,18 @@ func (r *Reader) Find(ctx context.Context, ids []string, notBefore time.Time) (m
 	return out, nil
 }
 
+// Known are those of the instances that were ever read, as they were then. It
+// reads nothing.
+func (r *Reader) Known(ids []string) map[string]*Instance {
+	out := map[string]*Instance{}
+	for _, id := range ids {
+		if x, ok := r.byID.known(id); ok {
+			out[id] = x
+		}
+	}
+	return out
+}
+
 // there asks for one instance by itself: a list may be incomplete for a moment.
 func (r *Reader) there(ctx context.Context, node *v1.Node) (bool, error) {
 	id, ok := instanceID(node)

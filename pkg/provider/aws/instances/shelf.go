@@ -95,6 +95,15 @@ func (s *shelf[T]) look(key string, notBefore time.Time) (e entry[T], f *flight,
 	return e, s.flight, true
 }
 
+// known is what had the key when it was read last; false when nothing had, or
+// nobody has read.
+func (s *shelf[T]) known(key string) (T, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[key]
+	return e.value, e.found
+}
+
 // expect makes the next call ask for the keys that are older than the time.
 func (s *shelf[T]) expect(keys []string, notBefore time.Time) {
 	s.mu.Lock()
