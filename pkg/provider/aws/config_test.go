@@ -3,9 +3,11 @@
 package aws_test
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/pkg/provider"
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
 )
@@ -45,5 +47,54 @@ func TestAConfigurationThatIsNotTheClustersIsTold(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A cluster id that is taken out of the configuration while the controller runs is
+// asked of its instance, as at the start.
+func TestAClusterIDThatIsTakenOutIsAskedOfTheInstance(t *testing.T) {
+	for name, c := range map[string]struct {
+		tagged bool   // the instances have the tag of the cluster
+		want   string // the refusal
+	}{
+		"the instance has the tag":     {true, ""},
+		"the instance has no such tag": {false, "has no tag kubernetes.io/cluster/ID"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := startLive(t, awssim.Options{})
+			t.Setenv("AWS_EC2_METADATA_DISABLED", "false")
+			t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", l.url)
+			for _, n := range l.nodes {
+				if c.tagged {
+					break
+				}
+				if err := l.cloud.Apply("ec2.DeleteTags", url.Values{"ResourceId.1": {idOf(n)}, "Tag.1.Key": {"kubernetes.io/cluster/rig"}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			l.config.VPC = "" // so the instance is asked for that at the start
+			l.restart(t)
+			s := newSite(t)
+			svc := s.service("web")
+			l.add(t, svc)
+			l.must(t, -1, provider.Serve, provider.Edit, svc)
+			changed := *l.config
+			changed.ClusterID = ""
+			l.provider.Update(t.Context(), &cloudconfig.Config{AWS: &changed})
+			late := s.service("late")
+			l.add(t, late)
+			_, _, err := l.pass(t, provider.Serve, provider.Edit, svc, late)
+			if c.want != "" {
+				if err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("%v, want %q", err, c.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.provider.Update(t.Context(), &cloudconfig.Config{AWS: l.config})
+			l.must(t, 0, provider.Serve, provider.Edit, svc, late)
+		})
 	}
 }

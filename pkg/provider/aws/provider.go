@@ -122,6 +122,9 @@ func (p *Provider) Update(ctx context.Context, c *cloudconfig.Config) {
 	if !reflect.DeepEqual(atStart(old), atStart(c.AWS)) {
 		klog.FromContext(ctx).Info("The cloud-config changed in what is read at the start alone: restart the controller")
 	}
+	p.mu.Lock()
+	p.self = nil // it was asked for what the old one left open
+	p.mu.Unlock()
 	p.forget()
 	p.changed.Ask()
 }
@@ -132,7 +135,7 @@ func atStart(c *cloudconfig.AWS) []any {
 }
 
 // settings are those of the configuration now. What it leaves open is asked of
-// the controller's own instance, once. A task that needs the cluster's id is
+// the controller's own instance, once for each configuration. A task that needs the cluster's id is
 // refused without one.
 func (p *Provider) settings(ctx context.Context, to task) (*Settings, error) {
 	c := p.config.Load()
@@ -163,7 +166,9 @@ func (p *Provider) whoAmI(ctx context.Context, c *cloudconfig.AWS) (*Self, error
 			return nil, err
 		}
 		p.mu.Lock()
-		p.self = self
+		if p.config.Load() == c {
+			p.self = self
+		}
 		p.mu.Unlock()
 	}
 	return self, nil
