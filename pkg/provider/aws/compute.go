@@ -3,6 +3,7 @@
 package aws
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -104,11 +105,18 @@ func Compute(in Input) *Result {
 	}
 }
 
+// Rewritten is what a step writes when it is computed again.
+type Rewritten struct {
+	Write Write // no calls: nothing is left to write
+	// Left are the Services that are refused by now, with the reason: they are
+	// left out as well, and the step does nothing for them.
+	Left map[plan.Key]error
+}
+
 // Rewrite is what the shared step with the target writes, after other steps
 // were done and with the Services of in.Without left out: it is computed again
-// from what is known by now. It is false when nothing is left to write. in is
-// the input of r but for Observed and Without.
-func (r *Result) Rewrite(in Input, target plan.ID) (Write, bool) {
+// from what is known by now. in is the input of r but for Observed and Without.
+func (r *Result) Rewrite(in Input, target plan.ID) Rewritten {
 	in.Without = maps.Clone(in.Without)
 	if in.Without == nil {
 		in.Without = map[plan.Key]bool{}
@@ -120,8 +128,14 @@ func (r *Result) Rewrite(in Input, target plan.ID) (Write, bool) {
 	if in.Leftovers {
 		compute = Leftovers
 	}
-	w, ok := compute(in).Writes[target]
-	return w, ok
+	again := compute(in)
+	out := Rewritten{Write: again.Writes[target], Left: map[plan.Key]error{}}
+	for key, err := range again.Refused {
+		if !in.Without[key] {
+			out.Left[key] = &plan.Error{Kind: plan.Conflict, Reason: ReasonChangedMeanwhile, Err: fmt.Errorf("since the plan was made something changed: %w", err)}
+		}
+	}
+	return out
 }
 
 // turn is one computation.

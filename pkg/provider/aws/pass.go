@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,16 +50,14 @@ func (p *pass) Execute(ctx context.Context, st plan.Step, without map[plan.Key]b
 	if !ok {
 		return provider.UnknownStep(st)
 	}
+	out := &plan.LeftOutError{}
 	if st.Shared && len(without) > 0 {
-		if w, ok = p.again(st, without); !ok {
-			return nil
-		}
+		w, out.Failed = p.again(st, without)
 	}
-	var owed error
 	for _, c := range w.Calls {
 		err := p.send(ctx, st.Target, c)
 		if part, ok := errors.AsType[*partError](err); ok {
-			owed = part.owed(&p.in)
+			out.Owed = part.owed(&p.in)
 			continue
 		}
 		if err = p.byAnnotation(err, c, &st, without); err != nil {
@@ -70,8 +70,8 @@ func (p *pass) Execute(ctx context.Context, st plan.Step, without map[plan.Key]b
 	if st.Target.Kind == kindOwner {
 		p.provider.changed.Ask() // the next head may be no part of this pass
 	}
-	if owed != nil {
-		return &plan.LeftOutError{Owed: owed}
+	if len(out.Failed) > 0 || out.Owed != nil {
+		return out
 	}
 	return nil
 }
@@ -103,14 +103,19 @@ func (p *pass) send(ctx context.Context, target plan.ID, c Call) error {
 	return err
 }
 
-// again is what a shared step writes by what is known now; false when that is
-// nothing any more.
-func (p *pass) again(st plan.Step, without map[plan.Key]bool) (Write, bool) {
+// again is what a shared step writes by what is known now, and the Services of it
+// that are refused by now: all is read before they are tried again.
+func (p *pass) again(st plan.Step, without map[plan.Key]bool) (Write, map[plan.Key]error) {
 	p.mu.Lock()
 	in, observed := p.in, p.observed.Clone()
 	p.mu.Unlock()
 	in.Observed, in.Without = observed, without
-	return p.result.Rewrite(in, st.Target)
+	now := p.result.Rewrite(in, st.Target)
+	maps.DeleteFunc(now.Left, func(key plan.Key, _ error) bool { return !slices.Contains(st.Serves, key) })
+	if len(now.Left) > 0 {
+		p.provider.forget()
+	}
+	return now.Write, now.Left
 }
 
 // Status is the name of the load balancer in DNS.

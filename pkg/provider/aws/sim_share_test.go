@@ -3,6 +3,7 @@
 package aws_test
 
 import (
+	"errors"
 	"maps"
 	"strings"
 	"testing"
@@ -76,5 +77,41 @@ func TestExplainsAFollowerOverTheWire(t *testing.T) {
 		if got := providertest.Tree(provider.KeyOf(svc), parts); strings.Count(got, "[healthy]") != 3*(i+1) || strings.Contains(got, "no target") || strings.Contains(got, "not registered") {
 			t.Errorf("%s:\n%s", svc.Name, got)
 		}
+	}
+}
+
+// Who is refused when a step is computed again without others is no part of what
+// it writes, and is told so.
+func TestAFollowerWhoseHeadIsLeftOutOfAStepFailsToo(t *testing.T) {
+	l := startLive(t, awssim.Options{})
+	claims(l.config)
+	l.restart(t)
+	s := newSite(t)
+	b := provider.Batch{Group: "aws", Nodes: l.nodes}
+	for _, svc := range []*v1.Service{s.service("first", external, with("name", "front")), s.service("second", external, with("name", "front"), ports(tcp("a", 81, 30081))), s.service("third")} {
+		l.add(t, svc)
+		b.Items = append(b.Items, item(svc, provider.Serve, provider.Edit))
+	}
+	p, err := l.provider.Observe(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shared int
+	for _, st := range p.Decide().Plan.Steps {
+		if st.Target.Kind != "aws/nodeSecurityGroup" {
+			continue
+		}
+		shared++
+		var part *plan.LeftOutError
+		err := p.Execute(t.Context(), st, map[plan.Key]bool{b.Items[0].Key: true})
+		if !errors.As(err, &part) || len(part.Failed) != 1 || plan.KindOf(part.Failed[b.Items[1].Key]) != plan.Conflict || part.Owed != nil {
+			t.Errorf("%v", err)
+		}
+		if state := string(l.cloud.State()); strings.Contains(state, "30081") || !strings.Contains(state, "30082") {
+			t.Errorf("not the third one's alone:\n%s", state)
+		}
+	}
+	if shared != 1 {
+		t.Errorf("%d steps", shared)
 	}
 }
