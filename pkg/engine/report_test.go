@@ -14,7 +14,9 @@ func TestReportIsAboutOurServicesAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		foreign := func(s *v1.Service) bool { return s.Name == "foreign" }
 		r := start(t, newCloud(), func(o *Options) {
-			o.Owns = func(s *v1.Service) bool { return s.Spec.Type == v1.ServiceTypeLoadBalancer && !foreign(s) && s.Name != "handed-over" }
+			o.Owns = func(s *v1.Service) bool {
+				return s.Spec.Type == v1.ServiceTypeLoadBalancer && !foreign(s) && s.Name != "handed-over"
+			}
 			o.Left = func(s *v1.Service) bool { return s.Name == "handed-over" }
 		})
 		r.put(t, service("wanted", 80))
