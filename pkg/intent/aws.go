@@ -24,6 +24,10 @@ const (
 	awsPrefix = "service.beta.kubernetes.io/aws-load-balancer-"
 	// awsOtherPrefix is another that the Load Balancer Controller reads.
 	awsOtherPrefix = "service.kubernetes.io/aws-load-balancer-"
+	// awsStart and awsOtherStart begin keys whose prefix is misspelt: nobody has
+	// others that begin so.
+	awsStart      = "service.beta.kubernetes.io/aws-"
+	awsOtherStart = "service.kubernetes.io/aws-"
 )
 
 // AWSForm is the kind of load balancer that a Service asks of AWS, and whose

@@ -22,13 +22,14 @@ var awsName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$`)
 type awsCheck struct {
 	svc      *v1.Service
 	in       *Intent
+	reg      *Registry
 	problems []Problem
 }
 
 // awsProblems are what is wrong with a Service for AWS. They take what has no
 // effect out of the intent.
-func awsProblems(svc *v1.Service, in *Intent) []Problem {
-	c := &awsCheck{svc: svc, in: in}
+func awsProblems(svc *v1.Service, in *Intent, reg *Registry) []Problem {
+	c := &awsCheck{svc: svc, in: in, reg: reg}
 	c.otherPrefix()
 	c.spec()
 	c.addresses()
@@ -38,6 +39,7 @@ func awsProblems(svc *v1.Service, in *Intent) []Problem {
 	c.health()
 	c.external()
 	c.values()
+	c.contradictions()
 	return c.problems
 }
 
@@ -67,18 +69,6 @@ func (c *awsCheck) wrong(severity Severity, key, after string) {
 		Severity: severity, Reason: reason, Field: annotationField(used), Value: raw,
 		Sentence: annotationName(used) + isValue + quote(raw) + ", " + after,
 	})
-}
-
-// otherPrefix warns of keys that only the Load Balancer Controller reads.
-func (c *awsCheck) otherPrefix() {
-	if c.is(AWSExternal) {
-		return
-	}
-	for _, key := range slices.Sorted(maps.Keys(c.svc.Annotations)) {
-		if suffix, ok := strings.CutPrefix(key, awsOtherPrefix); ok {
-			c.wrong(Warn, key, fmt.Sprintf("but has no effect %s; write it as %s%s", whereNoEffect(c.in.AWS.String()), awsPrefix, suffix))
-		}
-	}
 }
 
 // spec judges fields that AWS has nothing for.
@@ -256,7 +246,7 @@ func (c *awsCheck) attributes() {
 		case name != awsPreserveClientIP && name != awsProxyProtocolV2:
 			c.wrong(Refuse, key, fmt.Sprintf("but %s is not allowed on a load balancer of type nlb, only %s; remove it", quote(name), awsTargetGroupAttributesText))
 		case value != "true" && value != "false":
-			c.wrong(Refuse, key, fmt.Sprintf("but %s must be true or false; correct it, or remove it", name))
+			c.wrong(Refuse, key, fmt.Sprintf("but %s must be true or false; %s", name, correctPair(value)))
 		case name == awsPreserveClientIP && value == "false" && slices.ContainsFunc(c.in.Ports, isUDP):
 			c.wrong(Refuse, key, fmt.Sprintf("but ports of UDP always preserve the addresses of clients; remove %s", name))
 		default:
@@ -315,14 +305,6 @@ func (c *awsCheck) external() {
 	o := c.in.Options
 	if name, ok := o.Text(KeyAWSName); ok && (!awsName.MatchString(name) || strings.HasPrefix(name, awsReservedName)) {
 		c.wrong(Refuse, KeyAWSName, "but must be letters, digits and dashes, with a letter or digit at both ends, and not begin with internal-; correct it, or remove the annotation")
-	}
-	if scheme, ok := o.Text(KeyAWSScheme); ok {
-		for _, key := range awsInternalKeys() {
-			raw, written := c.svc.Annotations[key]
-			if v, _ := (LooseBool{}).parse(raw); written && raw != "" && v != boolValue(scheme == awsInternalScheme) {
-				c.wrong(Warn, key, fmt.Sprintf("but %s is %s, which counts; remove one of them", o.Source(KeyAWSScheme), quote(scheme)))
-			}
-		}
 	}
 	if o.Source(KeyAWSQUICPorts) != "" {
 		c.wrong(Refuse, KeyAWSQUICPorts, "but QUIC is not supported yet; remove it, or leave the Service to the AWS Load Balancer Controller")

@@ -178,21 +178,22 @@ func (k awsAttribute) refuses(value string) (allowed string, refused bool) {
 	return k.allowed(), true
 }
 
-// Attributes of access logs.
+// Attributes that have annotations of their own.
 const (
 	awsLogsOn     = "access_logs.s3.enabled"
 	awsLogsBucket = "access_logs.s3.bucket"
+	awsCrossZone  = "load_balancing.cross_zone.enabled"
 )
 
 // awsBalancerAttributes are those of network load balancers: Elastic Load
 // Balancing, LoadBalancerAttribute.
 func awsBalancerAttributes() map[string]awsAttribute {
 	return map[string]awsAttribute{
-		awsLogsOn:                           {Kind: Bool{}},
-		"deletion_protection.enabled":       {Kind: Bool{}},
-		"load_balancing.cross_zone.enabled": {Kind: Bool{}},
-		"ipv6.deny_all_igw_traffic":         {Kind: Bool{}},
-		"zonal_shift.config.enabled":        {Kind: Bool{}},
+		awsLogsOn:                     {Kind: Bool{}},
+		"deletion_protection.enabled": {Kind: Bool{}},
+		awsCrossZone:                  {Kind: Bool{}},
+		"ipv6.deny_all_igw_traffic":   {Kind: Bool{}},
+		"zonal_shift.config.enabled":  {Kind: Bool{}},
 		"dns_record.client_routing_policy": {Kind: Enum{Values: []string{
 			"availability_zone_affinity", "partial_availability_zone_affinity", "any_availability_zone",
 		}}},
@@ -204,12 +205,12 @@ func awsBalancerAttributes() map[string]awsAttribute {
 func awsGroupAttributes() map[string]awsAttribute {
 	percentage := awsAttribute{Kind: Int{Min: 1, Max: 100}, also: "off"}
 	return map[string]awsAttribute{
-		awsPreserveClientIP:                                            {Kind: Bool{}},
-		awsProxyProtocolV2:                                             {Kind: Bool{}},
-		"stickiness.enabled":                                           {Kind: Bool{}},
-		"deregistration_delay.timeout_seconds":                         {Kind: Int{Min: 0, Max: 3600, Unit: "seconds"}},
-		"deregistration_delay.connection_termination.enabled":          {Kind: Bool{}},
-		"load_balancing.cross_zone.enabled":                            {Kind: Bool{}, also: "use_load_balancer_configuration"},
+		awsPreserveClientIP:                                   {Kind: Bool{}},
+		awsProxyProtocolV2:                                    {Kind: Bool{}},
+		"stickiness.enabled":                                  {Kind: Bool{}},
+		"deregistration_delay.timeout_seconds":                {Kind: Int{Min: 0, Max: 3600, Unit: "seconds"}},
+		"deregistration_delay.connection_termination.enabled": {Kind: Bool{}},
+		awsCrossZone:                                          {Kind: Bool{}, also: "use_load_balancer_configuration"},
 		"target_health_state.unhealthy.connection_termination.enabled": {Kind: Bool{}},
 		"target_health_state.unhealthy.draining_interval_seconds":      {Kind: Int{Min: 0, Max: 360000, Unit: "seconds"}},
 
@@ -256,6 +257,15 @@ func (c *awsCheck) listener(p Port) string {
 	return "TCP"
 }
 
+// correctPair is what to do about a pair with a value that is not allowed: pairs
+// are parted by commas, and who takes semicolons gets one long value.
+func correctPair(value string) string {
+	if _, after, semicolon := strings.Cut(value, ";"); semicolon && strings.Contains(after, "=") {
+		return "write commas between pairs, not semicolons"
+	}
+	return "correct it, or remove it"
+}
+
 // attributesOf tells of the first value that AWS does not take.
 func (c *awsCheck) attributesOf(key string, known map[string]awsAttribute) {
 	pairs, _ := c.in.Options.Pairs(key)
@@ -265,7 +275,7 @@ func (c *awsCheck) attributesOf(key string, known map[string]awsAttribute) {
 			continue
 		}
 		if allowed, refused := k.refuses(pairs[name]); refused {
-			c.wrong(Refuse, key, fmt.Sprintf("but %s must be %s, and is %s; correct it, or remove it", name, allowed, quote(pairs[name])))
+			c.wrong(Refuse, key, fmt.Sprintf("but %s must be %s, and is %s; %s", name, allowed, quote(pairs[name]), correctPair(pairs[name])))
 			return
 		}
 	}

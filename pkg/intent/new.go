@@ -75,7 +75,7 @@ func New(svc *v1.Service, provider string, reg *Registry) (Intent, []Problem) {
 	case Azure:
 		problems = append(problems, azureAddresses(svc, &in)...)
 	case AWS:
-		problems = append(awsTold(problems, form), awsProblems(svc, &in)...)
+		problems = append(awsTold(problems, form), awsProblems(svc, &in, reg)...)
 	default:
 		in.Addresses, in.AddressSource, found = addresses(svc, options)
 		problems = append(problems, found...)

@@ -351,6 +351,7 @@ func (r *Registry) knows(key string) bool {
 	if _, known := r.byKey[key]; known {
 		return true
 	}
+	key = awsFirst(key) // patterns have no aliases
 	return slices.ContainsFunc(r.annotations, func(a Annotation) bool { return a.isPattern() && a.matches(key) })
 }
 

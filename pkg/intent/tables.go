@@ -38,14 +38,18 @@ const (
 	maxRanges = 500
 )
 
-// prefixes are those under which every key is known. MetalLB passes over a
-// misspelt key, so one that is there already is a warning.
+// prefixes are those under which every key is known; of several the first
+// counts. MetalLB passes over a misspelt key, so one that is there already is a
+// warning.
 func prefixes() []Prefix {
 	return []Prefix{
 		{Name: ownPrefix, Unknown: Refuse},
 		{Name: metalLBPrefix, Unknown: Warn, Providers: []string{Metal}},
 		{Name: oldMetalLBPrefix, Unknown: Warn, Providers: []string{Metal}},
 		{Name: awsPrefix, Unknown: Warn, Admit: true, Providers: awsForms()},
+		{Name: awsOtherPrefix, Unknown: Warn, Admit: true, Providers: []string{awsExternal}},
+		{Name: awsStart, Unknown: Warn, Admit: true, Providers: awsForms()},
+		{Name: awsOtherStart, Unknown: Warn, Admit: true, Providers: awsForms()},
 		{Name: azurePrefix + "azure-", Unknown: Warn, Admit: true, Providers: []string{Azure}},
 	}
 }
