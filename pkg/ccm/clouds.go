@@ -43,6 +43,9 @@ type Deps struct {
 	Cluster string
 	// Auth says where credentials come from; zero is the cloud-config.
 	Auth arm.Auth
+	// WithoutCredentials is what to do where AWS gives none, as a sentence ends;
+	// empty: what helps a controller.
+	WithoutCredentials string
 	// Watch calls apply with the cloud-config at once, and again whenever the
 	// file changes, until the provider's context ends. It returns at once.
 	Watch func(apply func(*cloudconfig.Config))
@@ -93,7 +96,7 @@ func newAWS(ctx context.Context, d Deps) (provider.Provider, error) {
 	if d.Config.AWS == nil {
 		return nil, noSection(d.Config, intent.AWS)
 	}
-	client, err := awsapi.New(ctx, d.Config.AWS, awsapi.Setup{})
+	client, err := awsapi.New(ctx, d.Config.AWS, awsapi.Setup{WithoutCredentials: d.WithoutCredentials})
 	if err != nil {
 		return nil, err
 	}

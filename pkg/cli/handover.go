@@ -96,7 +96,7 @@ func newHandoverCommand(streams genericiooptions.IOStreams, flags *genericcliopt
 }
 
 func (h *taker) run(ctx context.Context) error {
-	found, classes, err := h.observe(ctx)
+	found, err := h.observe(ctx)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (h *taker) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := printPlans(h.Out, h.output, []engine.GroupPlan{g}, classes); err != nil {
+	if err := printPlans(h.Out, h.output, []engine.GroupPlan{g}, ""); err != nil {
 		return err
 	}
 	if h.output == "text" {
@@ -125,13 +125,13 @@ func (h *taker) run(ctx context.Context) error {
 }
 
 // observe reads the Services and the TargetGroupBindings.
-func (h *taker) observe(ctx context.Context) (*handover, ccm.Classes, error) {
+func (h *taker) observe(ctx context.Context) (*handover, error) {
 	cfg, cloud, err := h.config(ctx, h.client)
 	if err != nil {
-		return nil, ccm.Classes{}, err
+		return nil, err
 	}
 	if cfg.AWS == nil || !cfg.AWS.Controller.Claim {
-		return nil, ccm.Classes{}, errors.New("the cloud-config does not claim the Services of the AWS Load Balancer Controller, so that they stay its own; set aws.loadBalancerController.claim: true to take them over")
+		return nil, errors.New("the cloud-config does not claim the Services of the AWS Load Balancer Controller, so that they stay its own; set aws.loadBalancerController.claim: true to take them over")
 	}
 	unclassed := ccm.ServeUnclassed
 	if !h.unclassed {
@@ -144,7 +144,7 @@ func (h *taker) observe(ctx context.Context) (*handover, ccm.Classes, error) {
 	}
 	services, err := h.client.CoreV1().Services("").List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return nil, classes, fmt.Errorf("list Services: %w", err)
+		return nil, fmt.Errorf("list Services: %w", err)
 	}
 	for i := range services.Items {
 		out.services = append(out.services, &services.Items[i])
@@ -155,9 +155,9 @@ func (h *taker) observe(ctx context.Context) (*handover, ccm.Classes, error) {
 	list, err := h.dynamic.Resource(bindings()).List(ctx, metav1.ListOptions{LabelSelector: lbcStackName})
 	switch {
 	case apierrors.IsNotFound(err): // the cluster knows no such kind
-		return out, classes, nil
+		return out, nil
 	case err != nil:
-		return nil, classes, fmt.Errorf("list TargetGroupBindings: %w", err)
+		return nil, fmt.Errorf("list TargetGroupBindings: %w", err)
 	}
 	for i := range list.Items {
 		out.bindings = append(out.bindings, &list.Items[i])
@@ -165,7 +165,7 @@ func (h *taker) observe(ctx context.Context) (*handover, ccm.Classes, error) {
 	slices.SortFunc(out.bindings, func(a, b *unstructured.Unstructured) int {
 		return cmp.Or(strings.Compare(a.GetNamespace(), b.GetNamespace()), strings.Compare(a.GetName(), b.GetName()))
 	})
-	return out, classes, nil
+	return out, nil
 }
 
 // mayWrite is an error while the AWS Load Balancer Controller runs.

@@ -84,7 +84,7 @@ func handoverCluster(t *testing.T) *taker {
 
 func TestHandoverOnARealServer(t *testing.T) {
 	h := handoverCluster(t)
-	found, _, err := h.observe(t.Context())
+	found, err := h.observe(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

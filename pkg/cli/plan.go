@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/client-go/kubernetes"
@@ -137,11 +139,11 @@ func (a *authValue) Set(text string) error {
 func (a *authValue) Type() string { return "string" }
 
 func (p *planner) run(ctx context.Context, client kubernetes.Interface, keys []plan.Key) error {
-	groups, classes, err := p.report(ctx, client, keys)
+	groups, none, err := p.report(ctx, client, keys)
 	if err != nil {
 		return err
 	}
-	if err := printPlans(p.Out, p.output, groups, classes); err != nil {
+	if err := printPlans(p.Out, p.output, groups, none); err != nil {
 		return err
 	}
 	refused := false
@@ -174,14 +176,14 @@ func (p *planner) config(ctx context.Context, client kubernetes.Interface) (*clo
 	return file.config, cloud, err
 }
 
-// report asks the engine.
-func (p *planner) report(ctx context.Context, client kubernetes.Interface, keys []plan.Key) (groups []groupPlan, classes ccm.Classes, err error) {
+// report asks the engine. none says why there is no plan, where there is none.
+func (p *planner) report(ctx context.Context, client kubernetes.Interface, keys []plan.Key) (groups []groupPlan, none string, err error) {
 	err = p.open(ctx, client, func(ctx context.Context, o *opened) error {
 		unclassed := ccm.ServeUnclassed
 		if !p.unclassed {
 			unclassed = ccm.IgnoreUnclassed
 		}
-		classes = ccm.NewClasses(o.provider.Name(), unclassed, o.config)
+		classes := ccm.NewClasses(o.provider.Name(), unclassed, o.config)
 		plans, err := engine.New(engine.Options{
 			Provider: o.provider, Registry: intent.Annotations(),
 			Services: o.services, Nodes: o.nodes,
@@ -194,10 +196,13 @@ func (p *planner) report(ctx context.Context, client kubernetes.Interface, keys 
 		case len(plans) == 0 && len(keys) > 0:
 			return notOurs(o.services, keys[0], classes)
 		}
+		if none, err = noneText(o.services, classes); err != nil {
+			return err
+		}
 		groups, err = newGroupPlans(o, plans, classes, keys)
 		return err
 	})
-	return groups, classes, err
+	return groups, none, err
 }
 
 // opened is a provider outside the cluster, and what it reads.
@@ -207,6 +212,9 @@ type opened struct {
 	services corelisters.ServiceLister
 	nodes    corelisters.NodeLister
 }
+
+// withoutCredentials is what to do where who runs the plugin has none for AWS.
+const withoutCredentials = "name a profile of yours in AWS_PROFILE, and sign in to it, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
 // open makes the provider as the controller does, and closes it after use.
 func (p *planner) open(ctx context.Context, client kubernetes.Interface, use func(context.Context, *opened) error) error {
@@ -231,6 +239,8 @@ func (p *planner) open(ctx context.Context, client kubernetes.Interface, use fun
 	}
 	prov, err := cloud.New(ctx, ccm.Deps{
 		Config: cfg, Cluster: p.cluster, Auth: p.auth, Informers: factory, Client: client,
+		WithoutCredentials: withoutCredentials,
+
 		Go:      work.Go,
 		Write:   func(func()) {},
 		Watch:   func(func(*cloudconfig.Config)) {},                 // one plan, one configuration
@@ -255,8 +265,12 @@ func notOurs(services corelisters.ServiceLister, key plan.Key, classes ccm.Class
 	switch {
 	case svc.Spec.Type != v1.ServiceTypeLoadBalancer:
 		return fmt.Errorf("plan %s: the Service is of type %s, and has no load balancer to plan; give it type LoadBalancer, or name another", key, svc.Spec.Type)
-	case class == nil && classes.Elsewhere != nil && classes.Elsewhere(svc):
-		return fmt.Errorf("plan %s: the Service asks for the AWS Load Balancer Controller by its type, and the cloud-config does not claim its Services; set aws.loadBalancerController.claim: true to plan for them", key)
+	case unclaimed(svc, classes):
+		by := "type"
+		if class != nil {
+			by = "class"
+		}
+		return fmt.Errorf("plan %s: the Service asks for the AWS Load Balancer Controller by its %s, and the cloud-config does not claim its Services; set aws.loadBalancerController.claim: true to plan for them", key, by)
 	case class == nil:
 		return fmt.Errorf("plan %s: the Service has no loadBalancerClass, and --serve-unclassed=false leaves it to others; plan with --serve-unclassed, or name one of class %s", key, classes.Class())
 	}
@@ -274,7 +288,7 @@ func cloudFor(clouds []ccm.Cloud, cfg *cloudconfig.Config) (ccm.Cloud, error) {
 	return ccm.Cloud{}, fmt.Errorf("the cloud-config is for %q, which this plugin does not know", name)
 }
 
-func printPlans[G fmt.Stringer](out io.Writer, format string, groups []G, classes ccm.Classes) error {
+func printPlans[G fmt.Stringer](out io.Writer, format string, groups []G, none string) error {
 	switch format {
 	case "json":
 		enc := json.NewEncoder(out)
@@ -287,17 +301,41 @@ func printPlans[G fmt.Stringer](out io.Writer, format string, groups []G, classe
 			}
 		}
 		if len(groups) == 0 {
-			fmt.Fprintln(out, noneText(classes))
+			fmt.Fprintln(out, none)
 		}
 		return nil
 	}
 	return fmt.Errorf("--output %q: must be text or json", format)
 }
 
-// noneText says why --all finds no Service.
-func noneText(c ccm.Classes) string {
-	if c.Unclassed == ccm.IgnoreUnclassed {
-		return "No Service is ours: --serve-unclassed=false leaves out those without a loadBalancerClass, and none of type LoadBalancer has " + c.Class() + "."
+// unclaimed reports whether the Service asks for the AWS Load Balancer Controller,
+// whose Services the cloud-config could claim and does not.
+func unclaimed(svc *v1.Service, c ccm.Classes) bool {
+	if c.Elsewhere == nil || svc.Spec.Type != v1.ServiceTypeLoadBalancer {
+		return false
 	}
-	return "No Service is ours: none of type LoadBalancer is without a loadBalancerClass or has " + c.Class() + "."
+	switch intent.Class(svc) {
+	case "":
+		return c.Unclassed == ccm.ServeUnclassed && c.Elsewhere(svc)
+	case intent.AWSControllerClass:
+		return true
+	}
+	return false
+}
+
+// noneText says why --all finds no Service.
+func noneText(services corelisters.ServiceLister, c ccm.Classes) (string, error) {
+	all, err := services.List(labels.Everything())
+	if err != nil {
+		return "", fmt.Errorf("list Services: %w", err)
+	}
+	text := "No Service is ours: none of type LoadBalancer is without a loadBalancerClass or has " + c.Class()
+	if c.Unclassed == ccm.IgnoreUnclassed {
+		text = "No Service is ours: --serve-unclassed=false leaves out those without a loadBalancerClass, and none of type LoadBalancer has " + c.Class()
+	}
+	others := slices.DeleteFunc(slices.Clone(all), func(svc *v1.Service) bool { return !unclaimed(svc, c) })
+	if n := len(others); n > 0 {
+		text += fmt.Sprintf(", but for those that ask for the AWS Load Balancer Controller by type or class, %d in all; set aws.loadBalancerController.claim: true in the cloud-config to plan for them", n)
+	}
+	return text + ".", nil
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/ccm"
 	"github.com/fairlead/fairlead/pkg/engine"
+	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
 	"github.com/fairlead/fairlead/test/cloud/sim"
@@ -195,5 +196,52 @@ func TestExplainOnAWS(t *testing.T) {
 	c := cloud.Counts()
 	if got := sim.Total(c.Reads); got != reads+1 || sim.Total(c.Writes) > 0 {
 		t.Errorf("%d reads and %d writes, and a plan makes %d: %v", got, sim.Total(c.Writes), reads, c)
+	}
+}
+
+// TestPlanNamesWhatTheCloudConfigCouldClaim: Services of the AWS Load Balancer
+// Controller are no mystery, whether one of them is asked for or all.
+func TestPlanNamesWhatTheCloudConfigCouldClaim(t *testing.T) {
+	ownCredentials(t)
+	_, file, client := awsSite(t, []string{"site"})
+	for name, change := range map[string]func(*v1.Service){
+		"typed":   func(svc *v1.Service) { svc.Annotations = map[string]string{intent.KeyAWSType: "external"} },
+		"classed": func(svc *v1.Service) { svc.Spec.LoadBalancerClass = new(intent.AWSControllerClass) },
+		"cluster": func(svc *v1.Service) {
+			svc.Spec.Type, svc.Annotations = v1.ServiceTypeClusterIP, map[string]string{intent.KeyAWSType: "external"}
+		},
+	} {
+		svc := &v1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}, Spec: v1.ServiceSpec{Type: v1.ServiceTypeLoadBalancer}}
+		change(svc)
+		if _, err := client.CoreV1().Services("shop").Create(t.Context(), svc, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := client.CoreV1().Services("default").Delete(t.Context(), "nlb-default", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	ours := func(p *planner) { p.from.file, p.cluster = file, "rig" }
+	const all = "No Service is ours: none of type LoadBalancer is without a loadBalancerClass or has fairlead.dev/aws, but for those that ask for the AWS Load Balancer Controller by type or class, 2 in all; set aws.loadBalancerController.claim: true in the cloud-config to plan for them.\n"
+	if out, err := planned(t, client, ours); err != nil || out != all {
+		t.Errorf("got %q and %v", out, err)
+	}
+	for name, by := range map[string]string{"typed": "type", "classed": "class"} {
+		_, err := planned(t, client, ours, name)
+		want := "plan shop/" + name + ": the Service asks for the AWS Load Balancer Controller by its " + by + ", and the cloud-config does not claim its Services; set aws.loadBalancerController.claim: true to plan for them"
+		if err == nil || err.Error() != want {
+			t.Errorf("got %v\nwant %s", err, want)
+		}
+	}
+}
+
+// TestPlanWithoutCredentialsAsksItsUserForThem, not the controller's owner.
+func TestPlanWithoutCredentialsAsksItsUserForThem(t *testing.T) {
+	ownCredentials(t)
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+	_, file, client := awsSite(t, []string{"site"})
+	_, err := planned(t, client, func(p *planner) { p.from.file, p.cluster = file, "rig" })
+	if err == nil || !strings.Contains(err.Error(), "AWS_PROFILE") || strings.Contains(err.Error(), "controller") {
+		t.Errorf("got %v", err)
 	}
 }

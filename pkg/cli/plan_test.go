@@ -131,6 +131,25 @@ func TestPlanPrintsFaultsOnce(t *testing.T) {
 	}
 }
 
+// TestPlanCountsFaultsAsValidateDoes: warnings are none.
+func TestPlanCountsFaultsAsValidateDoes(t *testing.T) {
+	cm := faultyConfig()
+	cm.Data["cloud-config.yaml"] = "[Global]\nZone = a\nVPC = b\nNoSuchKey = c\n"
+	out, err := planned(t, with(t, cm), asIs)
+	file := filepath.Join(t.TempDir(), "cloud.conf")
+	if err := os.WriteFile(file, []byte(cm.Data["cloud-config.yaml"]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var verdict bytes.Buffer
+	validated := validate(genericiooptions.IOStreams{Out: &verdict}, os.DirFS("/"), []string{file}, "")
+	if validated == nil || !strings.Contains(verdict.String(), "cloud.conf: 2 faults; not usable\n") || !strings.Contains(verdict.String(), "warning: ") {
+		t.Fatalf("validate: %v\n%s", validated, &verdict)
+	}
+	if err == nil || !strings.HasPrefix(out, "The cloud-config has 2 faults:\n") || !strings.Contains(err.Error(), "the cloud-config has 2 faults") {
+		t.Errorf("got %q and %v", out, err)
+	}
+}
+
 func TestPlanSignsInWithTheAzureCLI(t *testing.T) {
 	folder := t.TempDir()
 	script := "#!/bin/sh\necho 'Please run az login to setup account.' >&2\nexit 1\n"

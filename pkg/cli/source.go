@@ -53,7 +53,7 @@ func (s *source) config(ctx context.Context, client kubernetes.Interface) (confi
 func parseConfig(where string, data []byte) (configFile, error) {
 	cfg, err := cloudconfig.Parse(data)
 	if unusable, ok := errors.AsType[*cloudconfig.FileError](err); ok {
-		return configFile{where: where, faults: unusable.Faults}, nil
+		return configFile{where: where, faults: unusable.Faults.Errors()}, nil
 	}
 	if err != nil {
 		return configFile{}, fmt.Errorf("%s: %w", where, err)

@@ -52,6 +52,10 @@ const (
 	awsTypeIP       = "nlb-ip"
 )
 
+// AWSTypeIsClassic is what the provider says of a type that nobody knows where it
+// does not refuse it, after key and value.
+const AWSTypeIsClassic = ", but must be exactly one of " + awsTypeNetwork + ", " + awsTypeExternal + ", " + awsTypeIP + "; it counts as not set"
+
 // AWSFormOf is the form that the Service's class and type annotation ask for.
 // As cloud-provider-aws has it, a type that nobody knows is the classic one.
 func AWSFormOf(svc *v1.Service) AWSForm {

@@ -44,10 +44,12 @@ func awsProblems(svc *v1.Service, in *Intent, reg *Registry) []Problem {
 }
 
 // awsTold leaves out what the provider tells: whether security groups of a
-// network load balancer count at all is in the cloud config.
+// network load balancer count at all is in the cloud config, and a type that
+// nobody knows is refused where a network load balancer serves.
 func awsTold(problems []Problem, form AWSForm) []Problem {
+	told := map[AWSForm]string{AWSNetwork: KeyAWSSecurityGroups, AWSClassic: KeyAWSType}
 	return slices.DeleteFunc(problems, func(p Problem) bool {
-		return form == AWSNetwork && p.Severity == Warn && p.Field == annotationField(KeyAWSSecurityGroups)
+		return p.Severity == Warn && p.Field == annotationField(told[form])
 	})
 }
 

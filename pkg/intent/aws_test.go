@@ -145,7 +145,7 @@ func TestAWSProblemsByForm(t *testing.T) {
 	external := func(pairs ...string) *v1.Service { return awsOf("external", pairs...) }
 	udp := func(svc *v1.Service) *v1.Service { svc.Spec.Ports[0].Protocol = v1.ProtocolUDP; return svc }
 	tests := map[string]judged{
-		"a type that nobody knows":                   {awsAnnotated("type", "NLB"), []string{`warn: annotation type is "NLB", but must be exactly one of nlb, external, nlb-ip; it counts as not set`}},
+		"a type that nobody knows is the provider's": {awsAnnotated("type", "NLB"), nil},
 		"the PROXY protocol on some ports":           {awsAnnotated("proxy-protocol", "80"), []string{`refuse: annotation proxy-protocol is "80", but must be exactly *; write it like "*", or remove the annotation`}},
 		"the PROXY protocol of nlb":                  {nlb("proxy-protocol", "x"), []string{`warn: annotation proxy-protocol is "x", but has no effect on a load balancer of type nlb; remove it`}},
 		"a switch as Go reads it":                    {awsAnnotated("cross-zone-load-balancing-enabled", "T"), nil},

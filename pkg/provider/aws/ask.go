@@ -57,6 +57,9 @@ type ask struct {
 	// groups are the security groups of its load balancer. The nodes let in the
 	// one that all share, or else the first.
 	groups []Ref
+	// judges is what names the groups whose rules, which are not ours, say who the
+	// clients are; empty: our rules do.
+	judges string
 	// nodeSources are the groups that the nodes let in with all protocols: those
 	// of classic load balancers.
 	nodeSources []Ref

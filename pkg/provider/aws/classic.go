@@ -39,6 +39,9 @@ func (t *turn) serveClassic(a *ask) error {
 	if err := t.keepsClassicType(a, have != nil); err != nil {
 		return err
 	}
+	if a.written(intent.KeyAWSType) != "" {
+		a.warn(intent.ReasonInvalidAnnotation, intent.AWSSays(a.item.Service, intent.KeyAWSType)+intent.AWSTypeIsClassic)
+	}
 	b := &classicBalancer{name: a.name, now: have, made: map[int32]bool{}}
 	if b.listeners, err = a.classicListeners(); err != nil {
 		return err
@@ -85,7 +88,11 @@ func (t *turn) keepsClassicType(a *ask, exists bool) error {
 	lb := t.networksByName[a.name]
 	switch {
 	case lb != nil && !exists && a.hasHostname():
-		return refuse(ReasonTypeChanged, "a load balancer of type nlb serves, but annotation %s asks for a classic one, with which the address would go; write nlb, or make a new Service", intent.KeyAWSType)
+		asks := "annotation " + intent.KeyAWSType
+		if a.written(intent.KeyAWSType) != "" {
+			asks = intent.AWSSays(a.item.Service, intent.KeyAWSType) + ", which"
+		}
+		return refuse(ReasonTypeChanged, "a load balancer of type nlb serves, but %s asks for a classic one, with which the address would go; write nlb, or make a new Service", asks)
 	case lb != nil && (!exists || t.strays(a, lb.DNSName)):
 		t.removeNetworks(a)
 	case lb == nil && a.strict():

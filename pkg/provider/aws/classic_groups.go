@@ -32,9 +32,9 @@ func (t *turn) wantClassicGroups(a *ask, b *classicBalancer) error {
 	}
 	switch {
 	case len(given) > 0:
-		a.groups = given
+		a.groups, a.judges = given, "annotation "+intent.KeyAWSSecurityGroups
 	case t.settings.ClassicGroup != "":
-		a.groups = []Ref{{ID: t.settings.ClassicGroup}}
+		a.groups, a.judges = []Ref{{ID: t.settings.ClassicGroup}}, "elbSecurityGroup of the cloud-config"
 	default:
 		name := names.ClassicGroup(a.name)
 		ref, err := t.ensureGroup(a, name, names.ClassicGroupDescription(a.name, a.key.Namespace, a.key.Name))

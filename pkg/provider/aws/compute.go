@@ -244,6 +244,7 @@ func (t *turn) run() {
 		t.leave(a)
 		if a.serve() {
 			t.warnNoTargets(a)
+			a.warnClients()
 		}
 	}
 	if len(t.refused) == 0 {

@@ -83,13 +83,30 @@ var statusCodes = regexp.MustCompile(`^[2-5][0-9]{2}(-[2-5][0-9]{2})?(,[2-5][0-9
 
 // healthFits refuses what AWS does not take of a health check, where it counts.
 func (a *ask) healthFits(h health) error {
-	if h.codes != "" && !statusCodes.MatchString(h.codes) {
-		return refuse(intent.ReasonInvalidAnnotation, "%s, but must be status codes from 200 to 599; write them like \"200-399\" or \"200,202\", or remove the annotation", intent.AWSSays(a.item.Service, intent.KeyAWSHealthCodes))
+	allowed := ""
+	switch {
+	case h.codes == "":
+	case !statusCodes.MatchString(h.codes):
+		allowed = "status codes from 200 to 599"
+	case upsideDown(h.codes):
+		allowed = "ranges of status codes with the lower one first"
+	}
+	if allowed != "" {
+		return refuse(intent.ReasonInvalidAnnotation, "%s, but must be %s; write them like \"200-399\" or \"200,202\", or remove the annotation", intent.AWSSays(a.item.Service, intent.KeyAWSHealthCodes), allowed)
 	}
 	if h.path != a.text(intent.KeyAWSHealthPath) {
 		return nil
 	}
 	return a.pathFits(h.path)
+}
+
+// upsideDown reports whether a range of status codes ends before it begins. All
+// codes have three digits.
+func upsideDown(codes string) bool {
+	return slices.ContainsFunc(strings.Split(codes, ","), func(item string) bool {
+		from, to, ranged := strings.Cut(item, "-")
+		return ranged && from > to
+	})
 }
 
 // pathFits refuses a path of health checks that is none.

@@ -96,8 +96,12 @@ func (m *mapping) join(a *ask, other *mapping) error {
 	if tls && !a.external {
 		return refuse(ReasonProtocolMix, "port %d is UDP and TLS, which one listener cannot be; leave it out of annotation %s", m.port, intent.KeyAWSTLSPorts)
 	}
-	if tls && a.has(intent.KeyAWSTLSPorts) {
-		a.warn(ReasonProtocolMix, fmt.Sprintf("port %d is UDP too, so it is served without TLS; leave it out of annotation %s", m.port, intent.KeyAWSTLSPorts))
+	if tls {
+		cure := "leave it out of annotation "
+		if ports := a.list(intent.KeyAWSTLSPorts); len(ports) == 0 || ports[0] == "*" {
+			cure = "give UDP another port, or name the ports with TLS in annotation "
+		}
+		a.warn(ReasonProtocolMix, fmt.Sprintf("port %d is UDP too, so it is served without TLS; %s%s", m.port, cure, intent.KeyAWSTLSPorts))
 	}
 	*m = *m.tcp(other)
 	m.certificates, m.policy, m.alpn, m.plain = nil, "", "", false

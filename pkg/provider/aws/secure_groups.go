@@ -90,7 +90,7 @@ func (t *turn) wantGroups(a *ask, have []string) error {
 		a.warn(intent.ReasonInvalidAnnotation, fmt.Sprintf("%s, but has items that are empty, and counts without them; write ids of security groups with one comma between", intent.AWSSays(a.item.Service, intent.KeyAWSSecurityGroups)))
 	}
 	if len(given) > 0 {
-		a.groups = given
+		a.groups, a.judges = given, "annotation "+intent.KeyAWSSecurityGroups
 		if backend && a.sharesGroup() {
 			a.groups = append(a.groups, t.ensureBackend(a))
 		}

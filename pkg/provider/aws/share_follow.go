@@ -36,6 +36,9 @@ func (t *turn) followNetwork(a *ask) error {
 		return err
 	}
 	a.warnOfHead()
+	if a.share.clients == nil && len(a.groups) > 0 {
+		a.judges = "Service " + provider.KeyOf(a.share.head).String()
+	}
 	if err := t.putClientRules(a); err != nil {
 		return err
 	}

@@ -48,6 +48,9 @@ type Setup struct {
 	HTTP  aws.HTTPClient
 	// Limits are the token buckets of the account; PublishedLimits unless set.
 	Limits *Limits
+	// WithoutCredentials is what to do where there are none, as a sentence ends;
+	// empty: what helps a controller.
+	WithoutCredentials string
 }
 
 // Times bound the calls. Zero fields have their defaults.

@@ -26,7 +26,7 @@ func (s *sender) refusal(ctx context.Context, c *call, err error) error {
 	case !c.begun:
 		return err // the input is at fault, and the SDK says how
 	case !c.signed:
-		return credentialRefusal(c.String(), err, plan.Transient)
+		return credentialRefusal(c.String(), err, plan.Transient, "")
 	case Code(err) != "":
 		return s.answered(c, err)
 	case errors.Is(err, context.DeadlineExceeded):

@@ -3,6 +3,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -41,8 +42,11 @@ func noMetadata(err error) error {
 	)}
 }
 
-// signInRefusal says why there are no credentials.
-func signInRefusal(conf *cloudconfig.AWS, err error) error {
+// controllersCredentials are what to do where a controller has none.
+const controllersCredentials = "give the controller an IAM role, the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
+
+// signInRefusal says why there are no credentials, and what to do.
+func signInRefusal(conf *cloudconfig.AWS, s Setup, err error) error {
 	what := "sign in to AWS"
 	switch {
 	case conf.Role.ARN != "":
@@ -50,12 +54,13 @@ func signInRefusal(conf *cloudconfig.AWS, err error) error {
 	case conf.Profile != "":
 		what += " with profile " + conf.Profile
 	}
-	return credentialRefusal(what, err, plan.Denied)
+	return credentialRefusal(what, err, plan.Denied, cmp.Or(s.WithoutCredentials, controllersCredentials))
 }
 
 // credentialRefusal says why there are no credentials. What STS refuses must be
-// corrected; otherwise says what it is when nobody answered.
-func credentialRefusal(what string, err error, otherwise plan.Kind) error {
+// corrected; otherwise says what it is when nobody answered, and cure what to do
+// where there are none at all.
+func credentialRefusal(what string, err error, otherwise plan.Kind, cure string) error {
 	e := &plan.Error{Kind: otherwise, Reason: reasonCredentials}
 	text := what + ": no credentials: " + wire.Innermost(err)
 	switch {
@@ -70,7 +75,7 @@ func credentialRefusal(what string, err error, otherwise plan.Kind) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		e.Kind, text = plan.Transient, what+": no answer in time"
 	case otherwise == plan.Denied:
-		text += "; give the controller an IAM role, the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
+		text += "; " + cure
 	}
 	e.Err = wire.Sentence(text, err)
 	return e

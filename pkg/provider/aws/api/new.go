@@ -72,7 +72,7 @@ func New(ctx context.Context, conf *cloudconfig.AWS, s Setup) (*Client, error) {
 		base.Credentials = assume(conf, base)
 	}
 	if _, err := base.Credentials.Retrieve(ctx); err != nil {
-		return nil, signInRefusal(conf, err)
+		return nil, signInRefusal(conf, s, err)
 	}
 	base.APIOptions = append(base.APIOptions, send.install)
 	base.Retryer = func() aws.Retryer { return aws.NopRetryer{} } // sender does it

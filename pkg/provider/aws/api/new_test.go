@@ -113,6 +113,16 @@ func TestSignInSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestWithoutCredentialsTheCallerSaysWhatHelps(t *testing.T) {
+	alone(t)
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+	s := quick()
+	s.WithoutCredentials = "sign in yourself"
+	_, err := api.New(t.Context(), config(serve(t, script{})), s)
+	contains(t, err, "; sign in yourself")
+}
+
 func TestMetadataIsAskedOnlyForWhatIsNotSaid(t *testing.T) {
 	metadata := script{
 		"PUT /latest/api/token":                                         {text("token")},
