@@ -111,7 +111,6 @@ func newAWS(ctx context.Context, d Deps) (provider.Provider, error) {
 		if _, err := endpoints.Informer().AddEventHandler(p.EndpointHandler()); err != nil {
 			return nil, fmt.Errorf("watch endpoints: %w", err)
 		}
-		d.Go(func() { p.Run(ctx) })
 	}
 	if len(conf.NodeTags) > 0 {
 		tagger := instances.NewTagger(p.Machines(), d.Client, clock.RealClock{}, conf.NodeTags)
@@ -120,6 +119,7 @@ func newAWS(ctx context.Context, d Deps) (provider.Provider, error) {
 		}
 		d.Write(func() { tagger.Run(ctx) })
 	}
+	d.Go(func() { p.Run(ctx) })
 	d.Watch(func(c *cloudconfig.Config) { p.Update(ctx, c) })
 	return p, nil
 }

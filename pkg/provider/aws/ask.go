@@ -28,9 +28,9 @@ type ask struct {
 	// elsewhere: it is another controller's, and nothing of it is touched while
 	// it lives and nothing says that what we made for it is to go.
 	elsewhere bool
-	// leftOver: it stands for a Service that is gone, and what has its tags may
+	// outlived: it stands for a Service that is gone, and what has its tags may
 	// be that of a Service with its name that lives.
-	leftOver bool
+	outlived bool
 	// external: it follows the rules of the AWS Load Balancer Controller.
 	external bool
 	scheme   elbv2types.LoadBalancerSchemeEnum // of a network load balancer
@@ -75,7 +75,7 @@ func newAsk(it *provider.Item, t *turn, nodes []node) *ask {
 	svc := it.Service
 	a := &ask{item: it, key: it.Key, want: it.Want, base: names.LoadBalancer(svc.UID)}
 	a.name, a.place = a.base, a.base
-	a.leftOver = t.livesAgain(a)
+	a.outlived = t.livesAgain(a)
 	a.kind, a.elsewhere = kindOf(svc, t.settings.Claims)
 	a.elsewhere = a.elsewhere && !t.lostToController(a)
 	a.tags = t.settings.Tags.ServiceTags(t.moreTags(a), svc.Namespace, svc.Name)

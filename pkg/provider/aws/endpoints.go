@@ -3,7 +3,6 @@
 package aws
 
 import (
-	"context"
 	"reflect"
 	"slices"
 	"time"
@@ -62,6 +61,3 @@ func (p *Provider) sameEndpoints(svc *v1.Service, old, cur *discoveryv1.Endpoint
 }
 
 func hasReady(s *discoveryv1.EndpointSlice) bool { return s != nil && len(readyIn(s)) > 0 }
-
-// Run begins passes for changes of endpoints until ctx ends.
-func (p *Provider) Run(ctx context.Context) { p.changed.Gather(ctx, p.moved, endpointWindow) }

@@ -85,7 +85,7 @@ func (t *turn) rename(a *ask) {
 // to others that it serves.
 func (t *turn) externalNetwork(a *ask) *Network {
 	for _, lb := range t.sortedNetworks() {
-		if !a.leftOver && t.settings.External.OwnsFor(lb.Tags, a.key.Namespace, a.key.Name) && (a.want != provider.Serve || t.leftTo(a.item.Service, lb) == nil) {
+		if !a.outlived && t.settings.External.OwnsFor(lb.Tags, a.key.Namespace, a.key.Name) && (a.want != provider.Serve || t.leftTo(a.item.Service, lb) == nil) {
 			return lb
 		}
 	}
@@ -95,7 +95,7 @@ func (t *turn) externalNetwork(a *ask) *Network {
 // formerNames are those that load balancers of the Service may have had that are
 // gone, or go now: rules at the nodes may still bear them.
 func (t *turn) formerNames(a *ask) []string {
-	if t.settings.Claims != AlsoLoadBalancerController || a.leftOver {
+	if t.settings.Claims != AlsoLoadBalancerController || a.outlived {
 		return nil
 	}
 	svc := a.item.Service

@@ -4,7 +4,6 @@ package aws
 
 import (
 	"context"
-	"fmt"
 	"sync"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -13,32 +12,9 @@ import (
 	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"golang.org/x/sync/errgroup"
-	"k8s.io/apimachinery/pkg/labels"
 
-	"github.com/fairlead/fairlead/pkg/plan"
-	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws/api"
 )
-
-var _ provider.Explainer = (*pass)(nil)
-
-// Explain tells what there is of a Service of the batch in what was observed,
-// and how that differs from what the pass would make of it. It reads how the
-// targets are.
-func (p *pass) Explain(ctx context.Context, key plan.Key) ([]provider.Part, error) {
-	e, err := newExplanation(p.in, p.result, key)
-	if err != nil {
-		return nil, err
-	}
-	look := Look{Nodes: p.in.Batch.Nodes}
-	if p.provider.nodes != nil {
-		if look.Nodes, err = p.provider.nodes.List(labels.Everything()); err != nil {
-			return nil, fmt.Errorf("list nodes: %w", err)
-		}
-	}
-	look.Health = readHealth(ctx, p.provider.client, e.targetGroups(), e.classics())
-	return e.parts(look), nil
-}
 
 // Health is how targets are, with AWS's reasons, which a pass does not need.
 type Health struct {

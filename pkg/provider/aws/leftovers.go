@@ -84,7 +84,7 @@ func ReadsOfLeftovers(s *Settings, o *Observed) Reads {
 func Leftovers(in Input) *Result {
 	t := newTurn(&in, nil)
 	t.coming = t.findComing()
-	l := newLeft(t)
+	l := newFinder(t)
 	for _, a := range l.asks() {
 		if a.key != (plan.Key{}) && in.Without[a.key] {
 			continue
@@ -128,13 +128,13 @@ func vanished(key plan.Key, name string) *ask {
 	}
 	svc := &v1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
 	it := &provider.Item{Key: key, Service: svc, Want: provider.Remove, Cause: provider.Repair}
-	return &ask{item: it, key: key, want: provider.Remove, kind: NetworkKind, base: name, name: name, place: name, mine: true, leftOver: true}
+	return &ask{item: it, key: key, want: provider.Remove, kind: NetworkKind, base: name, name: name, place: name, mine: true, outlived: true}
 }
 
 // remove deletes just what was judged: the load balancer with the name, with
 // its target groups, and target groups without one. A Service of the same name
 // may live again, and what its tags are on is not left over.
-func (l *left) remove(a *ask) {
+func (l *finder) remove(a *ask) {
 	var after []plan.ID
 	var groups []*TargetGroup
 	if _, judged := l.judged[a.name]; judged {
@@ -157,7 +157,7 @@ func (l *left) remove(a *ask) {
 
 // groupsAt are the target groups of a load balancer that goes: of the Service, and
 // of others that are gone and shared it.
-func (l *left) groupsAt(a *ask, lb *Network) []*TargetGroup {
+func (l *finder) groupsAt(a *ask, lb *Network) []*TargetGroup {
 	out := l.groupsOf(a, lb)
 	for _, g := range l.groupsByBalancer()[awssdk.ToString(lb.LoadBalancerArn)] {
 		if key, ok := l.keyOf(g.Tags); ok && !l.keys[key] && !slices.Contains(out, g) {
@@ -168,7 +168,7 @@ func (l *left) groupsAt(a *ask, lb *Network) []*TargetGroup {
 }
 
 // removeGroup deletes a security group after the load balancers that have it.
-func (l *left) removeGroup(g *ec2types.SecurityGroup) {
+func (l *finder) removeGroup(g *ec2types.SecurityGroup) {
 	id := awssdk.ToString(g.GroupId)
 	var owner *ask
 	var after []plan.ID

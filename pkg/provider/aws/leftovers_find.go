@@ -16,8 +16,8 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
 
-// left finds what belongs to no Service.
-type left struct {
+// finder finds what belongs to no Service.
+type finder struct {
 	*turn
 	keys map[plan.Key]bool // of Services
 	live map[string]bool   // names of load balancers and groups of Services
@@ -28,8 +28,8 @@ type left struct {
 	loose  map[plan.Key]bool
 }
 
-func newLeft(t *turn) *left {
-	l := &left{turn: t, keys: map[plan.Key]bool{}, live: map[string]bool{}, owners: map[string]plan.Key{}, judged: map[string]bool{}, loose: map[plan.Key]bool{}}
+func newFinder(t *turn) *finder {
+	l := &finder{turn: t, keys: map[plan.Key]bool{}, live: map[string]bool{}, owners: map[string]plan.Key{}, judged: map[string]bool{}, loose: map[plan.Key]bool{}}
 	for _, svc := range t.observed.Services {
 		base := names.LoadBalancer(svc.UID)
 		l.keys[provider.KeyOf(svc)] = true
@@ -54,7 +54,7 @@ func (e *External) told() bool { return e.Told && e.Cluster != "" }
 // keyOf is the Service that tags name; false when they are not the cluster's.
 // What is the AWS Load Balancer Controller's counts when its Services are
 // claimed, and never what it made for Ingresses and Gateways.
-func (l *left) keyOf(tags map[string]string) (plan.Key, bool) {
+func (l *finder) keyOf(tags map[string]string) (plan.Key, bool) {
 	switch {
 	case names.IsForOthers(tags):
 		return plan.Key{}, false
@@ -67,7 +67,7 @@ func (l *left) keyOf(tags map[string]string) (plan.Key, bool) {
 }
 
 // asks remove what is left of Services that are gone.
-func (l *left) asks() []*ask {
+func (l *finder) asks() []*ask {
 	for _, lb := range l.sortedNetworks() {
 		l.balancer(awssdk.ToString(lb.LoadBalancerName), lb.Tags)
 	}
@@ -107,7 +107,7 @@ func (l *left) asks() []*ask {
 
 // balancer notes a load balancer of a Service that is gone: by the name, in which
 // the Service's uid is, or where users may choose names by the tags alone.
-func (l *left) balancer(name string, tags map[string]string) {
+func (l *finder) balancer(name string, tags map[string]string) {
 	key, ok := l.keyOf(tags)
 	gone := peerName.MatchString(name) && !l.live[name]
 	if names.IsControllers(tags) {
@@ -121,7 +121,7 @@ func (l *left) balancer(name string, tags map[string]string) {
 // rules notes the load balancers whose names a security group of the cluster
 // tells, and which are not there. It reports whether the group has a rule of all
 // network load balancers that none needs.
-func (l *left) rules(g *ec2types.SecurityGroup, held held) (stray bool) {
+func (l *finder) rules(g *ec2types.SecurityGroup, held held) (stray bool) {
 	group := &nodeGroup{id: awssdk.ToString(g.GroupId), have: rulesOf(g.IpPermissions)}
 	for r, text := range group.have {
 		if text == names.MTURule && l.settings.NodeRules && l.provesOurs(group, r.source) {
@@ -143,7 +143,7 @@ func (l *left) rules(g *ec2types.SecurityGroup, held held) (stray bool) {
 
 // mayLive reports whether a load balancer with the name may be that of a Service
 // that lives.
-func (l *left) mayLive(name string) bool {
+func (l *finder) mayLive(name string) bool {
 	if l.live[name] || peerName.MatchString(name) {
 		return l.live[name]
 	}
@@ -156,7 +156,7 @@ func (l *left) mayLive(name string) bool {
 }
 
 // ownerless notes the name of a load balancer whose Service nothing tells.
-func (l *left) ownerless(name string) {
+func (l *finder) ownerless(name string) {
 	if _, known := l.owners[name]; !known {
 		l.owners[name] = plan.Key{}
 	}
@@ -164,7 +164,7 @@ func (l *left) ownerless(name string) {
 
 // groups are the security groups that we or the peer made for load balancers
 // that are gone, or that go.
-func (l *left) groups() []*ec2types.SecurityGroup {
+func (l *finder) groups() []*ec2types.SecurityGroup {
 	used := map[string]bool{}
 	for name, lb := range l.networksByName {
 		for _, id := range lb.SecurityGroups {
@@ -186,14 +186,14 @@ func (l *left) groups() []*ec2types.SecurityGroup {
 }
 
 // goes reports whether the load balancer with the name is deleted by this pass.
-func (l *left) goes(name string) bool {
+func (l *finder) goes(name string) bool {
 	key, owned := l.owners[name]
 	return owned && !l.without[key] && !l.without[plan.Key{Name: name}]
 }
 
 // madeForGone reports whether a controller made the security group, and for no
 // Service that lives.
-func (l *left) madeForGone(g *ec2types.SecurityGroup) bool {
+func (l *finder) madeForGone(g *ec2types.SecurityGroup) bool {
 	name, text, tags := awssdk.ToString(g.GroupName), awssdk.ToString(g.Description), ec2Tags(g.Tags)
 	key, ok := l.keyOf(tags)
 	switch {
@@ -210,7 +210,7 @@ func (l *left) madeForGone(g *ec2types.SecurityGroup) bool {
 }
 
 // isGroupOf reports whether the tags of a security group name the Service.
-func (l *left) isGroupOf(a *ask, g *ec2types.SecurityGroup) bool {
+func (l *finder) isGroupOf(a *ask, g *ec2types.SecurityGroup) bool {
 	key, ok := l.keyOf(ec2Tags(g.Tags))
 	return ok && key == a.key
 }

@@ -30,7 +30,7 @@ func readsOfParts(s *Settings, o *Observed) Reads {
 
 // parts are the load balancers that stay for others, by the Services that are
 // gone and left listeners and target groups there.
-func (l *left) parts() map[plan.Key][]*Network {
+func (l *finder) parts() map[plan.Key][]*Network {
 	out := map[plan.Key][]*Network{}
 	for _, lb := range l.sortedNetworks() {
 		if _, ours := l.keyOf(lb.Tags); !ours || lb.Listeners == nil || l.judged[awssdk.ToString(lb.LoadBalancerName)] {

@@ -323,7 +323,7 @@ func (t *turn) keepNetwork(a *ask) {
 func (t *turn) networksOf(a *ask) []*Network {
 	var out []*Network
 	for _, lb := range t.sortedNetworks() {
-		if a.leftOver && awssdk.ToString(lb.LoadBalancerName) != a.base {
+		if a.outlived && awssdk.ToString(lb.LoadBalancerName) != a.base {
 			continue
 		}
 		named := awssdk.ToString(lb.LoadBalancerName) == a.base && !t.settings.Tags.Foreign(lb.Tags)

@@ -14,11 +14,14 @@ import (
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws/api"
 )
+
+var _ provider.Explainer = (*pass)(nil)
 
 // pass is one turn over a batch. What was decided is fixed when it is made;
 // what is known of the cloud grows with each answer.
@@ -152,4 +155,22 @@ func (o *Observed) Hostname(p Place) string {
 		}
 	}
 	return ""
+}
+
+// Explain tells what there is of a Service of the batch in what was observed,
+// and how that differs from what the pass would make of it. It reads how the
+// targets are.
+func (p *pass) Explain(ctx context.Context, key plan.Key) ([]provider.Part, error) {
+	e, err := newExplanation(p.in, p.result, key)
+	if err != nil {
+		return nil, err
+	}
+	look := Look{Nodes: p.in.Batch.Nodes}
+	if p.provider.nodes != nil {
+		if look.Nodes, err = p.provider.nodes.List(labels.Everything()); err != nil {
+			return nil, fmt.Errorf("list nodes: %w", err)
+		}
+	}
+	look.Health = readHealth(ctx, p.provider.client, e.targetGroups(), e.classics())
+	return e.parts(look), nil
 }

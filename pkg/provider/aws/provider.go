@@ -92,7 +92,7 @@ type Provider struct {
 
 var _ provider.Provider = (*Provider)(nil)
 
-// New returns a provider.
+// New returns a provider. Run must run for targets to follow endpoints.
 func New(o Options) *Provider {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
@@ -108,6 +108,9 @@ func New(o Options) *Provider {
 	}
 	return p
 }
+
+// Run begins passes for changes of endpoints, until ctx ends.
+func (p *Provider) Run(ctx context.Context) { p.changed.Gather(ctx, p.moved, endpointWindow) }
 
 // Update makes a new configuration count from the next pass on. Where the cloud
 // is and who speaks to it is read at the start alone.

@@ -239,16 +239,6 @@ func (t *turn) grants(a *ask) []plan.ID {
 	return out
 }
 
-// tidy sorts what a step serves and needs.
-func tidy(st plan.Step) plan.Step {
-	st.Serves = slices.DeleteFunc(st.Serves, func(key plan.Key) bool { return key == plan.Key{} }) // no Service's in particular
-	slices.SortFunc(st.Serves, plan.CompareKeys)
-	st.Serves = slices.Compact(st.Serves)
-	slices.SortFunc(st.Needs, plan.CompareIDs)
-	st.Needs = slices.Compact(st.Needs)
-	return st
-}
-
 // withinLimit refuses the Services whose rules a security group has no room
 // for, after older ones had theirs. A group that has more rules than the limit
 // says that the limit is another.

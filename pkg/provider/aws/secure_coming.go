@@ -28,7 +28,7 @@ func lives(svc *v1.Service) bool {
 func (t *turn) findComing() []*ask {
 	inBatch := map[plan.Key]bool{}
 	for _, a := range t.asks {
-		inBatch[a.key] = inBatch[a.key] || !a.leftOver
+		inBatch[a.key] = inBatch[a.key] || !a.outlived
 	}
 	attached := t.groupsByBalancer()
 	var out []*ask

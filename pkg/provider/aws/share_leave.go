@@ -56,7 +56,7 @@ func (t *turn) partsOf(key plan.Key, lb *Network) []*TargetGroup {
 // leavesOf are the load balancers on which the Service has, or had, a part, and
 // where it wants none, while the load balancer stays for others.
 func (t *turn) leavesOf(a *ask) []*Network {
-	if a.want == provider.Keep || a.leftOver || len(t.settings.External.Cluster) == 0 {
+	if a.want == provider.Keep || a.outlived || len(t.settings.External.Cluster) == 0 {
 		return nil
 	}
 	var out []*Network
@@ -101,7 +101,7 @@ func (t *turn) ownsListener(a *ask, l *elbv2types.Listener) bool {
 // left over is any Service's that asks for the port.
 func (t *turn) movesOn(a *ask, lb *Network, port int32) bool {
 	s := t.sharing[awssdk.ToString(lb.LoadBalancerName)]
-	if s != nil && a.leftOver {
+	if s != nil && a.outlived {
 		return slices.ContainsFunc(s.members, func(svc *v1.Service) bool { return hasPort(svc, uint16(port)) }) //nolint:gosec // AWS has ports up to 65535
 	}
 	return s != nil && slices.ContainsFunc(t.asks, func(x *ask) bool {
@@ -225,7 +225,7 @@ func (t *turn) leave(a *ask) {
 			}, &elbv2.DeleteListenerInput{ListenerArn: l.ListenerArn})
 		}
 		for _, g := range t.partsOf(a.key, lb) {
-			if a.leftOver && moving[awssdk.ToString(g.TargetGroupArn)] {
+			if a.outlived && moving[awssdk.ToString(g.TargetGroupArn)] {
 				continue // the listener leads to it until the controller gives it away
 			}
 			t.deleteGroup(a, g, append(forwarding(lb, g), first...))

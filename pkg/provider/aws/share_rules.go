@@ -63,7 +63,7 @@ func (t *turn) realmOf(a *ask, lb *Network) realm {
 		}
 	}
 	out.head = serves && !a.follows()
-	out.rest = out.head || (!a.leftOver && t.firstAt(lb) == a)
+	out.rest = out.head || (!a.outlived && t.firstAt(lb) == a)
 	return out
 }
 
@@ -191,7 +191,7 @@ func (t *turn) clientsMadeFor(a *ask) []*ec2types.SecurityGroup {
 		g := t.observed.Groups[id]
 		tags := ec2Tags(g.Tags)
 		key, _ := t.serviceOf(tags)
-		made := slices.ContainsFunc(named, func(name string) bool { return t.groupNamed(name) == g }) || (key == a.key && !a.leftOver && t.settings.External.IsClients(tags))
+		made := slices.ContainsFunc(named, func(name string) bool { return t.groupNamed(name) == g }) || (key == a.key && !a.outlived && t.settings.External.IsClients(tags))
 		if made && !t.stays(a, g) {
 			out = append(out, g)
 		}
