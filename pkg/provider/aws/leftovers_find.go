@@ -148,7 +148,7 @@ func (l *finder) mayLive(name string) bool {
 		return l.live[name]
 	}
 	for key := range l.keys {
-		if l.settings.External.MayBe(name, key.Namespace, key.Name) {
+		if names.MayBe(name, key.Namespace, key.Name) {
 			return true
 		}
 	}

@@ -21,7 +21,7 @@ func readsOfParts(s *Settings, o *Observed) Reads {
 	for arn, lb := range o.Networks {
 		namespace, service, ok := s.External.ServiceOf(lb.Tags)
 		others := slices.ContainsFunc(w.groups[arn], func(g *TargetGroup) bool { return !s.External.OwnsFor(g.Tags, namespace, service) })
-		if ok && (others || !s.External.MayBe(awssdk.ToString(lb.LoadBalancerName), namespace, service)) {
+		if ok && (others || !names.MayBe(awssdk.ToString(lb.LoadBalancerName), namespace, service)) {
 			w.Networks = append(w.Networks, arn)
 		}
 	}

@@ -55,7 +55,7 @@ func (t *turn) groupsOf(a *ask, lb *Network) []*TargetGroup {
 
 // namedFor reports whether the target group's name may be the Service's.
 func (t *turn) namedFor(a *ask, g *TargetGroup) bool {
-	return names.MayBeTargetGroup(awssdk.ToString(g.TargetGroupName), a.key.Namespace, a.key.Name)
+	return names.MayBe(awssdk.ToString(g.TargetGroupName), a.key.Namespace, a.key.Name)
 }
 
 // chooseGroups finds for each mapping the target group that serves it: the one

@@ -138,7 +138,7 @@ func (w *wishes) network(it *provider.Item, lb *Network) {
 		w.VPCs = append(w.VPCs, w.vpc)
 	}
 	groups := slices.DeleteFunc(slices.Clone(w.loose), func(g *TargetGroup) bool {
-		return !names.MayBeTargetGroup(awssdk.ToString(g.TargetGroupName), it.Key.Namespace, it.Key.Name)
+		return !names.MayBe(awssdk.ToString(g.TargetGroupName), it.Key.Namespace, it.Key.Name)
 	})
 	for _, g := range groups {
 		w.Tags = append(w.Tags, awssdk.ToString(g.TargetGroupArn))
@@ -183,7 +183,7 @@ func (w *wishes) groupsFor(it *provider.Item, lb *Network) []*TargetGroup {
 		return groups
 	}
 	return slices.DeleteFunc(slices.Clone(groups), func(g *TargetGroup) bool {
-		return !names.MayBeTargetGroup(awssdk.ToString(g.TargetGroupName), it.Key.Namespace, it.Key.Name)
+		return !names.MayBe(awssdk.ToString(g.TargetGroupName), it.Key.Namespace, it.Key.Name)
 	})
 }
 

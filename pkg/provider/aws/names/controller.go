@@ -21,13 +21,7 @@ type Controller struct {
 // LoadBalancer is the name of a Service's load balancer. The scheme is in
 // AWS's words.
 func (c Controller) LoadBalancer(namespace, service string, uid types.UID, scheme string) string {
-	return prefix(namespace, service) + digest(c.Cluster, string(uid), scheme)
-}
-
-// MayBe reports whether the name is one that load balancers and target groups
-// of the Service have. Those of other Services may have it too.
-func (Controller) MayBe(name, namespace, service string) bool {
-	return strings.HasPrefix(name, prefix(namespace, service))
+	return Prefix(namespace, service) + digest(c.Cluster, string(uid), scheme)
 }
 
 // ControllerGroup is what the name of one of its target groups is made of.
@@ -52,7 +46,7 @@ func (c Controller) TargetGroup(g ControllerGroup) string {
 	if g.Again > 0 {
 		parts = append(parts, "#"+strconv.Itoa(g.Again))
 	}
-	return prefix(g.Namespace, g.Name) + digest(parts...)
+	return Prefix(g.Namespace, g.Name) + digest(parts...)
 }
 
 func digest(parts ...string) string {
@@ -143,12 +137,6 @@ func IsForOthers(tags map[string]string) bool {
 		}
 	}
 	return false
-}
-
-// Foreign reports whether the tags name another Service or cluster.
-func (c Controller) Foreign(tags map[string]string, namespace, service string) bool {
-	_, ok := tags[tagStack]
-	return ok && !c.OwnsFor(tags, namespace, service)
 }
 
 // IsControllerBackend reports whether the tags are those of the security group

@@ -47,21 +47,19 @@ func (g TargetGroup) String() string {
 		text += "#" + strconv.Itoa(g.Again)
 	}
 	sum := sha1.Sum([]byte(text)) //nolint:gosec // the peer's names are made of it; nothing secret
-	return fmt.Sprintf("%s%.10s", prefix(g.Namespace, g.Name), hex.EncodeToString(sum[:]))
+	return fmt.Sprintf("%s%.10s", Prefix(g.Namespace, g.Name), hex.EncodeToString(sum[:]))
 }
 
-// MayBeTargetGroup reports whether the name is one that target groups of the
-// Service have. Those of other Services may have it too.
-func MayBeTargetGroup(name, namespace, service string) bool {
-	return strings.HasPrefix(name, prefix(namespace, service))
+// MayBe reports whether the name is one that target groups of the Service have,
+// and load balancers of the AWS Load Balancer Controller. Those of other Services
+// may have it too.
+func MayBe(name, namespace, service string) bool {
+	return strings.HasPrefix(name, Prefix(namespace, service))
 }
 
 // Prefix begins the names of what a Service has, but for its load balancer.
 // Several Services may have one.
-func Prefix(namespace, service string) string { return prefix(namespace, service) }
-
-// prefix begins the names of what a Service has, but for its load balancer.
-func prefix(namespace, service string) string {
+func Prefix(namespace, service string) string {
 	return fmt.Sprintf("k8s-%.8s-%.8s-", alphanumeric(namespace), alphanumeric(service))
 }
 
@@ -78,7 +76,7 @@ func alphanumeric(s string) string {
 // gets from the controller. The cluster is the flag --cluster-name.
 func NetworkGroup(cluster, namespace, service string, uid types.UID) string {
 	sum := sha256.Sum256([]byte(cluster + service + namespace + string(uid)))
-	return fmt.Sprintf("%s%.10s", prefix(namespace, service), hex.EncodeToString(sum[:]))
+	return fmt.Sprintf("%s%.10s", Prefix(namespace, service), hex.EncodeToString(sum[:]))
 }
 
 // NetworkGroupDescription is that of the group of a network load balancer.

@@ -34,7 +34,7 @@ func TestNamesAreThePeers(t *testing.T) {
 	}
 	again := tcp
 	again.Again = 1
-	if again.String() == tcp.String() || !names.MayBeTargetGroup(again.String(), "default", "nlb-default") {
+	if again.String() == tcp.String() || !names.MayBe(again.String(), "default", "nlb-default") {
 		t.Errorf("second name: %s", again)
 	}
 }
