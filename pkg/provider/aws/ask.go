@@ -187,7 +187,7 @@ func (t *turn) keepsExternal(a *ask) error {
 	for _, lb := range t.sortedNetworks() {
 		name := awssdk.ToString(lb.LoadBalancerName)
 		if name != a.base && shows(a.item.Service, lb.DNSName) && t.settings.External.OwnsFor(lb.Tags, a.key.Namespace, a.key.Name) {
-			return refuse(ReasonTypeChanged, "load balancer %s of type external serves, but annotation %s asks for another one, with which the address would go; write external, or make a new Service", name, intent.KeyAWSType)
+			return refuse(ReasonLoadBalancerTypeChanged, "load balancer %s of type external serves, but annotation %s asks for another one, with which the address would go; write external, or make a new Service", name, intent.KeyAWSType)
 		}
 	}
 	return nil

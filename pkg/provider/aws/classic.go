@@ -92,7 +92,7 @@ func (t *turn) keepsClassicType(a *ask, exists bool) error {
 		if a.written(intent.KeyAWSType) != "" {
 			asks = intent.AWSSays(a.item.Service, intent.KeyAWSType) + ", which"
 		}
-		return refuse(ReasonTypeChanged, "a load balancer of type nlb serves, but %s asks for a classic one, with which the address would go; write nlb, or make a new Service", asks)
+		return refuse(ReasonLoadBalancerTypeChanged, "a load balancer of type nlb serves, but %s asks for a classic one, with which the address would go; write nlb, or make a new Service", asks)
 	case lb != nil && (!exists || t.strays(a, lb.DNSName)):
 		t.removeNetworks(a)
 	case lb == nil && a.strict():

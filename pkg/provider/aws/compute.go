@@ -262,7 +262,7 @@ func (t *turn) one(a *ask) error {
 	case a.elsewhere:
 		return nil
 	case a.want == provider.Remove && t.stillServes(a):
-		return refuse(ReasonTypeChanged, "annotation %s hands the Service over to the AWS Load Balancer Controller, and load balancer %s serves it: it stays until that controller has written another address into the status; write nlb, or remove the annotation for a classic one, to keep it",
+		return refuse(ReasonLoadBalancerTypeChanged, "annotation %s hands the Service over to the AWS Load Balancer Controller, and load balancer %s serves it: it stays until that controller has written another address into the status; write nlb, or remove the annotation for a classic one, to keep it",
 			intent.KeyAWSType, a.base)
 	case a.want == provider.Remove:
 		t.removeNetworks(a)

@@ -53,7 +53,7 @@ func (t *turn) serveNetwork(a *ask) error {
 	b := &balancer{name: a.name, have: lb}
 	if lb != nil && t.replaced(a, lb.Scheme) {
 		if others := t.others(lb, a.key); len(others) > 0 {
-			return refuse(ReasonConflicting, "load balancer %s is %s, and the annotations ask for %s, which would make it anew; Service %s is served by it too: take that one off first", a.name, lb.Scheme, a.scheme, provider.KeyOf(others[0]))
+			return refuse(ReasonConflictingAnnotations, "load balancer %s is %s, and the annotations ask for %s, which would make it anew; Service %s is served by it too: take that one off first", a.name, lb.Scheme, a.scheme, provider.KeyOf(others[0]))
 		}
 		t.rename(a)
 		b = &balancer{name: a.name}
@@ -129,7 +129,7 @@ func (t *turn) keepsType(a *ask, lb *Network) error {
 		return nil
 	}
 	if lb == nil && a.hasHostname() {
-		return refuse(ReasonTypeChanged, "annotation %s asks for a network load balancer, but a classic one serves with an address that would go; take the annotation back, or make a new Service", intent.KeyAWSType)
+		return refuse(ReasonLoadBalancerTypeChanged, "annotation %s asks for a network load balancer, but a classic one serves with an address that would go; take the annotation back, or make a new Service", intent.KeyAWSType)
 	}
 	t.removeClassic(a)
 	return nil
@@ -159,7 +159,7 @@ func (t *turn) replaced(a *ask, have elbv2types.LoadBalancerSchemeEnum) bool {
 // not nil.
 func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 	if instead == nil && a.external && slices.Contains(a.item.Intent.Families, intent.V6) && a.addressType() != elbv2types.IpAddressTypeDualstack {
-		return refuse(ReasonConflicting, "the Service has family IPv6, which only a load balancer with annotation %s dualstack serves; set it, or leave IPv6 out of spec.ipFamilies", intent.KeyAWSIPAddressType)
+		return refuse(ReasonConflictingAnnotations, "the Service has family IPv6, which only a load balancer with annotation %s dualstack serves; set it, or leave IPv6 out of spec.ipFamilies", intent.KeyAWSIPAddressType)
 	}
 	if left := a.item.Intent.AWSLeftOut; len(left) > 0 {
 		return refuse(intent.ReasonInvalidAnnotation, "load balancer %s is not there any more, and %s cannot be; correct it, as it would be made with other addresses", a.name, intent.AWSSays(a.item.Service, left[0]))
@@ -259,7 +259,7 @@ func (a *ask) explainHairpin() {
 	if a.sendsToPods() || a.scheme != elbv2types.LoadBalancerSchemeEnumInternal || a.pairs(intent.KeyAWSTargetGroupAttributes)[attrPreserveClientIP] == "false" {
 		return
 	}
-	a.tell("HairpinTraffic", fmt.Sprintf("a pod cannot reach this internal load balancer when it answers from the pod's own node, as client addresses are preserved; set annotation %s: %s=false if that is needed", intent.KeyAWSTargetGroupAttributes, attrPreserveClientIP))
+	a.tell(ReasonHairpinTraffic, fmt.Sprintf("a pod cannot reach this internal load balancer when it answers from the pod's own node, as client addresses are preserved; set annotation %s: %s=false if that is needed", intent.KeyAWSTargetGroupAttributes, attrPreserveClientIP))
 }
 
 // dropGroups deletes the target groups that serve nothing any more, after all

@@ -197,7 +197,7 @@ func (p *Provider) readSelf(ctx context.Context, c *cloudconfig.AWS) (*Self, err
 		}
 	}
 	if self.ClusterID == "" && !c.AllowUntagged {
-		return nil, &plan.Error{Kind: plan.Invalid, Reason: reasonNoID, Err: fmt.Errorf("instance %s of this controller has no tag kubernetes.io/cluster/ID, which tells what belongs to the cluster; set kubernetesClusterID in the cloud-config, or tag the instance; or set allowUntagged to go on without an id", i.ID)}
+		return nil, &plan.Error{Kind: plan.Invalid, Reason: ReasonNoClusterID, Err: fmt.Errorf("instance %s of this controller has no tag kubernetes.io/cluster/ID, which tells what belongs to the cluster; set kubernetesClusterID in the cloud-config, or tag the instance; or set allowUntagged to go on without an id", i.ID)}
 	}
 	return self, nil
 }

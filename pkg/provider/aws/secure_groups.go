@@ -131,14 +131,14 @@ func (t *turn) givenGroup(a *ask, key, item string) (string, error) {
 		return item, nil
 	}
 	if !a.external {
-		return "", refuse(ReasonGroupNotFound, "annotation %s names %s, which is no id of a security group of %s; correct it", key, item, t.settings.VPC)
+		return "", refuse(ReasonSecurityGroupNotFound, "annotation %s names %s, which is no id of a security group of %s; correct it", key, item, t.settings.VPC)
 	}
 	for _, id := range slices.Sorted(maps.Keys(t.observed.Groups)) {
 		if ec2Tags(t.observed.Groups[id].Tags)["Name"] == item {
 			return id, nil
 		}
 	}
-	return "", refuse(ReasonGroupNotFound, "annotation %s names %s, which is no id and no Name tag of a security group of %s; correct it", key, item, t.settings.VPC)
+	return "", refuse(ReasonSecurityGroupNotFound, "annotation %s names %s, which is no id and no Name tag of a security group of %s; correct it", key, item, t.settings.VPC)
 }
 
 // ensureGroup is the security group with the name; it is made where it is

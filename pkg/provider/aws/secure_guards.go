@@ -13,7 +13,7 @@ import (
 func (t *turn) groupsOfNodes(a *ask) []string {
 	t.findGuards(a)
 	for _, doubt := range a.doubts {
-		a.warn(ReasonNodeGroups, doubt)
+		a.warn(ReasonNodeSecurityGroups, doubt)
 	}
 	a.doubts = nil
 	return a.guards

@@ -120,9 +120,9 @@ func (s *Settings) needsID(to task) error {
 	switch {
 	case s.Tags.ID != "":
 	case to == toCollect:
-		return refuse(reasonNoID, sentence, "what is left over from what is another cluster's", "")
+		return refuse(ReasonNoClusterID, sentence, "what is left over from what is another cluster's", "")
 	case to == toServe && shares:
-		return refuse(reasonNoID, sentence, "whose the security group is that load balancers share", ", or leave out nlbSecurityGroupMode Managed and loadBalancerController.claim")
+		return refuse(ReasonNoClusterID, sentence, "whose the security group is that load balancers share", ", or leave out nlbSecurityGroupMode Managed and loadBalancerController.claim")
 	}
 	return nil
 }

@@ -58,11 +58,11 @@ func (t *turn) sharedBalancer(a *ask) (*balancer, error) {
 	case head != nil && head.want == provider.Serve:
 		b.ref.Made, scheme = b.target(), head.scheme
 	default:
-		return nil, &plan.Error{Kind: plan.Transient, Reason: ReasonWaitsForHead, Err: fmt.Errorf(
+		return nil, &plan.Error{Kind: plan.Transient, Reason: ReasonWaitsForLoadBalancer, Err: fmt.Errorf(
 			"load balancer %s is made with Service %s, the oldest that names it, which is %s; this Service waits for it", s.name, provider.KeyOf(s.head), t.waitsFor(provider.KeyOf(s.head)))}
 	}
 	if scheme != a.scheme {
-		return nil, refuse(ReasonConflicting, "load balancer %s is %s, and the annotations ask for %s; Service %s decides that: change it there, take the annotation away here, or choose another name in annotation %s",
+		return nil, refuse(ReasonConflictingAnnotations, "load balancer %s is %s, and the annotations ask for %s; Service %s decides that: change it there, take the annotation away here, or choose another name in annotation %s",
 			s.name, scheme, a.scheme, provider.KeyOf(s.head), intent.KeyAWSName)
 	}
 	return b, nil
@@ -118,7 +118,7 @@ func (a *ask) warnOfHead() {
 		}
 	}
 	if len(keys) > 0 {
-		a.warn(ReasonNotHead, fmt.Sprintf("load balancer %s is shared, and Service %s decides what is said by %s; set it there", a.share.name, provider.KeyOf(a.share.head), strings.Join(keys, ", ")))
+		a.warn(ReasonSharedLoadBalancer, fmt.Sprintf("load balancer %s is shared, and Service %s decides what is said by %s; set it there", a.share.name, provider.KeyOf(a.share.head), strings.Join(keys, ", ")))
 	}
 }
 
@@ -134,7 +134,7 @@ func (t *turn) portsFree(a *ask, lb *Network) error {
 	grows := false
 	for _, m := range a.mappings {
 		if holder, taken := t.portHolder(a, m.port); taken {
-			return refuse(ReasonPortTaken, "port %d of load balancer %s is that of Service %s; choose another port, or another name in annotation %s", m.port, a.name, holder, intent.KeyAWSName)
+			return refuse(ReasonPortConflict, "port %d of load balancer %s is that of Service %s; choose another port, or another name in annotation %s", m.port, a.name, holder, intent.KeyAWSName)
 		}
 		ports[int32(m.port)] = true
 		grows = grows || listenerAt(lb, m.port) == nil

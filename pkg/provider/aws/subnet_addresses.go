@@ -19,7 +19,7 @@ func (t *turn) subnetMappings(a *ask, subnets []string) ([]elbv2types.SubnetMapp
 	eips := a.list(intent.KeyAWSElasticIPs)
 	private, v6 := t.bySubnet(a.addresses(intent.KeyAWSPrivateIPv4s), subnets), t.bySubnet(a.addresses(intent.KeyAWSIPv6s), subnets)
 	if len(v6) > 0 && a.addressType() != elbv2types.IpAddressTypeDualstack {
-		return nil, refuse(ReasonConflicting, "%s, but only a load balancer with annotation %s dualstack has IPv6 addresses; set it, or remove this one", intent.AWSSays(a.item.Service, intent.KeyAWSIPv6s), intent.KeyAWSIPAddressType)
+		return nil, refuse(ReasonConflictingAnnotations, "%s, but only a load balancer with annotation %s dualstack has IPv6 addresses; set it, or remove this one", intent.AWSSays(a.item.Service, intent.KeyAWSIPv6s), intent.KeyAWSIPAddressType)
 	}
 	out := make([]elbv2types.SubnetMapping, len(subnets))
 	for _, asked := range []struct {

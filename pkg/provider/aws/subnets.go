@@ -77,7 +77,7 @@ func (a *ask) lacksIPv6(s *ec2types.Subnet) bool {
 func (a *ask) familiesFit(list []*ec2types.Subnet) error {
 	for _, s := range list {
 		if a.lacksIPv6(s) {
-			return refuse(ReasonConflicting, "%s, but subnet %s has no IPv6 addresses; %s", intent.AWSSays(a.item.Service, intent.KeyAWSIPAddressType), awssdk.ToString(s.SubnetId), a.cureIPv6())
+			return refuse(ReasonConflictingAnnotations, "%s, but subnet %s has no IPv6 addresses; %s", intent.AWSSays(a.item.Service, intent.KeyAWSIPAddressType), awssdk.ToString(s.SubnetId), a.cureIPv6())
 		}
 	}
 	return nil

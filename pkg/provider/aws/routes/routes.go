@@ -199,7 +199,7 @@ func (r *Routes) write(ctx context.Context, t *table, p netip.Prefix, id string)
 	case exists && had.instance == id:
 		return nil
 	case exists && !had.blackhole && (had.foreign || r.isNode(had.instance)):
-		return &plan.Error{Kind: plan.Invalid, Reason: "RouteTaken", Err: fmt.Errorf(
+		return &plan.Error{Kind: plan.Invalid, Reason: "RouteConflict", Err: fmt.Errorf(
 			"route table %s has a route for %s already, to %s; remove it, or give the node another prefix", t.id, p, orGateway(had.instance))}
 	case exists:
 		action = "replace"
