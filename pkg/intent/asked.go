@@ -34,7 +34,7 @@ func (r *Registry) Asked(svc *v1.Service, provider string) Asked {
 }
 
 func (r *Registry) isAsked(key string) bool {
-	if r.knows(key) || strings.HasPrefix(key, awsOtherPrefix) {
+	if r.knows(key) || key == awsOtherRanges {
 		return true
 	}
 	for _, prefix := range r.prefixes {

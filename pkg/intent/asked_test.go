@@ -24,6 +24,7 @@ func TestOnlyWhatIsReadIsAsked(t *testing.T) {
 		azurePrefix + "port_80_no_lb_rule":          "true",
 		azurePrefix + "azure-load-balancer-internl": "misspelt",
 		metalLBPrefix + "address-pool":              "public",
+		awsOtherRanges:                              "10.0.0.0/8",
 	}
 	want := []string{}
 	for key := range svc.Annotations {

@@ -24,6 +24,8 @@ const (
 	awsPrefix = "service.beta.kubernetes.io/aws-load-balancer-"
 	// awsOtherPrefix is another that the Load Balancer Controller reads.
 	awsOtherPrefix = "service.kubernetes.io/aws-load-balancer-"
+	// awsOtherRanges is what it reads where there is no KeySourceRanges.
+	awsOtherRanges = "service.kubernetes.io/load-balancer-source-ranges"
 	// awsStart and awsOtherStart begin keys whose prefix is misspelt: nobody has
 	// others that begin so.
 	awsStart      = "service.beta.kubernetes.io/aws-"
@@ -144,11 +146,18 @@ func isMeant(key, provider string) bool {
 // count for the Service's form, and false where it is not there.
 func AWSWritten(svc *v1.Service, key string) (text string, ok bool) {
 	text, ok = svc.Annotations[key]
-	suffix, aws := strings.CutPrefix(key, awsPrefix)
-	if !ok && aws && AWSFormOf(svc) == AWSExternal {
-		text, ok = svc.Annotations[awsOtherPrefix+suffix]
+	if other := awsOther(key); !ok && other != key && AWSFormOf(svc) == AWSExternal {
+		text, ok = svc.Annotations[other]
 	}
 	return text, ok
+}
+
+// awsOther is the other key of an annotation; itself where it has none.
+func awsOther(key string) string {
+	if key == KeySourceRanges {
+		return awsOtherRanges
+	}
+	return strings.Replace(key, awsPrefix, awsOtherPrefix, 1)
 }
 
 // AWSSays is how sentences name an annotation and what is written in it, under
@@ -156,7 +165,7 @@ func AWSWritten(svc *v1.Service, key string) (text string, ok bool) {
 func AWSSays(svc *v1.Service, key string) string {
 	text, _ := AWSWritten(svc, key)
 	if _, first := svc.Annotations[key]; !first {
-		key = strings.Replace(key, awsPrefix, awsOtherPrefix, 1)
+		key = awsOther(key)
 	}
 	return annotationName(key) + isValue + quote(text)
 }
@@ -191,6 +200,10 @@ func awsRead(annotations map[string]string, form AWSForm) map[string]string {
 			if _, has := annotations[awsPrefix+suffix]; other && !has && strings.Contains(suffix, "-attributes.") {
 				read[awsPrefix+suffix] = text
 			}
+		}
+		text, other := annotations[awsOtherRanges]
+		if _, has := annotations[KeySourceRanges]; other && !has {
+			read[KeySourceRanges] = text
 		}
 		if annotations[KeyAWSScheme] == "" && annotations[awsOtherPrefix+"scheme"] == "" {
 			return read

@@ -3,6 +3,7 @@
 package intent_test
 
 import (
+	"fmt"
 	"testing"
 
 	v1 "k8s.io/api/core/v1"
@@ -26,6 +27,28 @@ func TestAWSKeysThatNobodyReads(t *testing.T) {
 		"a key that nobody has":         {awsOf("nlb", beta+"aws-global-accelerator-enabled", "true"), []string{`warn: annotation ` + beta + `aws-global-accelerator-enabled is not known; remove it, or use one of those in docs/annotations.md`}},
 		"keys of other cloud providers": {awsOf("nlb", beta+"azure-load-balancer-internal", "true", beta+"load-balancer-source-ranges", "10.0.0.0/8", other+"topology-mode", "Auto"), nil},
 	})
+}
+
+// TestAWSExternalReadsTheOtherKeyOfClients: the AWS Load Balancer Controller does,
+// and cloud-provider-aws does not.
+func TestAWSExternalReadsTheOtherKeyOfClients(t *testing.T) {
+	const first, other = "service.beta.kubernetes.io/load-balancer-source-ranges", "service.kubernetes.io/load-balancer-source-ranges"
+	for name, tt := range map[string]struct {
+		svc  *v1.Service
+		want string
+	}{
+		"external":                {awsOf("external", other, "10.0.0.0/8"), "[10.0.0.0/8]"},
+		"the first key counts":    {awsOf("external", other, "10.0.0.0/8", first, "192.0.2.0/24"), "[192.0.2.0/24]"},
+		"nlb does not read it":    {awsOf("nlb", other, "10.0.0.0/8"), "[]"},
+		"beside what is internal": {awsOf("external", other, "10.0.0.0/8", "scheme", "internal"), "[10.0.0.0/8]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in, problems := onAWS(tt.svc)
+			if got := fmt.Sprint(in.SourceRanges); got != tt.want || len(problems) > 0 {
+				t.Errorf("got %s and %q, want %s", got, problems, tt.want)
+			}
+		})
+	}
 }
 
 // TestAWSAnnotationsThatContradictEachOther: one sentence says which counts.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
@@ -21,7 +22,7 @@ func (a *ask) warnClients() {
 	}
 	field := "spec.loadBalancerSourceRanges"
 	if len(a.item.Service.Spec.LoadBalancerSourceRanges) == 0 {
-		field = "annotation " + intent.KeySourceRanges
+		field, _, _ = strings.Cut(intent.AWSSays(a.item.Service, intent.KeySourceRanges), " is ")
 	}
 	are4 := func(p netip.Prefix) bool { return p.Addr().Is4() }
 	switch {

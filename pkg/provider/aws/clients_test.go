@@ -34,6 +34,9 @@ func TestClientsThatAreNotLetIn(t *testing.T) {
 		"by annotation": {nil, []func(*v1.Service){external, given, func(svc *v1.Service) {
 			svc.Annotations[v1.AnnotationLoadBalancerSourceRangesKey] = "10.0.0.0/8"
 		}}, []string{strings.Replace(judged, "spec.loadBalancerSourceRanges", "annotation "+v1.AnnotationLoadBalancerSourceRangesKey, 1)}},
+		"by the other annotation": {nil, []func(*v1.Service){external, given, func(svc *v1.Service) {
+			svc.Annotations["service.kubernetes.io/load-balancer-source-ranges"] = "10.0.0.0/8"
+		}}, []string{strings.Replace(judged, "spec.loadBalancerSourceRanges", "annotation service.kubernetes.io/load-balancer-source-ranges", 1)}},
 		"given groups alone":             {nil, []func(*v1.Service){external, given}, nil},
 		"a group of its own":             {nil, []func(*v1.Service){external, four}, nil},
 		"IPv6 alone on external":         {nil, []func(*v1.Service){external, v6}, []string{six + dual}},

@@ -15,6 +15,7 @@ import (
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	v1 "k8s.io/api/core/v1"
 
+	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
 )
@@ -271,7 +272,8 @@ func (t *turn) withinLimit(g *nodeGroup, missing described, freed int) bool {
 func sourceRanges(svc *v1.Service) []netip.Prefix {
 	list := svc.Spec.LoadBalancerSourceRanges
 	if len(list) == 0 {
-		list = strings.Split(svc.Annotations[v1.AnnotationLoadBalancerSourceRangesKey], ",")
+		text, _ := intent.AWSWritten(svc, intent.KeySourceRanges)
+		list = strings.Split(text, ",")
 	}
 	var out []netip.Prefix
 	for _, text := range list {
