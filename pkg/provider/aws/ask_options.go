@@ -14,6 +14,10 @@ func (a *ask) text(key string) string {
 	return v
 }
 
+// healthPort is what health checks ask by the annotation; empty when it is not
+// there.
+func (a *ask) healthPort() string { return strings.TrimSpace(a.text(intent.KeyAWSHealthPort)) }
+
 // has reports whether the annotation is there, though it be empty.
 func (a *ask) has(key string) bool {
 	_, ok := intent.AWSWritten(a.item.Service, key)

@@ -36,7 +36,7 @@ func (a *ask) classicHealth(s *Settings, listeners []classicListener) elbtypes.H
 	in := &a.item.Intent
 	first := int(listeners[0].nodePort)
 	protocol, port, path := classicTCP, first, ""
-	asked := a.text(intent.KeyAWSHealthPort)
+	asked := a.healthPort()
 	switch backend := strings.ToUpper(a.written(intent.KeyAWSBackendProtocol)); {
 	case in.Traffic == intent.Local:
 		protocol, port, path = classicHTTP, int(in.HealthCheckNodePort), localPath

@@ -150,7 +150,7 @@ func (t *turn) externalHealth(a *ask) health {
 	if protocol := a.text(intent.KeyAWSHealthProtocol); protocol != "" {
 		h.protocol = elbv2types.ProtocolEnum(strings.ToUpper(protocol))
 	}
-	if port := a.text(intent.KeyAWSHealthPort); port != "" {
+	if port := a.healthPort(); port != "" {
 		h.port = port
 		for i := range in.Ports {
 			if p := &in.Ports[i]; p.Name == port {
@@ -211,6 +211,10 @@ func (t *turn) putAddressType(a *ask, b *balancer) {
 		return
 	}
 	if err := a.familiesFit(t.subnetsOf(b.have)); err != nil && !a.has(intent.KeyAWSSubnets) { // which may be others soon
+		t.refuse(a, err)
+		return
+	}
+	if err := t.othersUDP(a, b.have); err != nil && want == elbv2types.IpAddressTypeDualstack {
 		t.refuse(a, err)
 		return
 	}

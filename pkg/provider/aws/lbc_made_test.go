@@ -21,7 +21,8 @@ import (
 // TestWhatIsMadeForTheLoadBalancerControllersServices compares what we make
 // with what that controller would have made, in its names, tags and settings.
 // The differences that docs/aws.md tells of are left out here: the shared group
-// is ours, UDP is probed so that something answers, and targets of a Service of
+// is ours, UDP is probed so that something answers and not served on both
+// families, and targets of a Service of
 // both families have its first one.
 func TestWhatIsMadeForTheLoadBalancerControllersServices(t *testing.T) {
 	for _, pick := range combinations(500) {
@@ -42,9 +43,11 @@ func TestWhatIsMadeForTheLoadBalancerControllersServices(t *testing.T) {
 // differs reports whether we make something else on purpose, or the other
 // controller's flags say what we have no key for.
 func (c *lbc) differs() bool {
-	udp := slices.ContainsFunc(c.svc.Spec.Ports, func(p v1.ServicePort) bool { return p.Protocol == v1.ProtocolUDP })
-	return (udp && !c.byPods()) || len(c.svc.Spec.IPFamilies) > 1 || c.uid != "" || c.ungrouped || c.ownBackend || c.allPorts || c.bucket != ""
+	udp := slices.ContainsFunc(c.svc.Spec.Ports, isUDP)
+	return (udp && (!c.byPods() || c.dualstack())) || len(c.svc.Spec.IPFamilies) > 1 || c.uid != "" || c.ungrouped || c.ownBackend || c.allPorts || c.bucket != ""
 }
+
+func isUDP(p v1.ServicePort) bool { return p.Protocol == v1.ProtocolUDP }
 
 // shown is what there is, by names.
 func (s *site) shown() []string {

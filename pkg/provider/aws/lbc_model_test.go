@@ -185,6 +185,9 @@ func (c *lbc) leave() {
 		}
 		c.lb.AvailabilityZones = append(c.lb.AvailabilityZones, z)
 	}
+	if c.dualstack() && slices.ContainsFunc(c.svc.Spec.Ports, isUDP) { // AWS takes no such listener otherwise
+		c.lb.EnablePrefixForIpv6SourceNat = elbv2types.EnablePrefixForIpv6SourceNatEnumOn
+	}
 	c.groups()
 	c.lb.SecurityGroups = c.front
 	if v, ok := c.text("aws-load-balancer-inbound-sg-rules-on-private-link-traffic"); ok && len(c.front) > 0 {

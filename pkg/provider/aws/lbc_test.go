@@ -13,7 +13,6 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/google/go-cmp/cmp"
-	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"github.com/fairlead/fairlead/pkg/plan"
@@ -146,7 +145,7 @@ func (c *lbc) keepsItsAddress(t *testing.T, name string) {
 // repairs reports whether such a step is what docs/aws.md tells of: ports of UDP
 // get a health check that is answered.
 func (c *lbc) repairs(kind string) bool {
-	return kind == "aws/healthCheck " && slices.ContainsFunc(c.svc.Spec.Ports, func(p v1.ServicePort) bool { return p.Protocol == v1.ProtocolUDP }) && !c.byPods()
+	return kind == "aws/healthCheck " && slices.ContainsFunc(c.svc.Spec.Ports, isUDP) && !c.byPods()
 }
 
 // goesWhole removes the Service: what was made for it goes, and nothing else.

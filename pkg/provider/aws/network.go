@@ -47,6 +47,15 @@ func (t *turn) serveNetwork(a *ask) error {
 		return err
 	}
 	a.network = lb
+	switch err := a.unreachable(); {
+	case err != nil && lb == nil:
+		return err
+	case err != nil:
+		a.warn(ReasonUnsupported, err.Error())
+	}
+	if err := t.carriesUDP(a, lb); err != nil {
+		return err
+	}
 	if err := t.portsFree(a, lb); err != nil {
 		return err
 	}
@@ -204,7 +213,7 @@ func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 	if instead != nil {
 		st.Action = plan.Replace
 		st.Why[0].Have = string(instead.Scheme)
-		calls = []Call{&elbv2.DeleteLoadBalancerInput{LoadBalancerArn: instead.LoadBalancerArn}, in}
+		calls = append(a.deletion(instead), in)
 	}
 	t.add(a, st, calls...)
 	t.putAttributes(a, b, networkDefaults())
@@ -356,6 +365,6 @@ func (t *turn) deleteNetwork(a *ask, lb *Network) []plan.ID {
 	id := plan.ID{Kind: kindNetwork, Name: awssdk.ToString(lb.LoadBalancerName)}
 	t.add(a, plan.Step{
 		Action: plan.Delete, Target: id, Needs: t.left(lb), Why: []plan.Diff{{Field: "address", Have: awssdk.ToString(lb.DNSName)}},
-	}, &elbv2.DeleteLoadBalancerInput{LoadBalancerArn: lb.LoadBalancerArn})
+	}, a.deletion(lb)...)
 	return []plan.ID{id}
 }

@@ -49,7 +49,7 @@ func (t *turn) healthOf(a *ask) health {
 	if protocol := strings.ToUpper(a.text(intent.KeyAWSHealthProtocol)); protocol != "" {
 		h.protocol = elbv2types.ProtocolEnum(protocol)
 	}
-	if port := a.text(intent.KeyAWSHealthPort); port != "" {
+	if port := a.healthPort(); port != "" {
 		h.port = port
 	}
 	if path := a.text(intent.KeyAWSHealthPath); path != "" {

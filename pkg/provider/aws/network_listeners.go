@@ -74,7 +74,7 @@ func (t *turn) putListener(a *ask, b *balancer, m *mapping) {
 	}
 	st := plan.Step{
 		Action: plan.Create, Target: listenerID(b.name, int32(m.port)),
-		Needs: append(b.needs(), m.group.target(), plan.ID{Kind: kindTargets, Name: m.group.name}),
+		Needs: append(b.needs(), m.group.target(), plan.ID{Kind: kindTargets, Name: m.group.name}, plan.ID{Kind: kindAddressType, Name: b.name}),
 	}
 	l := listenerAt(b.have, m.port)
 	usual := m.listener == elbv2types.ProtocolEnumTls && a.resetsTLS()

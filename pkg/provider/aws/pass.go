@@ -9,6 +9,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -63,7 +64,7 @@ func (p *pass) Execute(ctx context.Context, st plan.Step, without map[plan.Key]b
 			out.Owed = part.owed(&p.in)
 			continue
 		}
-		if err = p.byAnnotation(err, c, &st, without); err != nil {
+		if err = p.protected(p.byAnnotation(err, c, &st, without), c, &st); err != nil {
 			if k := plan.KindOf(err); k == plan.Conflict || k == plan.Invalid {
 				p.provider.forget()
 			}
@@ -135,9 +136,21 @@ func (p *pass) Status(key plan.Key) *v1.LoadBalancerStatus {
 	defer p.mu.Unlock()
 	out := &v1.LoadBalancerStatus{}
 	if host := p.observed.Hostname(place); host != "" {
-		out.Ingress = []v1.LoadBalancerIngress{{Hostname: host}}
+		out.Ingress = []v1.LoadBalancerIngress{{Hostname: shownAs(it.Service, host)}}
 	}
 	return out
+}
+
+// shownAs is the name in DNS as the status has it: in the case that is there
+// already, or else in lower case, which is all that the API server takes. AWS
+// keeps the case in which the load balancer was named.
+func shownAs(svc *v1.Service, host string) string {
+	for _, i := range svc.Status.LoadBalancer.Ingress {
+		if strings.EqualFold(i.Hostname, host) {
+			return i.Hostname
+		}
+	}
+	return strings.ToLower(host)
 }
 
 // Hostname is where the load balancer is in DNS; empty when it is not there.

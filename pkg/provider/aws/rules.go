@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -81,10 +82,10 @@ func rulesOf(permissions []ec2types.IpPermission) described {
 			out[r] = awssdk.ToString(description)
 		}
 		for _, x := range p.IpRanges {
-			add(fromIPv4, x.CidrIp, x.Description)
+			add(fromIPv4, canonical(x.CidrIp), x.Description)
 		}
 		for _, x := range p.Ipv6Ranges {
-			add(fromIPv6, x.CidrIpv6, x.Description)
+			add(fromIPv6, canonical(x.CidrIpv6), x.Description)
 		}
 		for _, x := range p.UserIdGroupPairs {
 			add(fromGroup, x.GroupId, x.Description)
@@ -94,6 +95,16 @@ func rulesOf(permissions []ec2types.IpPermission) described {
 		}
 	}
 	return out
+}
+
+// canonical is a range of addresses as a rule has it. EC2 may write one of IPv6
+// in several ways, such as 2001:db8:0:0::/64 for 2001:db8::/64.
+func canonical(text *string) *string {
+	p, err := netip.ParsePrefix(awssdk.ToString(text))
+	if err != nil {
+		return text
+	}
+	return awssdk.String(p.Masked().String())
 }
 
 // permissions are the rules as calls have them: one permission for each

@@ -3,7 +3,6 @@
 package aws
 
 import (
-	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -197,7 +196,7 @@ func (t *turn) healthRules(a *ask) described {
 func (t *turn) putNodeGroup(g *nodeGroup, held held) {
 	missing := g.want.minus(g.have)
 	surplus, renamed, owners := t.surplus(g, held)
-	if !t.withinLimit(g, missing, len(surplus)) {
+	if !t.withinLimit(g, missing) {
 		return
 	}
 	grant := plan.ID{Kind: kindNodeGroup, Name: g.id}
@@ -238,34 +237,6 @@ func (t *turn) grants(a *ask) []plan.ID {
 		out[i] = plan.ID{Kind: kindNodeGroup, Name: group}
 	}
 	return out
-}
-
-// withinLimit refuses the Services whose rules a security group has no room
-// for, after older ones had theirs. A group that has more rules than the limit
-// says that the limit is another.
-func (t *turn) withinLimit(g *nodeGroup, missing described, freed int) bool {
-	limit := t.settings.RuleLimit
-	if limit == 0 || g.have.count() > limit {
-		return true
-	}
-	granted, within := g.have, true
-	for _, a := range t.asks {
-		more := maps.Clone(granted)
-		for r, text := range missing {
-			if slices.Contains(g.asked[r], a) {
-				more[r] = text
-			}
-		}
-		if more.count() <= limit {
-			granted = more
-			continue
-		}
-		within = false
-		t.refuse(a, &plan.Error{Kind: plan.Exhausted, Reason: ReasonLimitReached, Err: fmt.Errorf(
-			"security group %s of the nodes has room for %d rules of at most %d, and this Service needs %d (%d go at the same time); give load balancers security groups of their own, name fewer source ranges, or raise the limit at AWS and in the cloud config",
-			g.id, limit-granted.count(), limit, len(more)-len(granted), freed)})
-	}
-	return within
 }
 
 // sourceRanges are the clients of a Service that is not in the batch.

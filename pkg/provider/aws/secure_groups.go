@@ -49,7 +49,7 @@ func (t *turn) groupNamed(name string) *ec2types.SecurityGroup { return t.groups
 // groupsForNew are the security groups of a new network load balancer.
 func (t *turn) groupsForNew(a *ask) error {
 	if !t.hasGroups(a) {
-		a.warnWithoutGroups()
+		t.warnWithoutGroups(a)
 		return nil
 	}
 	return t.wantGroups(a, nil)
@@ -57,12 +57,15 @@ func (t *turn) groupsForNew(a *ask) error {
 
 // warnWithoutGroups tells that the groups of the annotation do not count, in the
 // same words before and after the load balancer is made: it is told once.
-func (a *ask) warnWithoutGroups() {
+func (t *turn) warnWithoutGroups(a *ask) {
 	if a.written(intent.KeyAWSSecurityGroups) == "" {
 		return
 	}
 	cure := "set nlbSecurityGroupMode Managed in the cloud-config before the load balancer is made, or remove the annotation"
-	if a.external {
+	switch {
+	case t.hasGroups(a): // it was made before that
+		cure = "make a new Service, whose load balancer gets them, or remove the annotation"
+	case a.external:
 		cure = "set annotation " + intent.KeyAWSNoSecurityGroup + " to false before the load balancer is made, or remove this one"
 	}
 	a.warn(ReasonUnsupported, fmt.Sprintf("%s, but has no effect: load balancer %s has no security groups, and AWS gives it none later; %s", intent.AWSSays(a.item.Service, intent.KeyAWSSecurityGroups), a.name, cure))
@@ -92,7 +95,7 @@ func (t *turn) wantGroups(a *ask, have []string) error {
 	if len(given) > 0 {
 		a.groups, a.judges = given, "annotation "+intent.KeyAWSSecurityGroups
 		if backend && a.sharesGroup() {
-			a.groups = append(a.groups, t.ensureBackend(a))
+			a.groups = union(a.groups, []Ref{t.ensureBackend(a)})
 		}
 		return nil
 	}
@@ -111,7 +114,8 @@ func (t *turn) wantGroups(a *ask, have []string) error {
 	return t.putRules(a, groupRules{name: name, target: plan.ID{Kind: kindGroupRules, Name: name}, group: ref, want: a.listenerRules(), realm: t.realmOf(a, a.network)})
 }
 
-// givenGroups are those that the annotation names.
+// givenGroups are those that the annotation names, each once: AWS takes none
+// twice.
 func (t *turn) givenGroups(a *ask, key string) ([]Ref, error) {
 	var out []Ref
 	for _, item := range a.list(key) {
@@ -119,7 +123,7 @@ func (t *turn) givenGroups(a *ask, key string) ([]Ref, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, Ref{ID: id})
+		out = union(out, []Ref{{ID: id}})
 	}
 	return out, nil
 }
@@ -175,7 +179,7 @@ func (t *turn) putNetworkGroups(a *ask, b *balancer) error {
 	if !t.hasGroups(a) || len(have) == 0 {
 		a.groups = append(a.groups, refsTo(have)...)
 		if len(have) == 0 && a.strict() && a.has(intent.KeyAWSSecurityGroups) {
-			a.warnWithoutGroups()
+			t.warnWithoutGroups(a)
 		}
 		return nil
 	}

@@ -34,7 +34,7 @@ func (t *turn) vpcRanges(a *ask) []netip.Prefix {
 	var out []netip.Prefix
 	add := func(text *string) {
 		if p, err := netip.ParsePrefix(awssdk.ToString(text)); err == nil {
-			out = append(out, p)
+			out = append(out, p.Masked())
 		}
 	}
 	for _, x := range vpc.CidrBlockAssociationSet {

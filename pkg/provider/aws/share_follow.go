@@ -31,6 +31,9 @@ func (t *turn) followNetwork(a *ask) error {
 		return err
 	}
 	a.network = lb
+	if err := t.carriesUDP(a, lb); err != nil {
+		return err
+	}
 	t.takeFromHead(a)
 	if err := t.portsFree(a, lb); err != nil {
 		return err
@@ -60,6 +63,9 @@ func (t *turn) sharedBalancer(a *ask) (*balancer, error) {
 	default:
 		return nil, &plan.Error{Kind: plan.Transient, Reason: ReasonWaitsForLoadBalancer, Err: fmt.Errorf(
 			"load balancer %s is made with Service %s, the oldest that names it, which is %s; this Service waits for it", s.name, provider.KeyOf(s.head), t.waitsFor(provider.KeyOf(s.head)))}
+	}
+	if intent.AWSInternal(a.item.Intent) == intent.AWSInternalUnset {
+		a.scheme = scheme
 	}
 	if scheme != a.scheme {
 		return nil, refuse(ReasonConflictingAnnotations, "load balancer %s is %s, and the annotations ask for %s; Service %s decides that: change it there, take the annotation away here, or choose another name in annotation %s",
@@ -152,8 +158,12 @@ func (t *turn) portsFree(a *ask, lb *Network) error {
 		}
 	}
 	if grows && len(ports) > listenersMax {
+		cure := "choose another name in annotation " + intent.KeyAWSName
+		if len(a.mappings) > listenersMax {
+			cure = "give some of them to another Service"
+		}
 		return &plan.Error{Kind: plan.Exhausted, Reason: ReasonLimitReached, Err: fmt.Errorf(
-			"load balancer %s would have %d listeners, and AWS gives it at most %d; take ports away, or choose another name in annotation %s", a.name, len(ports), listenersMax, intent.KeyAWSName)}
+			"load balancer %s would have %d listeners, and AWS gives it at most %d; take ports away, or %s", a.name, len(ports), listenersMax, cure)}
 	}
 	return nil
 }

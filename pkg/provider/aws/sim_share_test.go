@@ -35,13 +35,19 @@ func TestSharedLoadBalancerThatIsProtected(t *testing.T) {
 	if state := string(l.cloud.State()); !strings.Contains(state, `"default/second"`) || strings.Contains(state, `"default/first"`) {
 		t.Errorf("it is not the second one's:\n%s", state)
 	}
+	cure := "load balancer front has deletion protection: AWS does not delete it while its attribute deletion_protection.enabled is true; write deletion_protection.enabled=false in annotation " + annotation + "attributes, or set that to false at AWS"
 	for range 2 {
-		if _, _, err := l.pass(t, provider.Remove, provider.Edit, second); err == nil || !plan.KindOf(err).Refuses() || !strings.Contains(err.Error(), "eletion protection") {
+		if _, _, err := l.pass(t, provider.Remove, provider.Edit, second); err == nil || !plan.KindOf(err).Refuses() || !strings.Contains(err.Error(), cure) {
 			t.Errorf("%v", err)
 		}
 		if !strings.Contains(string(l.cloud.State()), `"front"`) {
 			t.Error("it is gone")
 		}
+	}
+	with("attributes", "deletion_protection.enabled=false")(second) // as the sentence says
+	l.must(t, -1, provider.Remove, provider.Edit, second)
+	if strings.Contains(string(l.cloud.State()), `"front"`) {
+		t.Error("it stays")
 	}
 }
 

@@ -145,12 +145,12 @@ func prefixesOf(s *ec2types.Subnet, family elbv2types.TargetGroupIpAddressTypeEn
 		if s.CidrBlock == nil {
 			return nil
 		}
-		return []rule{{kind: fromIPv4, source: *s.CidrBlock}}
+		return []rule{{kind: fromIPv4, source: *canonical(s.CidrBlock)}}
 	}
 	var out []rule
 	for _, x := range s.Ipv6CidrBlockAssociationSet {
 		if x.Ipv6CidrBlock != nil && x.Ipv6CidrBlockState != nil && x.Ipv6CidrBlockState.State == ec2types.SubnetCidrBlockStateCodeAssociated {
-			out = append(out, rule{kind: fromIPv6, source: *x.Ipv6CidrBlock})
+			out = append(out, rule{kind: fromIPv6, source: *canonical(x.Ipv6CidrBlock)})
 		}
 	}
 	return out
