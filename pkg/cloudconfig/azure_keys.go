@@ -321,8 +321,7 @@ func (v value) azureTagsMap(d *azureDraft) {
 // whose a resource is.
 func azureReserved() []string {
 	return []string{
-		"k8s-azure-service", "service", "k8s-azure-cluster-name", "kubernetes-cluster-name",
-		"k8s-azure-dns-label-service", "kubernetes-dns-label-service", "k8s-azure-owner-service",
+		"k8s-azure-service", "k8s-azure-cluster-name", "k8s-azure-dns-label-service", "k8s-azure-owner-service",
 	}
 }
 

@@ -253,8 +253,8 @@ func (s *scheduler) syncAll(cause provider.Cause) {
 	s.sync(cause, func(provider.Group) bool { return true })
 }
 
-// sync puts every Service of these groups that is ours into its group's next
-// pass. One that no finalizer holds yet waits for its first call: were it
+// sync puts every Service of these groups that is ours, or of which something of
+// ours is still there, into its group's next pass. One that no finalizer holds yet waits for its first call: were it
 // deleted now, nobody would call for the deletion of what was made.
 func (s *scheduler) sync(cause provider.Cause, of func(provider.Group) bool) {
 	services, err := s.Services.List(labels.Everything())
@@ -263,7 +263,8 @@ func (s *scheduler) sync(cause provider.Cause, of func(provider.Group) bool) {
 		return
 	}
 	for _, svc := range services {
-		if s.Owns(svc) && svc.DeletionTimestamp == nil && isHeld(svc) && of(s.Provider.Group(svc)) {
+		ours := s.Owns(svc) || (s.Left != nil && s.Left(svc))
+		if ours && svc.DeletionTimestamp == nil && isHeld(svc) && of(s.Provider.Group(svc)) {
 			s.admit(request{op: opSync, cause: cause, service: svc})
 		}
 	}

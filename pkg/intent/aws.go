@@ -49,14 +49,14 @@ const (
 
 // The values of KeyAWSType.
 const (
-	awsTypeNetwork  = "nlb"
-	awsTypeExternal = "external"
+	AWSTypeNetwork  = "nlb"      // as cloud-provider-aws
+	AWSTypeExternal = "external" // as the AWS Load Balancer Controller
 	awsTypeIP       = "nlb-ip"
 )
 
 // AWSTypeIsClassic is what the provider says of a type that nobody knows where it
 // does not refuse it, after key and value.
-const AWSTypeIsClassic = ", but must be exactly one of " + awsTypeNetwork + ", " + awsTypeExternal + ", " + awsTypeIP + "; it counts as not set"
+const AWSTypeIsClassic = ", but must be exactly one of " + AWSTypeNetwork + ", " + AWSTypeExternal + ", " + awsTypeIP + "; it counts as not set"
 
 // AWSFormOf is the form that the Service's class and type annotation ask for.
 // As cloud-provider-aws has it, a type that nobody knows is the classic one.
@@ -67,14 +67,14 @@ func AWSFormOf(svc *v1.Service) AWSForm {
 	kind, ok := svc.Annotations[KeyAWSType]
 	if !ok {
 		kind = svc.Annotations[awsOtherPrefix+"type"]
-		if kind == awsTypeNetwork {
+		if kind == AWSTypeNetwork {
 			return AWSClassic // cloud-provider-aws does not read this key
 		}
 	}
 	switch kind {
-	case awsTypeNetwork:
+	case AWSTypeNetwork:
 		return AWSNetwork
-	case awsTypeExternal, awsTypeIP:
+	case AWSTypeExternal, awsTypeIP:
 		return AWSExternal
 	}
 	return AWSClassic

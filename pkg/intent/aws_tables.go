@@ -90,7 +90,7 @@ func awsKinds() []Annotation {
 		"The load balancer has private addresses alone; an edit makes another load balancer in place of the old one."), "true")
 	internal.KindFor = map[string]Kind{awsExternal: LooseBool{}}
 	return []Annotation{
-		tolerated(awsAll(KeyAWSType, Enum{Values: []string{awsTypeNetwork, awsTypeExternal, awsTypeIP}, Exact: true},
+		tolerated(awsAll(KeyAWSType, Enum{Values: []string{AWSTypeNetwork, AWSTypeExternal, awsTypeIP}, Exact: true},
 			"The kind of load balancer; without it, or with another value, a classic one."), ""),
 		internal,
 		awsTheirs(KeyAWSScheme, Enum{Values: []string{awsInternalScheme, "internet-facing"}, Exact: true},

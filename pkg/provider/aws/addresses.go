@@ -85,7 +85,7 @@ func (t *turn) takeAddresses(a *ask, name string, have, want []elbv2types.Subnet
 					return err
 				}
 				if t.isComingBack(address, name) {
-					cure = "wait until AWS has given it back, some minutes, or " + cure
+					cure = "wait some minutes when that load balancer was deleted just now, or " + cure
 				}
 				problem = cmp.Or(problem, t.takenBy(a, address), t.holderOf(&c, name, address), t.unfitAddress(name, address, awssdk.ToString(want[i].SubnetId)))
 				taken[address] = a.key
@@ -120,8 +120,8 @@ func (t *turn) holderOf(c *chosen, name, address string) string {
 	return ""
 }
 
-// isComingBack reports whether the address is that of a load balancer that is
-// gone: its network interfaces go later.
+// isComingBack reports whether the address may be that of a load balancer that is
+// gone, as it is not among those of the account: its network interfaces go later.
 func (t *turn) isComingBack(address, name string) bool {
 	had := t.observed.Addresses[address].Balancer
 	return had != "" && had != name && t.networksByName[had] == nil

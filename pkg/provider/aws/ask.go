@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"slices"
 
-	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	v1 "k8s.io/api/core/v1"
 
@@ -164,33 +163,6 @@ func kindOf(svc *v1.Service, c Claims) (kind Kind, elsewhere bool) {
 func (t *turn) lostToController(a *ask) bool {
 	lb := t.networksByName[a.base]
 	return a.want == provider.Remove && (lb == nil || !names.IsControllers(lb.Tags))
-}
-
-// stillServes reports whether the status of a Service that became the AWS Load
-// Balancer Controller's shows what was made for it before: clients use it until
-// that controller has written another address.
-func (t *turn) stillServes(a *ask) bool {
-	svc := a.item.Service
-	if !livesExternal(svc) || t.settings.Claims == AlsoLoadBalancerController {
-		return false
-	}
-	lb, classic := t.networksByName[a.base], t.observed.Classics[a.base]
-	return lb != nil && shows(svc, lb.DNSName) || classic != nil && shows(svc, classic.DNSName)
-}
-
-// keepsExternal refuses another form for a Service whose clients use a load
-// balancer of the AWS Load Balancer Controller's form.
-func (t *turn) keepsExternal(a *ask) error {
-	if a.external || t.settings.Claims != AlsoLoadBalancerController {
-		return nil
-	}
-	for _, lb := range t.sortedNetworks() {
-		name := awssdk.ToString(lb.LoadBalancerName)
-		if name != a.base && shows(a.item.Service, lb.DNSName) && t.settings.External.OwnsFor(lb.Tags, a.key.Namespace, a.key.Name) {
-			return refuse(ReasonLoadBalancerTypeChanged, "load balancer %s of type external serves, but annotation %s asks for another one, with which the address would go; write external, or make a new Service", name, intent.KeyAWSType)
-		}
-	}
-	return nil
 }
 
 // strict reports whether what differs is set right though the peer would leave

@@ -11,7 +11,6 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	v1 "k8s.io/api/core/v1"
 
-	"github.com/fairlead/fairlead/pkg/intent"
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws/api"
@@ -95,6 +94,8 @@ const (
 // rest is computed without it.
 func Compute(in Input) *Result {
 	refused := unreadable(&in)
+	in, kept := in.keepForms()
+	maps.Copy(refused, kept)
 	for {
 		t := newTurn(&in, refused)
 		t.run()
@@ -261,9 +262,6 @@ func (t *turn) one(a *ask) error {
 	switch {
 	case a.elsewhere:
 		return nil
-	case a.want == provider.Remove && t.stillServes(a):
-		return refuse(ReasonLoadBalancerTypeChanged, "annotation %s hands the Service over to the AWS Load Balancer Controller, and load balancer %s serves it: it stays until that controller has written another address into the status; write nlb, or remove the annotation for a classic one, to keep it",
-			intent.KeyAWSType, a.base)
 	case a.want == provider.Remove:
 		t.removeNetworks(a)
 		t.removeClassic(a)
@@ -274,11 +272,6 @@ func (t *turn) one(a *ask) error {
 		return nil
 	case len(t.observed.Subnets) == 0:
 		return refuse(ReasonNoSubnets, "VPC %s has no subnet in region %s that can be seen; correct VPC and region in the cloud-config", t.settings.VPC, t.settings.Region)
-	}
-	if err := t.keepsExternal(a); err != nil {
-		return err
-	}
-	switch {
 	case t.waitsForNodes(a):
 		return api.Reworded(t.observed.NodesUnread, "the Service waits until it is known which security groups its nodes have, to let its load balancer in there, and they cannot be read: "+t.observed.NodesUnread.Error())
 	case a.follows():

@@ -39,6 +39,7 @@ type explanation struct {
 // newExplanation needs what was computed from the input. A Service that is refused
 // is told as it is.
 func newExplanation(in Input, r *Result, key plan.Key) (*explanation, error) {
+	in, _ = in.keepForms()
 	t := newTurn(&in, r.Refused)
 	t.run()
 	e := &explanation{turn: t, byID: map[plan.ID]*plan.Step{}, shown: map[plan.ID]bool{}, nodeOf: map[string]*v1.Node{}}

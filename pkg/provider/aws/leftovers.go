@@ -82,6 +82,7 @@ func ReadsOfLeftovers(s *Settings, o *Observed) Reads {
 // target groups and security groups with the cluster's tags, and rules of the
 // nodes that bear the name of a load balancer that is not there.
 func Leftovers(in Input) *Result {
+	in, _ = in.keepForms()
 	t := newTurn(&in, nil)
 	t.coming = t.findComing()
 	l := newFinder(t)

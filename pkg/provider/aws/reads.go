@@ -70,7 +70,8 @@ func ReadsOf(s *Settings, o *Observed, items []provider.Item) Reads {
 	w := newWishes(s, o)
 	orphans := false
 	for i := range items {
-		it := &items[i]
+		kept, _ := o.keptForm(s, items[i])
+		it := &kept
 		kind, elsewhere := kindOf(it.Service, s.Claims)
 		name := names.LoadBalancer(it.Service.UID)
 		lb, classic := w.byName[name], o.Classics[name]

@@ -321,7 +321,7 @@ func TestAddressesOfALoadBalancerThatIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.add(t, next)
-	const want = "; wait until AWS has given it back, some minutes, or write the ids of elastic IPs"
+	const want = "; wait some minutes when that load balancer was deleted just now, or write the ids of elastic IPs"
 	if got := l.refusedFor(t, provider.Edit, next); !strings.Contains(got, want) {
 		t.Errorf("got %s, want %s", got, want)
 	}

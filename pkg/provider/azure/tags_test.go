@@ -37,7 +37,7 @@ func TestTagsOfOwnershipAreNobodysToSet(t *testing.T) {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
 	s.apply(t, batch, nil)
-	want := map[string]string{"k8s-azure-service": "shop/web", "k8s-azure-cluster-name": "kubernetes", "team": "web", "cost": "42"}
+	want := map[string]string{"k8s-azure-service": "shop/web", "k8s-azure-cluster-name": "kubernetes", "team": "web", "cost": "42", "service": "shop/api"}
 	id := s.pipID("kubernetes-a1111111122223333444400000000075")
 	var p struct{ Tags map[string]string }
 	if err := json.Unmarshal(s.doc(id), &p); err != nil {
@@ -48,7 +48,7 @@ func TestTagsOfOwnershipAreNobodysToSet(t *testing.T) {
 	}
 
 	// The peer did set those that it reads no more.
-	doc := strings.Replace(string(s.doc(id)), `"tags":{`, `"tags":{"service":"shop/api","k8s-azure-owner-service":"shop/web",`, 1)
+	doc := strings.Replace(string(s.doc(id)), `"tags":{`, `"tags":{"k8s-azure-owner-service":"shop/web",`, 1)
 	s.observed.Learn(id, json.RawMessage(doc))
 	s.publish(t, web)
 	s.settled(t, s.all(provider.Resync))

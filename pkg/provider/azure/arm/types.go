@@ -21,7 +21,7 @@ const (
 // resourceType is a type of resource that is asked for.
 type resourceType struct {
 	namespace string // such as Microsoft.Network
-	kind      string // such as loadBalancers/backendAddressPools; the label in metrics
+	kind      string // such as loadBalancers; the label in metrics
 	noun      string // in sentences
 	version   string
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/fairlead/fairlead/pkg/intent"
@@ -182,5 +183,20 @@ func TestRetagLeavesOwnershipAlone(t *testing.T) {
 	set, gone = names.Retag(have, want, nil)
 	if !maps.Equal(set, map[string]string{"COST": "42", "team": "net"}) || gone != nil {
 		t.Errorf("sets %v, takes away %v", set, gone)
+	}
+}
+
+// The legacy tags are plain words, which users may have for something else.
+func TestLegacyTagsTellOnlyWhereNoNewerOneDoes(t *testing.T) {
+	want := map[string]string{"service": "platform", "team": "web"}
+	for name, tt := range map[string]struct{ have, set map[string]string }{
+		"no address of ours": {nil, want},
+		"an old address":     {map[string]string{"Service": "shop/web"}, map[string]string{"team": "web"}},
+		"a newer one":        {map[string]string{"service": "shop/web", "k8s-azure-service": "shop/web"}, want},
+	} {
+		set, gone := names.Retag(tt.have, want, []string{"aks-"})
+		if diff := cmp.Diff(tt.set, set); diff != "" || len(gone) > 0 {
+			t.Errorf("%s: gone %v, set (-want +got):\n%s", name, gone, diff)
+		}
 	}
 }

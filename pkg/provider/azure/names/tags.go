@@ -22,21 +22,41 @@ const (
 // IsReserved reports whether the tag with the key tells whose a resource is, so
 // that no user may set it. Azure compares keys without case.
 func IsReserved(key string) bool {
-	return Among([]string{
-		TagService, TagServiceLegacy, TagCluster, TagClusterLegacy, TagDNSService, TagDNSServiceLegacy, TagOwner,
-	}, key)
+	return Among([]string{TagService, TagCluster, TagDNSService, TagOwner}, key)
+}
+
+// legacyOf is the key that counts before the legacy one; false for any other key.
+func legacyOf(key string) (string, bool) {
+	for legacy, now := range map[string]string{TagServiceLegacy: TagService, TagClusterLegacy: TagCluster, TagDNSServiceLegacy: TagDNSService} {
+		if strings.EqualFold(key, legacy) {
+			return now, true
+		}
+	}
+	return "", false
+}
+
+// tells reports whether the tag tells whose the resource is. The legacy ones are
+// plain words, and tell it of a resource that has no newer one.
+func tells(have map[string]string, key string) bool {
+	now, legacy := legacyOf(key)
+	if !legacy {
+		return IsReserved(key)
+	}
+	_, has := FindTag(have, key)
+	_, newer := FindTag(have, now)
+	return has && !newer
 }
 
 // Retag is what changes of the tags that a resource has when it shall have the
 // wanted ones: those that are set, by the resource's own key where it has one,
 // and those that go, sorted. Keys and values are compared without case. Others
-// stay, unless system names the beginnings of those that may. Reserved tags are
-// neither set nor taken away.
+// stay, unless system names the beginnings of those that may. Tags that tell whose
+// the resource is are neither set nor taken away.
 func Retag(have, want map[string]string, system []string) (set map[string]string, gone []string) {
 	set = map[string]string{}
 	for _, k := range slices.Sorted(maps.Keys(want)) {
 		key, found := FindTag(have, k)
-		if IsReserved(k) || (found && strings.EqualFold(have[key], want[k])) {
+		if tells(have, k) || (found && strings.EqualFold(have[key], want[k])) {
 			continue
 		}
 		set[key] = want[k]
@@ -46,7 +66,8 @@ func Retag(have, want map[string]string, system []string) (set map[string]string
 	}
 	for _, k := range slices.Sorted(maps.Keys(have)) {
 		_, wanted := FindTag(want, k)
-		if !wanted && !IsReserved(k) && !slices.ContainsFunc(system, func(prefix string) bool { return HasPrefix(k, prefix) }) {
+		_, legacy := legacyOf(k)
+		if !wanted && !legacy && !IsReserved(k) && !slices.ContainsFunc(system, func(prefix string) bool { return HasPrefix(k, prefix) }) {
 			gone = append(gone, k)
 		}
 	}
