@@ -2,7 +2,10 @@
 
 package awssim
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // judgeBalancerGroups judges the groups of a load balancer.
 func (c *Cloud) judgeBalancerGroups(ids []string, vpcID string) *refusal {
@@ -172,6 +175,10 @@ func (c *Cloud) setAddressType(in setAddressTypeIn) (any, *refusal) {
 	}
 	if refused := oneOf("IP address type", &in.IPAddressType, ipv4, dualstack); refused != nil {
 		return nil, refused
+	}
+	udp := slices.ContainsFunc(c.listenersOf(in.LoadBalancerArn), func(l *listener) bool { return strings.HasSuffix(l.Protocol, "UDP") })
+	if in.IPAddressType == dualstack && udp && b.EnablePrefix != "on" {
+		return nil, unfit("A load balancer with UDP listeners needs EnablePrefixForIpv6SourceNat for the IP address type dualstack")
 	}
 	for _, z := range b.AvailabilityZones {
 		s := c.subnets.get(z.SubnetID)

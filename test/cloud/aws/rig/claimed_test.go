@@ -81,7 +81,7 @@ func dualStackScenario(w *world) []harness.Step {
 	return []harness.Step{
 		harness.Create(both(external(newService("both", 1, "TCP:80", "TCP:443"), "instance"))),
 		harness.Create(with(both(external(newService("public", 2, "TCP:80"), "instance")), "scheme", "internet-facing")),
-		harness.Create(external(newService("four", 3, "UDP:53"), "instance"), newService("ours", 4, "TCP:80")),
+		harness.Create(external(newService("four", 3, "TCP:53"), "instance"), newService("ours", 4, "TCP:80")),
 		harness.Edit("limit the clients of both", "both", ranges("198.51.100.0/24", "2001:db8::/32")),
 		annotate("four", "ip-address-type", "dualstack"),
 		harness.Churn("a machine becomes a node", func() error { return w.Nodes.Add(w.node(2)) }),
