@@ -5,6 +5,7 @@ package aws
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	v1 "k8s.io/api/core/v1"
@@ -70,8 +71,8 @@ func (o *Observed) servedAs(s *Settings, svc *v1.Service) (*v1.Service, error) {
 func (o *Observed) servedByPeers(svc *v1.Service) (*v1.Service, error) {
 	const sentence = "annotation %s hands the Service over to the AWS Load Balancer Controller, and load balancer %s serves it: it stays until that controller has written another address into the status; %s to keep it"
 	base := names.LoadBalancer(svc.UID)
-	for _, lb := range o.Networks {
-		if awssdk.ToString(lb.LoadBalancerName) == base && shows(svc, lb.DNSName) && !names.IsControllers(lb.Tags) {
+	for _, lb := range o.shownBy(svc) {
+		if awssdk.ToString(lb.LoadBalancerName) == base && !names.IsControllers(lb.Tags) {
 			return withType(svc, intent.AWSTypeNetwork), refuse(ReasonLoadBalancerTypeChanged, sentence, intent.KeyAWSType, base, "write "+intent.AWSTypeNetwork)
 		}
 	}
@@ -84,19 +85,33 @@ func (o *Observed) servedByPeers(svc *v1.Service) (*v1.Service, error) {
 // servedByControllers is servedAs for a Service that was of the external form, and
 // has a load balancer of that, or a part of one.
 func (o *Observed) servedByControllers(s *Settings, svc *v1.Service) (*v1.Service, error) {
-	for _, arn := range slices.Sorted(maps.Keys(o.Networks)) {
-		lb := o.Networks[arn]
+	for _, lb := range o.shownBy(svc) {
 		name := awssdk.ToString(lb.LoadBalancerName)
-		if name == names.LoadBalancer(svc.UID) || !shows(svc, lb.DNSName) {
+		if name == names.LoadBalancer(svc.UID) {
 			continue
 		}
-		if s.External.OwnsFor(lb.Tags, svc.Namespace, svc.Name) || o.hasPart(s, svc, arn) {
+		if s.External.OwnsFor(lb.Tags, svc.Namespace, svc.Name) || o.hasPart(s, svc, awssdk.ToString(lb.LoadBalancerArn)) {
 			return withType(svc, intent.AWSTypeExternal), refuse(ReasonLoadBalancerTypeChanged,
 				"load balancer %s of type %s serves, but annotation %s asks for another one, with which the address would go; write %s, or make a new Service",
 				name, intent.AWSTypeExternal, intent.KeyAWSType, intent.AWSTypeExternal)
 		}
 	}
 	return svc, nil
+}
+
+// shownBy are the network load balancers that the Service's status shows, most
+// often one, by name.
+func (o *Observed) shownBy(svc *v1.Service) []*Network {
+	var out []*Network
+	for _, lb := range o.Networks {
+		if shows(svc, lb.DNSName) {
+			out = append(out, lb)
+		}
+	}
+	slices.SortFunc(out, func(x, y *Network) int {
+		return strings.Compare(awssdk.ToString(x.LoadBalancerName), awssdk.ToString(y.LoadBalancerName))
+	})
+	return out
 }
 
 // hasPart reports whether a target group of the Service is at the load balancer.
@@ -112,12 +127,9 @@ func (o *Observed) hasPart(s *Settings, svc *v1.Service, lb string) bool {
 // withType is a copy of the Service with another type; empty for none.
 func withType(svc *v1.Service, kind string) *v1.Service {
 	out := *svc
-	out.Annotations = map[string]string{intent.KeyAWSType: kind}
-	for key, value := range svc.Annotations {
-		if key != intent.KeyAWSType {
-			out.Annotations[key] = value
-		}
-	}
+	out.Annotations = map[string]string{}
+	maps.Copy(out.Annotations, svc.Annotations)
+	out.Annotations[intent.KeyAWSType] = kind
 	if kind == "" {
 		delete(out.Annotations, intent.KeyAWSType)
 	}
