@@ -72,8 +72,9 @@ func whoami(t *testing.T, r *Rack) {
 // refused asks for an address that another Service has.
 func refused(t *testing.T, r *Rack, addr netip.Addr) {
 	t.Helper()
-	mark := r.Routes.Now()
-	_, err := r.Kube.CoreV1().Services("default").Create(t.Context(), &v1.Service{
+	mark, err := r.Routes.Now()
+	must(t, err)
+	_, err = r.Kube.CoreV1().Services("default").Create(t.Context(), &v1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: "thief", Annotations: map[string]string{
 			"metallb.universe.tf/loadBalancerIPs": addr.String(),
 		}},
@@ -139,10 +140,11 @@ func traefik(t *testing.T, r *Rack) {
 // dualStack shows an address of each family over the one IPv4 session.
 func dualStack(t *testing.T, r *Rack) {
 	t.Helper()
-	mark := r.Routes.Now()
+	mark, err := r.Routes.Now()
+	must(t, err)
 	must(t, r.Configure(testdata(t, "both.yaml")))
 	both := v1.IPFamilyPolicyRequireDualStack
-	_, err := r.Kube.CoreV1().Services("default").Create(t.Context(), &v1.Service{
+	_, err = r.Kube.CoreV1().Services("default").Create(t.Context(), &v1.Service{
 		ObjectMeta: metav1.ObjectMeta{Name: "both"},
 		Spec: v1.ServiceSpec{
 			Type: v1.ServiceTypeLoadBalancer, Selector: map[string]string{"app": "whoami"}, IPFamilyPolicy: &both,

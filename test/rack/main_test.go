@@ -29,12 +29,18 @@ func TestMain(m *testing.M) {
 	os.Exit(Main(m.Run))
 }
 
-// newRack starts a rack that ends with the test.
-func newRack(t *testing.T, o Options) *Rack {
+// needRoot leaves a test out that may not have root.
+func needRoot(t *testing.T) {
 	t.Helper()
 	if os.Getenv(gateEnv) == "" {
 		t.Skip("left out: " + gateEnv + " is not set; `make rack` sets it")
 	}
+}
+
+// newRack starts a rack that ends with the test.
+func newRack(t *testing.T, o Options) *Rack {
+	t.Helper()
+	needRoot(t)
 	if why := Missing(); why != "" {
 		t.Fatalf("no rack can be built: %s", why)
 	}

@@ -88,7 +88,8 @@ func costs(t *testing.T, s *scene) {
 		)
 		must(t, regainPower(within(t, limit), s))
 	}
-	mark := s.Routes.Now()
+	mark, err := s.Routes.Now()
+	must(t, err)
 	must(t, s.Configure(testdata(t, "short-hold.yaml")))
 	must(t, s.holdTime(within(t, limit), "9"))
 	if changes, err := s.Routes.Since(mark); err != nil || len(changes) > 0 {

@@ -23,6 +23,9 @@ import (
 // monitorBuffer holds the messages of some ten thousand changes of routes.
 const monitorBuffer = 32 << 20
 
+// fenceTable is a table that nobody looks up, for RouteTable.fence.
+const fenceTable = 4711
+
 // RouteChange is one change in the router's own table.
 type RouteChange struct {
 	// At is when it was read from the kernel.
@@ -50,8 +53,10 @@ type RouteTable struct {
 	quit   chan struct{}
 	ended  chan struct{}
 
+	fencing sync.Mutex // one fence at a time: they share a route
 	mu      sync.Mutex
 	changes []RouteChange
+	fences  int // how many changes in fenceTable were noted
 	lost    error
 	wake    chan struct{} // closed and made anew with each change
 }
@@ -109,18 +114,56 @@ func (t *RouteTable) fail(err error) {
 }
 
 func (t *RouteTable) note(u netlink.RouteUpdate) {
-	if !counted(&u.Route) {
-		return
-	}
-	c := RouteChange{At: time.Now(), Prefix: prefixOf(&u.Route)}
-	if u.Type == unix.RTM_NEWROUTE {
-		c.NextHops = nextHops(&u.Route)
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.changes = append(t.changes, c)
+	switch {
+	case u.Table == fenceTable:
+		t.fences++
+	case counted(&u.Route):
+		c := RouteChange{At: time.Now(), Prefix: prefixOf(&u.Route)}
+		if u.Type == unix.RTM_NEWROUTE {
+			c.NextHops = nextHops(&u.Route)
+		}
+		t.changes = append(t.changes, c)
+	default:
+		return
+	}
 	close(t.wake)
 	t.wake = make(chan struct{})
+}
+
+// fence waits until all that the kernel has changed so far is noted. A read of the
+// table shows a change before the message of it is read; messages come in their
+// order, so that of a change of our own is behind all others.
+func (t *RouteTable) fence() error {
+	route := &netlink.Route{
+		Table: fenceTable, Type: unix.RTN_BLACKHOLE, Protocol: unix.RTPROT_STATIC,
+		Dst: &net.IPNet{IP: net.IPv4(192, 0, 2, 1), Mask: net.CIDRMask(32, 32)},
+	}
+	t.fencing.Lock()
+	defer t.fencing.Unlock()
+	t.mu.Lock()
+	want := t.fences + 2
+	t.mu.Unlock()
+	if err := t.handle.RouteAdd(route); err != nil {
+		return fmt.Errorf("add a route to table %d: %w", fenceTable, err)
+	}
+	if err := t.handle.RouteDel(route); err != nil {
+		return fmt.Errorf("delete the route of table %d: %w", fenceTable, err)
+	}
+	for {
+		t.mu.Lock()
+		wake, lost, fences := t.wake, t.lost, t.fences
+		t.mu.Unlock()
+		if lost != nil || fences >= want {
+			return lost
+		}
+		select {
+		case <-wake:
+		case <-t.ended:
+			return errors.New("the following of routes has ended")
+		}
+	}
 }
 
 // counted tells whether a route is one that leads over next hops, to other than
@@ -160,19 +203,22 @@ func nextHops(r *netlink.Route) []netip.Addr {
 // Mark is a point in the history of a table.
 type Mark int
 
-// Now is the point after all changes so far.
-func (t *RouteTable) Now() Mark {
+// Now is the point after all changes so far. The error says that the kernel
+// dropped some.
+func (t *RouteTable) Now() (Mark, error) {
+	err := t.fence()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return Mark(len(t.changes))
+	return Mark(len(t.changes)), err
 }
 
-// Since returns the changes after a point, in order. The error says that the
+// Since returns the changes from a point to now, in order. The error says that the
 // kernel dropped some.
 func (t *RouteTable) Since(m Mark) ([]RouteChange, error) {
+	err := t.fence()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.Clone(t.changes[m:]), t.lost
+	return slices.Clone(t.changes[m:]), err
 }
 
 // Snapshot reads the table: next hops, sorted, by prefix.

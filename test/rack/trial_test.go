@@ -100,7 +100,8 @@ func (s *scene) try(t *testing.T, tr trial) {
 	for i, name := range tr.services {
 		targets[i] = Target{Name: name, URL: "http://" + s.addrs[name].String(), Kept: 10}
 	}
-	mark := s.Routes.Now()
+	mark, err := s.Routes.Now()
+	must(t, err)
 	c, err := s.StartClient(targets...)
 	must(t, err)
 	t.Cleanup(func() {
