@@ -144,26 +144,6 @@ func (t *turn) keepsType(a *ask, lb *Network) error {
 	return nil
 }
 
-// replaced reports whether the load balancer must be made anew: its scheme
-// cannot be changed. The peer never does, so it counts when the user edits the
-// Service.
-func (t *turn) replaced(a *ask, have elbv2types.LoadBalancerSchemeEnum) bool {
-	want := a.scheme
-	if have == want {
-		return false
-	}
-	left := a.item.Intent.AWSLeftOut
-	switch {
-	case !a.strict():
-		a.warn(ReasonAdoptedAsIs, fmt.Sprintf("load balancer %s is %s, and annotation %s asks for %s; it stays until the Service is edited, which gives it a new address; set annotation %s for that", a.name, have, intent.KeyAWSInternal, want, intent.KeyRepair))
-	case len(left) > 0:
-		a.warn(ReasonAdoptedAsIs, fmt.Sprintf("load balancer %s is %s, and annotation %s asks for %s; it stays so while annotation %s is there, which cannot be then", a.name, have, intent.KeyAWSInternal, want, left[0]))
-	default:
-		return true
-	}
-	return false
-}
-
 // createNetwork makes the load balancer; instead of another one where that is
 // not nil.
 func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
@@ -172,6 +152,9 @@ func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 	}
 	if left := a.item.Intent.AWSLeftOut; len(left) > 0 {
 		return refuse(intent.ReasonInvalidAnnotation, "load balancer %s is not there any more, and %s cannot be; correct it, as it would be made with other addresses", a.name, intent.AWSSays(a.item.Service, left[0]))
+	}
+	if instead == nil {
+		a.warnNewHostname(fmt.Sprintf("load balancer %s is made", a.name))
 	}
 	subnets, err := t.subnetsFor(a)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 // The reasons of refusals and notices. They are those of events and
 // conditions, and never change.
 const (
+	ReasonAddressChanged          = "AddressChanged"
 	ReasonAddressUnavailable      = "AddressUnavailable"
 	ReasonAddressesMismatch       = "AddressesMismatch"
 	ReasonAdoptedAsIs             = "AdoptedAsIs"

@@ -31,6 +31,9 @@ func (t *turn) followNetwork(a *ask) error {
 		return err
 	}
 	a.network = lb
+	if lb == nil || len(a.leaves) > 0 && !shows(a.item.Service, lb.DNSName) {
+		a.warnNewHostname(fmt.Sprintf("load balancer %s serves the Service from now on", a.name))
+	}
 	if err := t.carriesUDP(a, lb); err != nil {
 		return err
 	}
