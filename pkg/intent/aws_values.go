@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	v1 "k8s.io/api/core/v1"
 )
 
 // Forms of values that AWS would refuse after half of the load balancer is
@@ -185,15 +187,29 @@ const (
 	awsCrossZone  = "load_balancing.cross_zone.enabled"
 )
 
+// AWSProtection is the attribute with which AWS does not delete a load balancer.
+const AWSProtection = "deletion_protection.enabled"
+
+// AWSUnprotects reports whether an annotation switches that off. It counts for a
+// Service that wants no load balancer any more, too, which has no intent.
+func AWSUnprotects(svc *v1.Service) bool {
+	if AWSFormOf(svc) != AWSExternal {
+		return false
+	}
+	text, _ := AWSWritten(svc, KeyAWSAttributes)
+	pairs, _ := awsTheirPairs().parts(text).(pairsValue)
+	return strings.EqualFold(pairs[AWSProtection], "false")
+}
+
 // awsBalancerAttributes are those of network load balancers: Elastic Load
 // Balancing, LoadBalancerAttribute.
 func awsBalancerAttributes() map[string]awsAttribute {
 	return map[string]awsAttribute{
-		awsLogsOn:                     {Kind: Bool{}},
-		"deletion_protection.enabled": {Kind: Bool{}},
-		awsCrossZone:                  {Kind: Bool{}},
-		"ipv6.deny_all_igw_traffic":   {Kind: Bool{}},
-		"zonal_shift.config.enabled":  {Kind: Bool{}},
+		awsLogsOn:                    {Kind: Bool{}},
+		AWSProtection:                {Kind: Bool{}},
+		awsCrossZone:                 {Kind: Bool{}},
+		"ipv6.deny_all_igw_traffic":  {Kind: Bool{}},
+		"zonal_shift.config.enabled": {Kind: Bool{}},
 		"dns_record.client_routing_policy": {Kind: Enum{Values: []string{
 			"availability_zone_affinity", "partial_availability_zone_affinity", "any_availability_zone",
 		}}},

@@ -148,3 +148,26 @@ func TestAWSAddressesThatThePeerReadsAtFirstAlone(t *testing.T) {
 		})
 	}
 }
+
+func TestWhetherAnAnnotationSwitchesProtectionOff(t *testing.T) {
+	const off = intent.AWSProtection + "=false"
+	other := awsOf("external")
+	other.Annotations["service.kubernetes.io/aws-load-balancer-attributes"] = off
+	for name, tt := range map[string]struct {
+		svc  *v1.Service
+		want bool
+	}{
+		"off":                       {awsOf("external", "attributes", off), true},
+		"off, beside what is wrong": {awsOf("external", "attributes", "web, access_logs.s3.enabled=maybe, "+intent.AWSProtection+" = False"), true},
+		"off by the other key":      {other, true},
+		"on":                        {awsOf("external", "attributes", intent.AWSProtection+"=true"), false},
+		"on at last":                {awsOf("external", "attributes", off+","+intent.AWSProtection+"=true"), false},
+		"of another attribute":      {awsOf("external", "attributes", "access_logs.s3.enabled=false"), false},
+		"nothing":                   {awsOf("external"), false},
+		"where it is not read":      {awsOf("nlb", "attributes", off), false},
+	} {
+		if got := intent.AWSUnprotects(tt.svc); got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
