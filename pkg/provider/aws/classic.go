@@ -43,11 +43,8 @@ func (t *turn) serveClassic(a *ask) error {
 	if a.written(intent.KeyAWSType) != "" {
 		a.warn(intent.ReasonInvalidAnnotation, intent.AWSSays(a.item.Service, intent.KeyAWSType)+intent.AWSTypeIsClassic)
 	}
-	switch err := a.unreachable(); {
-	case err != nil && have == nil:
+	if err := t.reachesTargets(a); err != nil {
 		return err
-	case err != nil:
-		a.warn(ReasonUnsupported, err.Error())
 	}
 	b := &classicBalancer{name: a.name, now: have, made: map[int32]bool{}}
 	if b.listeners, err = a.classicListeners(); err != nil {

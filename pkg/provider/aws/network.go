@@ -47,11 +47,8 @@ func (t *turn) serveNetwork(a *ask) error {
 		return err
 	}
 	a.network = lb
-	switch err := a.unreachable(); {
-	case err != nil && lb == nil:
+	if err := t.reachesTargets(a); err != nil {
 		return err
-	case err != nil:
-		a.warn(ReasonUnsupported, err.Error())
 	}
 	if err := t.carriesUDP(a, lb); err != nil {
 		return err

@@ -13,14 +13,19 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider"
 )
 
-// unreachable refuses a new load balancer of a form of the peer for a Service of
+// reachesTargets refuses a new load balancer of a form of the peer for a Service of
 // IPv6 alone: the targets have IPv4 addresses, where nothing answers for it. The
 // peer makes one; that stays, with the sentence as a Warning.
-func (a *ask) unreachable() error {
+func (t *turn) reachesTargets(a *ask) error {
 	if a.external || len(a.item.Intent.Families) == 0 || slices.Contains(a.item.Intent.Families, intent.V4) {
 		return nil
 	}
-	return refuse(ReasonConflictingAnnotations, "spec.ipFamilies is IPv6 alone, but the load balancer reaches its targets by IPv4, where they do not answer for this Service; add IPv4 to spec.ipFamilies, or make a new Service of type external with annotation %s dualstack", intent.KeyAWSIPAddressType)
+	err := refuse(ReasonConflictingAnnotations, "spec.ipFamilies is IPv6 alone, but the load balancer reaches its targets by IPv4, where they do not answer for this Service; add IPv4 to spec.ipFamilies, or make a new Service of type external with annotation %s dualstack", intent.KeyAWSIPAddressType)
+	if t.observed.Hostname(Place{Kind: a.kind, Name: a.name}) == "" {
+		return err
+	}
+	a.warn(ReasonUnsupported, err.Error())
+	return nil
 }
 
 // carriesUDP refuses ports of UDP where AWS does not take them: on a load
