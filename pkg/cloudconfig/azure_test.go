@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
+	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 	"github.com/fairlead/fairlead/test/goldenfile"
 )
 
@@ -197,6 +198,20 @@ func TestKeysWithoutEffectWarnWhenTheySayMore(t *testing.T) {
 	for _, key := range []string{"enableMigrateToIPBasedBackendPoolAPI", "putVMSSVMBatchSize"} {
 		if text := c.Faults.String(); !strings.Contains(text, key+": has no effect: ") || c.Azure == nil || len(c.Faults.Errors()) > 0 {
 			t.Errorf("no warning names %s: %s", key, text)
+		}
+	}
+}
+
+// The tags that the provider keeps for itself are those that the configuration
+// leaves out, in any case.
+func TestTagsOfOwnershipAreThoseOfTheProvider(t *testing.T) {
+	for _, key := range []string{
+		names.TagService, names.TagServiceLegacy, names.TagCluster, names.TagClusterLegacy,
+		names.TagDNSService, names.TagDNSServiceLegacy, names.TagOwner, strings.ToUpper(names.TagOwner), "team",
+	} {
+		c := parse(t, azureRequired+"tagsMap: {"+key+": x}\ntags: "+key+"=x\n")
+		if _, kept := c.Azure.Tags[key]; kept == names.IsReserved(key) {
+			t.Errorf("%s: kept %v, reserved %v", key, kept, names.IsReserved(key))
 		}
 	}
 }
