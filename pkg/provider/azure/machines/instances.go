@@ -111,7 +111,6 @@ func (r *Reader) state(ctx context.Context, m *Machine) (status, error) {
 		return st, err
 	}
 	// An identity that may only read resource groups may not list a subscription.
-	r.denied.Note(allStates)
 	if st, ok := r.singles.status(m.ID); ok {
 		return st, nil
 	}
@@ -147,11 +146,15 @@ func (r *Reader) listedState(ctx context.Context, m *Machine) (status, error) {
 		return status{m.ID, found.Provisioning, found.Power, found.FaultDomain}, nil
 	case Single:
 	}
-	if r.denied.Is(allStates) {
+	ref, _ := parseMachineID(m.ID)
+	subscription := strings.ToLower(ref.Subscription)
+	if r.denied.Is(subscription) {
 		return status{}, errListDenied()
 	}
-	ref, _ := parseMachineID(m.ID)
 	list, err := r.statuses.get(ctx, statusesOf(ref.Subscription), notBefore)
+	if plan.KindOf(err) == plan.Denied {
+		r.denied.Note(subscription)
+	}
 	if err != nil {
 		return status{}, err
 	}
@@ -215,7 +218,6 @@ func (r *Reader) zone(ctx context.Context, node *v1.Node, m *Machine) (string, e
 	st, err := r.listedState(ctx, m)
 	switch {
 	case plan.KindOf(err) == plan.Denied:
-		r.denied.Note(allStates)
 		return noFaultDomain, nil
 	case err != nil:
 		return "", err

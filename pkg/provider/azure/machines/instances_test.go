@@ -299,3 +299,19 @@ func TestInstanceShutdown(t *testing.T) {
 		})
 	}
 }
+
+func TestDeniedListIsTriedAgainInTime(t *testing.T) {
+	list := "/subscriptions/" + subscription + "/providers/microsoft.compute/virtualmachines"
+	f := newFake(t)
+	f.fail[list] = answer(http.StatusForbidden, "AuthorizationFailed")
+	r, clk := newTestReader(f, options())
+	for range 5 { // more often than it is tried
+		if _, err := r.Instances().InstanceShutdown(t.Context(), node("n", rig("Microsoft.Compute/virtualMachines/single-0"))); err != nil {
+			t.Fatal(err)
+		}
+		clk.SetTime(clk.Now().Add(denyPeriod / 2))
+	}
+	if n := f.count("LIST " + list); n != 3 {
+		t.Errorf("%d lists within %s, want one every %s: %q", n, 2*denyPeriod, denyPeriod, f.calls)
+	}
+}

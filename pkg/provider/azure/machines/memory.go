@@ -49,11 +49,8 @@ func (s *singles) found(id string, st status) {
 	s.state[strings.ToLower(id)] = stateAt{st, now}
 }
 
-const (
-	// denyPeriod is how long a call that was denied is not made again.
-	denyPeriod = 10 * time.Minute
-	allStates  = "states of all machines" // a list
-)
+// denyPeriod is how long a call that was denied is not made again.
+const denyPeriod = 10 * time.Minute
 
 // stamp is a time that moves forward.
 type stamp struct {

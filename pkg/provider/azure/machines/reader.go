@@ -60,7 +60,7 @@ type Reader struct {
 	publicIPs  *shelf[publicIP]
 	singles    *singles
 	gone       *wire.Lately // by id in lower case: machines that were asked for alone
-	denied     *wire.Lately // lists
+	denied     *wire.Lately // by subscription in lower case: lists of all states
 	writes     stamp        // of the last write
 }
 
