@@ -34,7 +34,7 @@ func (t *turn) tag(a *ask, p *publicIP, services string) {
 		key, _ := names.FindTag(want, k)
 		want[key] = own[k]
 	}
-	doc, diffs := t.retagged(p.raw, p.doc.Tags, want)
+	doc, diffs := t.retagged(p.raw, p.doc.Tags, names.WithLegacy(p.doc.Tags, want))
 	if len(diffs) > 0 {
 		p.raw = doc
 		p.change(a.key, diffs...)

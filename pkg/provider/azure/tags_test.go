@@ -54,3 +54,23 @@ func TestTagsOfOwnershipAreNobodysToSet(t *testing.T) {
 	s.settled(t, s.all(provider.Resync))
 	s.settled(t, s.all(provider.Repair))
 }
+
+// What legacy tags tell of public IPs they tell of nothing else.
+func TestLegacyTagsOfLoadBalancersArePlain(t *testing.T) {
+	s := empty(t)
+	s.settings.SystemTags = []string{"aks-"}
+	s.settings.Tags = map[string]string{"service": "shop"}
+	batch := s.batch(item(newService("web", "TCP:80"), provider.Serve, provider.Edit))
+	s.apply(t, batch, nil)
+	for _, tags := range []map[string]string{{"service": "platform"}, {"team": "web"}} {
+		s.settings.Tags = tags
+		s.apply(t, batch, nil)
+		var lb struct{ Tags map[string]string }
+		if err := json.Unmarshal(s.observed.LoadBalancers[0], &lb); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tags, lb.Tags); diff != "" {
+			t.Errorf("tags (-want +got):\n%s", diff)
+		}
+	}
+}

@@ -173,8 +173,8 @@ func TestTagsThatListServices(t *testing.T) {
 }
 
 func TestRetagLeavesOwnershipAlone(t *testing.T) {
-	have := map[string]string{"Team": "NET", "old": "1", "aks-x": "2", "Service": "a/b", "k8s-azure-owner-service": "a/b"}
-	want := map[string]string{"team": "net", "COST": "42", "service": "x", "K8s-Azure-Cluster-Name": "y"}
+	have := map[string]string{"Team": "NET", "old": "1", "aks-x": "2", "k8s-azure-owner-service": "a/b"}
+	want := map[string]string{"team": "net", "COST": "42", "K8s-Azure-Cluster-Name": "y"}
 	set, gone := names.Retag(have, want, []string{"AKS-"})
 	if !maps.Equal(set, map[string]string{"COST": "42"}) || !slices.Equal(gone, []string{"old"}) {
 		t.Errorf("sets %v, takes away %v", set, gone)
@@ -189,12 +189,13 @@ func TestRetagLeavesOwnershipAlone(t *testing.T) {
 // The legacy tags are plain words, which users may have for something else.
 func TestLegacyTagsTellOnlyWhereNoNewerOneDoes(t *testing.T) {
 	want := map[string]string{"service": "platform", "team": "web"}
-	for name, tt := range map[string]struct{ have, set map[string]string }{
-		"no address of ours": {nil, want},
-		"an old address":     {map[string]string{"Service": "shop/web"}, map[string]string{"team": "web"}},
-		"a newer one":        {map[string]string{"service": "shop/web", "k8s-azure-service": "shop/web"}, want},
+	for name, tt := range map[string]struct{ have, want, set map[string]string }{
+		"no address of ours":        {nil, want, want},
+		"an old address":            {map[string]string{"Service": "shop/web"}, want, map[string]string{"team": "web"}},
+		"a newer one":               {map[string]string{"service": "shop/web", "k8s-azure-service": "shop/web"}, want, want},
+		"one that nobody overrides": {map[string]string{"service": "shop/web", "k8s-azure-service": "shop/web"}, nil, map[string]string{}},
 	} {
-		set, gone := names.Retag(tt.have, want, []string{"aks-"})
+		set, gone := names.Retag(tt.have, names.WithLegacy(tt.have, tt.want), []string{"aks-"})
 		if diff := cmp.Diff(tt.set, set); diff != "" || len(gone) > 0 {
 			t.Errorf("%s: gone %v, set (-want +got):\n%s", name, gone, diff)
 		}

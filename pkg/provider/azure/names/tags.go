@@ -25,26 +25,19 @@ func IsReserved(key string) bool {
 	return Among([]string{TagService, TagCluster, TagDNSService, TagOwner}, key)
 }
 
-// legacyOf is the key that counts before the legacy one; false for any other key.
-func legacyOf(key string) (string, bool) {
+// WithLegacy are the wanted tags of a public IP with the legacy ones that it has:
+// they are plain words, and tell whose an address is that has no newer one.
+func WithLegacy(have, want map[string]string) map[string]string {
+	out := map[string]string{}
+	maps.Copy(out, want)
 	for legacy, now := range map[string]string{TagServiceLegacy: TagService, TagClusterLegacy: TagCluster, TagDNSServiceLegacy: TagDNSService} {
-		if strings.EqualFold(key, legacy) {
-			return now, true
+		at, has := FindTag(have, legacy)
+		key, wanted := FindTag(want, legacy)
+		if _, newer := FindTag(have, now); has && (!newer || !wanted) {
+			out[key] = have[at]
 		}
 	}
-	return "", false
-}
-
-// tells reports whether the tag tells whose the resource is. The legacy ones are
-// plain words, and tell it of a resource that has no newer one.
-func tells(have map[string]string, key string) bool {
-	now, legacy := legacyOf(key)
-	if !legacy {
-		return IsReserved(key)
-	}
-	_, has := FindTag(have, key)
-	_, newer := FindTag(have, now)
-	return has && !newer
+	return out
 }
 
 // Retag is what changes of the tags that a resource has when it shall have the
@@ -56,7 +49,7 @@ func Retag(have, want map[string]string, system []string) (set map[string]string
 	set = map[string]string{}
 	for _, k := range slices.Sorted(maps.Keys(want)) {
 		key, found := FindTag(have, k)
-		if tells(have, k) || (found && strings.EqualFold(have[key], want[k])) {
+		if IsReserved(k) || (found && strings.EqualFold(have[key], want[k])) {
 			continue
 		}
 		set[key] = want[k]
@@ -66,8 +59,7 @@ func Retag(have, want map[string]string, system []string) (set map[string]string
 	}
 	for _, k := range slices.Sorted(maps.Keys(have)) {
 		_, wanted := FindTag(want, k)
-		_, legacy := legacyOf(k)
-		if !wanted && !legacy && !IsReserved(k) && !slices.ContainsFunc(system, func(prefix string) bool { return HasPrefix(k, prefix) }) {
+		if !wanted && !IsReserved(k) && !slices.ContainsFunc(system, func(prefix string) bool { return HasPrefix(k, prefix) }) {
 			gone = append(gone, k)
 		}
 	}
