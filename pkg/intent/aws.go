@@ -222,6 +222,22 @@ func awsRead(annotations map[string]string, form AWSForm) map[string]string {
 	return read
 }
 
+// nameAsWritten lets problems name the keys that the user wrote, where those that
+// are read stand for them.
+func nameAsWritten(problems []Problem, written, read map[string]string) {
+	for i := range problems {
+		p := &problems[i]
+		for key := range read {
+			if _, own := written[key]; own || p.Field != annotationField(key) {
+				continue
+			}
+			p.Field = annotationField(awsOther(key))
+			p.Sentence = strings.Replace(p.Sentence, annotationName(key), annotationName(awsOther(key)), 1)
+			break
+		}
+	}
+}
+
 // awsInternalKeys are the keys of KeyAWSInternal.
 func awsInternalKeys() []string { return []string{KeyAWSInternal, awsOtherPrefix + "internal"} }
 

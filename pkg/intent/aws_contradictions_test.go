@@ -51,6 +51,20 @@ func TestAWSExternalReadsTheOtherKeyOfClients(t *testing.T) {
 	}
 }
 
+// TestAWSSentencesNameTheKeyThatIsWritten: what is read under the first key has
+// another one in the Service.
+func TestAWSSentencesNameTheKeyThatIsWritten(t *testing.T) {
+	const ranges = "service.kubernetes.io/load-balancer-source-ranges"
+	beside := awsOf("external", ranges, "10.0.0.0/8")
+	beside.Spec.LoadBalancerSourceRanges = []string{"192.0.2.0/24"}
+	judgeAWS(t, map[string]judged{
+		"clients of no range":        {awsOf("external", ranges, "all"), []string{`refuse: annotation ` + ranges + ` is "all", but must be 1 to 500 IP ranges, separated by commas, each an IP range; write it like "192.0.2.0/24", or remove the annotation`}},
+		"clients beside others":      {beside, []string{`warn: annotation ` + ranges + ` is "10.0.0.0/8", but spec.loadBalancerSourceRanges is "192.0.2.0/24", which counts; remove one of them`}},
+		"attributes of a port":       {awsOf("external", awsOther+"target-group-attributes.80", "stickiness.enabled=7"), []string{`refuse: annotation ` + awsOther + `target-group-attributes.80 is "stickiness.enabled=7", but stickiness.enabled must be true or false, and is "7"; correct it, or remove it`}},
+		"attributes under the first": {awsOf("external", "target-group-attributes.80", "stickiness.enabled=7"), []string{`refuse: annotation target-group-attributes.80 is "stickiness.enabled=7", but stickiness.enabled must be true or false, and is "7"; correct it, or remove it`}},
+	})
+}
+
 // TestAWSAnnotationsThatContradictEachOther: one sentence says which counts.
 func TestAWSAnnotationsThatContradictEachOther(t *testing.T) {
 	external := func(pairs ...string) *v1.Service { return awsOf("external", pairs...) }

@@ -76,6 +76,7 @@ func New(svc *v1.Service, provider string, reg *Registry) (Intent, []Problem) {
 		problems = append(problems, azureAddresses(svc, &in)...)
 	case AWS:
 		problems = append(awsTold(problems, form), awsProblems(svc, &in, reg)...)
+		nameAsWritten(problems, svc.Annotations, annotations)
 	default:
 		in.Addresses, in.AddressSource, found = addresses(svc, options)
 		problems = append(problems, found...)
