@@ -196,7 +196,8 @@ func (p *planner) report(ctx context.Context, client kubernetes.Interface, keys 
 		case len(plans) == 0 && len(keys) > 0:
 			return notOurs(o.services, keys[0], classes)
 		}
-		if none, err = noneText(o.services, classes); err != nil {
+		if len(plans) == 0 {
+			none, err = noneText(o.services, classes)
 			return err
 		}
 		groups, err = newGroupPlans(o, plans, classes, keys)

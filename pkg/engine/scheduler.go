@@ -254,8 +254,9 @@ func (s *scheduler) syncAll(cause provider.Cause) {
 }
 
 // sync puts every Service of these groups that is ours, or of which something of
-// ours is still there, into its group's next pass. One that no finalizer holds yet waits for its first call: were it
-// deleted now, nobody would call for the deletion of what was made.
+// ours is still there, into its group's next pass. One that no finalizer holds yet
+// waits for its first call: were it deleted now, nobody would call for the deletion
+// of what was made.
 func (s *scheduler) sync(cause provider.Cause, of func(provider.Group) bool) {
 	services, err := s.Services.List(labels.Everything())
 	if err != nil {

@@ -44,7 +44,7 @@ type Result struct {
 	// Refused and Notices are as in provider.Decision.
 	Refused map[plan.Key]error
 	Notices map[plan.Key][]provider.Notice
-	// Steps are in no order; Finish makes the plan.
+	// Steps are in no order, and without those of machines: see WithMembership.
 	Steps []plan.Step
 	// Writes are what the steps write, by their targets.
 	Writes map[plan.ID]Write

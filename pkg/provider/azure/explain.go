@@ -19,10 +19,9 @@ import (
 // Explain tells what there is of a Service of the batch: each load balancer
 // with the frontends, rules, probes and pools of the Service, then the rules of
 // the security group that lead to its addresses, then what else is to be written
-// for it. It is pure. The result and the
-// membership are what was computed from the input. A Service that is refused is
-// told as it is, since nothing would be changed. An error is a document that
-// cannot be read.
+// for it. It is pure. The result and the membership are what was computed from the
+// input. A Service that is refused is told as it is, since nothing would be changed.
+// An error is a document that cannot be read.
 func Explain(in Input, r *Result, m *machines.Membership, key plan.Key) ([]provider.Part, error) {
 	before, err := newWorld(&in)
 	if err != nil {

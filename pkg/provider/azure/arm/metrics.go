@@ -106,7 +106,7 @@ func (counter) Do(req *policy.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// outcome is a closed set: ok, notfound, lost, or the kind of error.
+// outcome is a closed set: ok, notfound, canceled, lost, or the kind of error.
 func outcome(resp *http.Response, err error) string {
 	switch {
 	case errors.Is(err, context.Canceled):
