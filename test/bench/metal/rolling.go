@@ -109,7 +109,11 @@ func measureRolling(ctx context.Context, b *site, o Options) ([]table.Row, error
 	if err != nil {
 		return nil, err
 	}
-	mark, begin := b.Routes.Now(), time.Now()
+	mark, err := b.Routes.Now()
+	if err != nil {
+		return nil, err
+	}
+	begin := time.Now()
 	for _, n := range b.Nodes {
 		if err := restartSpeaker(ctx, n); err != nil {
 			return nil, err

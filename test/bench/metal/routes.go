@@ -5,6 +5,7 @@
 package metal
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -17,6 +18,7 @@ import (
 type follower struct {
 	table *rack.RouteTable
 	next  rack.Mark
+	err   error // of the beginning; read tells it
 	hops  map[netip.Prefix]hopChange
 }
 
@@ -28,13 +30,14 @@ type hopChange struct {
 
 // follow begins now.
 func follow(t *rack.RouteTable) *follower {
-	return &follower{table: t, next: t.Now(), hops: map[netip.Prefix]hopChange{}}
+	next, err := t.Now()
+	return &follower{table: t, next: next, err: err, hops: map[netip.Prefix]hopChange{}}
 }
 
 // read plays what came since the last time, and returns how much that was.
 func (f *follower) read() (int, error) {
 	changes, err := f.table.Since(f.next)
-	if err != nil {
+	if err = cmp.Or(f.err, err); err != nil {
 		return 0, err
 	}
 	for _, c := range changes {

@@ -139,7 +139,10 @@ func Soak(ctx context.Context, out io.Writer, o Options, d time.Duration) (err e
 	if err != nil {
 		return err
 	}
-	mark := b.Routes.Now()
+	mark, err := b.Routes.Now()
+	if err != nil {
+		return err
+	}
 	report, failed := b.soak(ctx, d)
 	results, err := client.Stop()
 	if err = errors.Join(failed, err); err != nil {
