@@ -17,8 +17,8 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider/aws/api"
 )
 
-// longestLate is how long AWS's lists may show what is deleted. They do for
-// seconds, and nobody says how long at most.
+// longestLate is how long AWS's lists may show what is deleted, and not show what
+// is made. They do for seconds, and nobody says how long at most.
 const longestLate = 5 * time.Minute
 
 // deletions are the calls by which this process deletes objects, or has deleted
@@ -124,15 +124,14 @@ func sourceGroups(list []ec2types.IpPermission) []string {
 }
 
 // overtaken turns AWS's refusal of a security group into a conflict where a step
-// of this process has deleted the group meanwhile: the next pass makes another.
+// of this process has deleted the group meanwhile: the next pass makes another. It
+// is called with mu held.
 func (p *Provider) overtaken(c Call, err error) error {
 	switch api.Code(err) {
 	case "InvalidGroup.NotFound", "InvalidSecurityGroup":
 	default:
 		return err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if !p.deletions.has(groupsIn(c)) {
 		return err
 	}

@@ -140,16 +140,24 @@ func (p *Provider) read(ctx context.Context, s *Settings, batch provider.Batch, 
 // begin is what lists tell. What the same pass has read a moment ago is not read
 // again: who came meanwhile has nothing yet, or what is new of him is read next.
 func (p *Provider) begin(ctx context.Context, s *Settings, batch provider.Batch, old *Observed) (*Observed, error) {
-	if before, ok := batch.Before.(*pass); ok && old != nil && before.in.Observed.Fresh != nil {
-		return old.fork(), nil
+	before, ok := batch.Before.(*pass)
+	again := ok && old != nil && before.in.Observed.Fresh != nil
+	var o *Observed
+	if again {
+		o = old.fork()
+	} else {
+		var err error
+		if o, err = p.lists(ctx, s); err != nil {
+			return nil, err
+		}
+		o.keepDetails(old)
 	}
-	o, err := p.lists(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	o.keepDetails(old)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if !again {
+		p.creations.listed(o, p.clock.Now())
+	}
+	p.creations.apply(o, batch)
 	p.deletions.apply(o)
 	return o, nil
 }
@@ -315,25 +323,27 @@ type learned struct {
 }
 
 // call makes a call. What it has deleted is gone, whatever lists show. What is to
-// be taken away and is not there is done too, but lists may know better.
+// be taken away and is not there is done too, but lists may know better, and so
+// may who made it a moment ago.
 func (p *Provider) call(ctx context.Context, c Call) (any, error) {
 	p.mu.Lock()
 	p.deletions.begin(c)
 	p.mu.Unlock()
 	answer, err := send(ctx, p.client, c)
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.deletions.end(c, err, p.clock.Now())
-	p.mu.Unlock()
 	if takesAway(c) && api.NotFound(err) {
-		return answer, nil
+		return answer, p.creations.notYet(c, err)
 	}
 	return answer, p.overtaken(c, err)
 }
 
-// remember notes what a call of a pass changed.
-func (p *Provider) remember(c Call, answer any) {
+// remember notes what a call of a pass changed that was made for some Services.
+func (p *Provider) remember(c Call, answer any, serves []plan.Key) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.creations.learn(c, answer, serves, p.clock.Now())
 	if p.reading {
 		p.learned = append(p.learned, learned{c, answer})
 	}

@@ -59,7 +59,7 @@ func (p *pass) Execute(ctx context.Context, st plan.Step, without map[plan.Key]b
 		w, out.Failed = p.again(st, without)
 	}
 	for _, c := range w.Calls {
-		err := p.send(ctx, st.Target, c)
+		err := p.send(ctx, &st, c)
 		if part, ok := errors.AsType[*partError](err); ok {
 			out.Owed = part.owed(&p.in)
 			continue
@@ -82,7 +82,7 @@ func (p *pass) Execute(ctx context.Context, st plan.Step, without map[plan.Key]b
 
 // send makes a call and remembers what AWS took of it. It fails with a
 // *partError when that is not all.
-func (p *pass) send(ctx context.Context, target plan.ID, c Call) error {
+func (p *pass) send(ctx context.Context, st *plan.Step, c Call) error {
 	p.mu.Lock()
 	call, err := Resolve(c, p.known)
 	p.mu.Unlock()
@@ -98,11 +98,11 @@ func (p *pass) send(ctx context.Context, target plan.ID, c Call) error {
 	} else if err != nil {
 		return err
 	}
-	p.provider.remember(call, answer)
+	p.provider.remember(call, answer, st.Serves)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if made := p.observed.Learn(call, answer); made != "" {
-		p.known[target] = made
+		p.known[st.Target] = made
 	}
 	return err
 }

@@ -75,8 +75,10 @@ type Provider struct {
 	// learned are the calls since reading began.
 	learned []learned
 	reading bool
-	// deletions are of what lists may still show.
+	// deletions are of what lists may still show, creations of what they do not
+	// show yet.
 	deletions deletions
+	creations creations
 
 	// unlooked are the looks at addresses that AWS refused, and that were told.
 	unlooked map[string]bool
@@ -100,6 +102,7 @@ func New(o Options) *Provider {
 	p := &Provider{
 		client: o.Client, cluster: o.Cluster, registry: intent.Annotations(), services: o.Services, slices: o.Slices, nodes: o.Nodes, clock: o.Clock,
 		changed: provider.NewAgain(), moved: provider.NewAgain(), unlisted: newUnlisted(), sleepers: newUnlisted(), unread: provider.Sought{First: firstListing, Longest: longestListing}, unlooked: map[string]bool{},
+		creations: newCreations(),
 	}
 	p.config.Store(o.Config)
 	p.machines = p.newMachines(o.Client, o.Clock, o.Nodes)

@@ -65,8 +65,10 @@ func TestWhatAWSDidNotKnowIsThereIfListsShowIt(t *testing.T) {
 			edited := svc.DeepCopy()
 			edited.Spec.Ports = edited.Spec.Ports[:1]
 			l.add(t, edited)
-			// The pass may fail: the listener keeps its target group.
-			if _, _, err := l.pass(t, provider.Serve, provider.Edit, edited); err != nil && api.Code(err) != "ResourceInUse" {
+			// The pass may fail: the listener keeps its target group, or that was made
+			// a moment ago.
+			_, _, err := l.pass(t, provider.Serve, provider.Edit, edited)
+			if code := api.Code(err); err != nil && code != "ResourceInUse" && code != "TargetGroupNotFound" {
 				t.Fatal(err)
 			}
 			if unknown != 1 {
@@ -75,6 +77,38 @@ func TestWhatAWSDidNotKnowIsThereIfListsShowIt(t *testing.T) {
 			l.must(t, -1, provider.Serve, provider.Edit, edited)
 			l.must(t, 0, provider.Serve, provider.Resync, edited)
 			l.must(t, -1, provider.Remove, provider.Edit, edited)
+			if diff := cmp.Diff(before, l.picture(t)); diff != "" {
+				t.Errorf("-before +after:\n%s", diff)
+			}
+		})
+	}
+}
+
+// What was made a moment ago is not done with when AWS does not know it yet.
+func TestServiceIsNotDoneWithWhatAWSDoesNotKnowYet(t *testing.T) {
+	for action, code := range map[string]string{
+		"DeleteSecurityGroup": "InvalidGroup.NotFound", "DeleteTargetGroup": "TargetGroupNotFound", "DeleteLoadBalancer": "LoadBalancerNotFound",
+	} {
+		t.Run(action, func(t *testing.T) {
+			l := startLive(t, awssim.Options{})
+			l.config.ManagedNLBSecurityGroups = true
+			l.restart(t)
+			before := l.picture(t)
+			svc := newSite(t).service("web")
+			l.add(t, svc)
+			l.must(t, -1, provider.Serve, provider.Edit, svc)
+			unknown := false
+			l.cloud.SetFault(func(c awssim.Call) *awssim.Fault {
+				if c.Action != action || unknown {
+					return nil
+				}
+				unknown = true
+				return awssim.Refuse(http.StatusBadRequest, code)
+			})
+			if _, _, err := l.pass(t, provider.Remove, provider.Edit, svc); plan.KindOf(err) != plan.Transient || api.Code(err) != code {
+				t.Errorf("the first pass ends with %v", err)
+			}
+			l.must(t, -1, provider.Remove, provider.Edit, svc)
 			if diff := cmp.Diff(before, l.picture(t)); diff != "" {
 				t.Errorf("-before +after:\n%s", diff)
 			}
