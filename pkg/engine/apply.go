@@ -32,7 +32,8 @@ type apply struct {
 	needs   map[plan.ID]int   // needs left of each step
 	users   map[plan.ID][]int // steps that need the target
 	shared  int               // shared steps left
-	// partly are the steps that were done, but not in full, and why.
+	// wrote are the steps that were done, and partly why some were not in full.
+	wrote   []plan.ID
 	partly  map[plan.ID][]error
 	changed bool // a step other than a creation was done
 	// owed is why steps that serve nobody were not done, or others not in full.
@@ -163,6 +164,7 @@ func (a *apply) done(r result) []int {
 		a.changed = true
 	}
 	if r.err == nil {
+		a.wrote = append(a.wrote, st.Target)
 		a.partly[st.Target] = slices.Collect(maps.Values(r.failed))
 	}
 	if r.owed != nil {

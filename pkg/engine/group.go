@@ -195,14 +195,17 @@ func (g *group) joining(now time.Time, size int) []*entry {
 
 // over notes the end of a pass. Writes that serve nobody and have failed are
 // owed from now on, and so is the look that the provider asks for. The wait of
-// each grows with its own failures; the shortest brings the next pass, which
-// tries all.
-func (g *group) over(now time.Time, failed map[plan.ID]error, again time.Duration) {
+// each grows with its own failures until it is done; the shortest brings the next
+// pass, which tries all.
+func (g *group) over(now time.Time, wrote []plan.ID, failed map[plan.ID]error, again time.Duration) {
 	g.passes--
 	before := g.owed.tries
 	g.owed.tries = map[plan.ID]int{}
 	if !g.owed.at.IsZero() || g.passes > 0 { // what is owed has yet to be tried again, or is being
 		maps.Copy(g.owed.tries, before)
+	}
+	for _, id := range wrote {
+		delete(g.owed.tries, id)
 	}
 	for id, err := range failed {
 		g.owe(now.Add(RetryAfter(err, before[id])))

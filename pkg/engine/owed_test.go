@@ -299,15 +299,52 @@ func TestWaitsGrowThoughAnOlderPassEndsMeanwhile(t *testing.T) {
 	g, now := newGroup(), time.Unix(0, 0)
 	failed := map[plan.ID]error{{Kind: "members", Name: "other"}: errors.New("500")}
 	g.passes = 2
-	g.over(now, failed, 0)
+	g.over(now, nil, failed, 0)
 	first := g.owed.at
 	if !g.claim(first) {
 		t.Fatal("nothing is owed")
 	}
 	g.passes++
-	g.over(first, nil, 0)
-	g.over(first, failed, 0)
+	g.over(first, nil, nil, 0)
+	g.over(first, nil, failed, 0)
 	if before, next := first.Sub(now), g.owed.at.Sub(first); next <= before {
 		t.Errorf("tried again after %v, and then after %v", before, next)
 	}
+}
+
+// A write that is done is owed no more, though the time for another try has not
+// come: when it fails again, it is tried again as soon as the first time.
+func TestWaitsAreForgottenWithTheWriteThatIsDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCloud()
+		var heals atomic.Bool
+		var tried atomic.Int32
+		c.fault = func(st plan.Step, _ map[plan.Key]bool) error {
+			if st.Target.Kind != "members" {
+				return nil
+			}
+			tried.Add(1)
+			if heals.Load() {
+				return nil
+			}
+			return &plan.LeftOutError{Owed: &plan.Error{Kind: plan.Invalid, Reason: "TargetsRefused", Err: errors.New("i-1 is stopped")}}
+		}
+		p := &altering{cloud: c, alter: func(d *provider.Decision) {
+			d.Plan.Steps = append(d.Plan.Steps, plan.Step{Action: plan.Update, Target: plan.ID{Kind: "members", Name: "web"}})
+		}}
+		r := start(t, c, func(o *Options) { o.Provider = p })
+		r.serve(t, service("web", 80))
+		for tried.Load() < 5 {
+			after(time.Second)
+		}
+		heals.Store(true)
+		r.serve(t, service("web", 81))
+		heals.Store(false)
+		tried.Store(0)
+		r.serve(t, service("web", 82))
+		after(16 * time.Second)
+		if n := tried.Load(); n != 2 {
+			t.Errorf("tried %d times in 16 s, want 2", n)
+		}
+	})
 }

@@ -71,7 +71,7 @@ func (s *scheduler) pass(ctx context.Context, name provider.Group, entries []*en
 		s.end(name, m, s.outcome(m, look, d, err))
 	}
 	a.run(keysOf(seen.batch.Items), d.Refused)
-	s.events <- event{group: name, over: true, freed: a.changed, failed: a.owed, again: d.Again}
+	s.events <- event{group: name, over: true, freed: a.changed, wrote: a.wrote, failed: a.owed, again: d.Again}
 	observePass(s.Provider.Name(), len(members), s.Clock.Since(start))
 	log := klog.FromContext(ctx).WithValues("group", name, "services", len(members), "steps", len(d.Plan.Steps), "refused", len(d.Refused), "took", s.Clock.Since(start))
 	switch {

@@ -28,7 +28,9 @@ type event struct {
 	shared bool // the shared writes are done: the next pass may start
 	over   bool // so are all others
 	freed  bool // with over: something was changed or removed, others may fit now
-	// failed is why writes that serve nobody were not done; with over.
+	// wrote are the writes that were done, and failed is why those that serve
+	// nobody were not, or others not in full; with over.
+	wrote  []plan.ID
 	failed map[plan.ID]error
 	// again is when the group is to be looked at once more; zero: never; with over.
 	again time.Duration
@@ -220,7 +222,7 @@ func (s *scheduler) handle(ev event) {
 		s.settle(g, ev.ended, ev.out)
 	}
 	if ev.over {
-		g.over(s.Clock.Now(), ev.failed, ev.again)
+		g.over(s.Clock.Now(), ev.wrote, ev.failed, ev.again)
 	}
 	if ev.freed {
 		g.unpark()
