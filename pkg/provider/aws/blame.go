@@ -137,7 +137,18 @@ func (p *pass) byAnnotation(err error, c Call, st *plan.Step, without map[plan.K
 			texts[i] = s.of + " of Service " + owner.String()
 		}
 	}
+	if found[0].isAddress() {
+		own := *e
+		own.Reason = ReasonAddressUnavailable
+		err = &own
+	}
 	return api.Reworded(err, strings.Join(texts, ", and ")+", but AWS refuses it: "+api.Said(err)+"; "+found[0].cure)
+}
+
+// isAddress reports whether the annotation names addresses. What AWS refuses of
+// these, and the look before did not show, another one took meanwhile.
+func (s said) isAddress() bool {
+	return slices.ContainsFunc(chosenAddresses(), func(c chosen) bool { return c.key == s.key })
 }
 
 // blamed are those of the annotations that the refusal is of.

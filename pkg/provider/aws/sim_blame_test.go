@@ -3,7 +3,9 @@
 package aws_test
 
 import (
+	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,6 +13,9 @@ import (
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
+	"github.com/fairlead/fairlead/pkg/provider/aws"
+	"github.com/fairlead/fairlead/pkg/provider/aws/names"
+	"github.com/fairlead/fairlead/pkg/provider/providertest"
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
 )
 
@@ -186,5 +191,57 @@ func TestAStepOfSeveralServicesTellsNoAnnotations(t *testing.T) {
 		if strings.Contains(line, "is \"192.0.2.0/24\"") && strings.Contains(line, "is \"198.51.100.0/24\"") || strings.Contains(line, "aws/nodeSecurityGroup ") && strings.Contains(line, "spec.loadBalancerSourceRanges") {
 			t.Errorf("%s", line)
 		}
+	}
+}
+
+// Two passes may give one address to two Services, since neither sees yet what the
+// other makes. The Service whom AWS refuses it is told so by the reason that the
+// next pass has, too.
+func TestAnAddressThatTwoPassesGive(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(eip string) func(*v1.Service)
+		want   string
+	}{
+		"a private one": {
+			func(string) func(*v1.Service) {
+				return with("internal", "true", "subnets", "private-us-east-1a", "private-ipv4-addresses", "10.0.96.50")
+			},
+			`annotation private-ipv4-addresses is "10.0.96.50", but AWS refuses it: InvalidConfigurationRequest: The address '10.0.96.50' is already in use; write addresses of the subnets that are free`,
+		},
+		"an elastic one": {
+			func(eip string) func(*v1.Service) {
+				return with("subnets", "public-us-east-1a", "eip-allocations", eip)
+			},
+			`annotation eip-allocations is "EIP", but AWS refuses it: ResourceInUse: The allocation IDs 'EIP' are in use; write the ids of elastic IPs of this account and region that nothing else uses`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := startLive(t, awssim.Options{})
+			s := newSite(t)
+			eip := l.elasticIPs(t, 1)[0]
+			first, second := s.service("first", c.change(eip)), s.service("second", c.change(eip))
+			l.add(t, first)
+			l.add(t, second)
+			late, err := l.provider.Observe(t.Context(), provider.Batch{Group: "aws", Nodes: l.nodes, Items: []provider.Item{item(second, provider.Serve, provider.Edit)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.must(t, -1, provider.Serve, provider.Edit, first)
+			steps := providertest.Decide(t, late).Plan.Steps
+			i := slices.IndexFunc(steps, func(st plan.Step) bool { return st.Target.Kind == "aws/loadBalancer" })
+			if i < 0 {
+				t.Fatalf("no load balancer: %v", steps)
+			}
+			told, _ := errors.AsType[*plan.Error](late.Execute(t.Context(), steps[i], nil))
+			if told == nil || told.Reason != aws.ReasonAddressUnavailable {
+				t.Fatalf("AWS's refusal: %v", told)
+			}
+			if got, want := strings.ReplaceAll(told.Error(), annotation, ""), strings.ReplaceAll(c.want, "EIP", eip); !strings.HasSuffix(got, want) {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+			if got := l.refusedFor(t, provider.Edit, second); !strings.Contains(got, "load balancer "+names.LoadBalancer(first.UID)+" has ") {
+				t.Errorf("then %s", got)
+			}
+		})
 	}
 }
