@@ -71,9 +71,14 @@ func route(c Config, in io.Reader, out *speaking) error {
 	}}); err != nil {
 		return err
 	}
+	told := make(chan struct{})
 	err := s.WatchEvent(ctx, server.WatchEventMessageCallbacks{
 		OnBestPath: func(paths []*apiutil.Path, _ time.Time) {
 			for _, p := range paths {
+				if p.Family == markFamily {
+					told <- struct{}{}
+					continue
+				}
 				r := routeOf(p)
 				out.say(message{Kind: "best", Best: &Change{Prefix: r.Prefix, Withdrawn: p.Withdrawal}})
 			}
@@ -103,11 +108,42 @@ func route(c Config, in io.Reader, out *speaking) error {
 			continue
 		}
 		table, err := tableOf(s)
+		if err == nil {
+			err = mark(s, told)
+		}
 		if err != nil {
 			return err
 		}
 		out.say(message{Kind: "table", Table: table})
 	}
+	return nil
+}
+
+// markFamily is one that no session carries.
+const markFamily = bgp.RF_IPv4_MC
+
+// mark waits until all changes that the last table shows are told: GoBGP tells
+// of changes one after the other, but some time after they are made. So it makes
+// two of its own, which it hears of last.
+func mark(s *server.BgpServer, told <-chan struct{}) error {
+	zero := netip.IPv4Unspecified()
+	nlri, err := bgp.NewIPAddrPrefix(netip.PrefixFrom(zero, 32))
+	if err != nil {
+		return err
+	}
+	hop, err := bgp.NewPathAttributeMpReachNLRI(markFamily, []bgp.PathNLRI{{NLRI: nlri}}, zero)
+	if err != nil {
+		return err
+	}
+	paths := []*apiutil.Path{{Family: markFamily, Nlri: nlri, Attrs: []bgp.PathAttributeInterface{bgp.NewPathAttributeOrigin(0), hop}}}
+	if _, err := s.AddPath(apiutil.AddPathRequest{Paths: paths}); err != nil {
+		return err
+	}
+	<-told
+	if err := s.DeletePath(apiutil.DeletePathRequest{Paths: paths}); err != nil {
+		return err
+	}
+	<-told
 	return nil
 }
 

@@ -212,7 +212,8 @@ func (r *Router) WaitUp(t *testing.T, peer netip.Addr, up bool) {
 	r.wait(t, "the session with "+peer.String()+" changes", func() bool { return r.up[peer] == up })
 }
 
-// Changes returns the changes of best paths since the last call.
+// Changes returns the changes of best paths since the last call, up to the last
+// table at least.
 func (r *Router) Changes() []Change {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -221,7 +222,8 @@ func (r *Router) Changes() []Change {
 	return out
 }
 
-// Table returns all paths, by prefix and peer.
+// Table returns all paths, by prefix and peer. Changes has all changes that led
+// to it.
 func (r *Router) Table(t *testing.T) []Route {
 	t.Helper()
 	r.mu.Lock()
