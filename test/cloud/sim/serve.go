@@ -33,6 +33,17 @@ func (s *Server) Close() {
 	s.server.Close()
 }
 
+// Direct hands requests to a cloud in this process. Where nobody waits for a
+// network the clock of a synctest bubble goes on.
+type Direct struct{ Cloud http.Handler }
+
+// RoundTrip implements [http.RoundTripper].
+func (d Direct) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer := httptest.NewRecorder()
+	d.Cloud.ServeHTTP(answer, r)
+	return answer.Result(), nil
+}
+
 // Serve answers on the address until ctx ends, and prints where.
 func Serve(ctx context.Context, addr string, handler http.Handler, out io.Writer) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)

@@ -5,32 +5,31 @@ package api_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"k8s.io/component-base/metrics/legacyregistry"
+	"k8s.io/component-base/metrics"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/pkg/provider/aws/api"
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
-	"github.com/fairlead/fairlead/test/timed"
+	"github.com/fairlead/fairlead/test/cloud/sim"
 )
 
-// simulated is a client of a simulated account.
+// simulated is a client of a simulated account, without a network between them.
 func simulated(t *testing.T, o awssim.Options) (*awssim.Cloud, *api.Client) {
 	t.Helper()
 	cloud := awssim.New(o)
-	server := cloud.Start()
-	t.Cleanup(server.Close)
 	alone(t)
 	conf := cloudconfig.NewAWS()
 	conf.Region = cloud.Region()
-	conf.Endpoints = cloudconfig.AWSEndpoints{EC2: server.URL, ELB: server.URL, ELBv2: server.URL, STS: server.URL, IMDS: server.URL}
-	c, err := api.New(t.Context(), conf, api.Setup{})
+	c, err := api.New(t.Context(), conf, api.Setup{HTTP: &http.Client{Transport: sim.Direct{Cloud: cloud}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,41 +53,43 @@ func each(t *testing.T, n int, call func(context.Context) error) time.Duration {
 }
 
 func TestABurstKeepsToTheLimitsOfAnAccount(t *testing.T) {
-	timed.Within(t, 5*time.Second, "a burst of 60 calls", func() time.Duration {
-		cloud, c := simulated(t, awssim.Options{Throttle: awssim.PublishedThrottle()})
+	synctest.Test(t, func(t *testing.T) {
+		cloud, c := simulated(t, awssim.Options{Throttle: awssim.PublishedThrottle(), Latency: awssim.BenchmarkLatencies()})
 		took := each(t, 60, func(ctx context.Context) error { // 50 at once and 10 a second
 			_, err := api.Call(ctx, c.EC2.DescribeSubnets, &ec2.DescribeSubnetsInput{})
 			return err
 		})
-		if refused := cloud.Counts().Refused; len(refused) > 1 || refused["ec2.DescribeSubnets"] > 5 {
-			t.Errorf("refused %v", refused)
+		refused := cloud.Counts().Refused
+		if len(refused) > 1 || refused["ec2.DescribeSubnets"] > 1 || took < time.Second || took > 1500*time.Millisecond {
+			t.Errorf("refused %v; took %s", refused, took)
 		}
-		return took
 	})
 }
 
 func TestABurstIsNotHeldBackWhereThereAreNoLimits(t *testing.T) {
-	// At the published limits it takes 25 s.
-	timed.Within(t, 20*time.Second, "a burst of 300 calls", func() time.Duration {
-		cloud, c := simulated(t, awssim.Options{})
+	synctest.Test(t, func(t *testing.T) {
+		cloud, c := simulated(t, awssim.Options{Latency: awssim.BenchmarkLatencies()})
 		took := each(t, 300, func(ctx context.Context) error {
 			_, err := api.Call(ctx, c.EC2.DescribeSubnets, &ec2.DescribeSubnetsInput{})
 			return err
 		})
+		if took > 5*time.Second { // at the published limits 25 s
+			t.Errorf("took %s", took)
+		}
 		if n := cloud.Counts().Reads["ec2.DescribeSubnets"]; n != 300 {
 			t.Errorf("%d calls", n)
 		}
-		return took
 	})
 }
 
 func TestCallsAreCounted(t *testing.T) {
-	api.RegisterMetrics()
+	registry := metrics.NewKubeRegistry()
+	api.RegisterMetricsIn(registry)
 	_, c := simulated(t, awssim.Options{})
 	if err := each2(t, c); err != nil {
 		t.Fatal(err)
 	}
-	families, err := legacyregistry.DefaultGatherer.Gather()
+	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ package rig_test
 import (
 	"cmp"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -20,16 +19,6 @@ import (
 	"github.com/fairlead/fairlead/test/cloud/harness"
 	"github.com/fairlead/fairlead/test/cloud/sim"
 )
-
-// direct hands requests to a cloud in this process: only where nobody waits for
-// a network does the clock of a bubble go on.
-type direct struct{ cloud http.Handler }
-
-func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
-	answer := httptest.NewRecorder()
-	d.cloud.ServeHTTP(answer, r)
-	return answer.Result(), nil
-}
 
 // beganAt is a world whose clock is that of the test's bubble, with a controller
 // and a Service web that is served.
@@ -51,7 +40,7 @@ func beganAt(t *testing.T, o awssim.Options, config ...string) (*world, *harness
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := api.New(harness.Quiet(t), conf, api.Setup{HTTP: &http.Client{Transport: direct{w.sim}}, Limits: rig.NoLimits()})
+	client, err := api.New(harness.Quiet(t), conf, api.Setup{HTTP: &http.Client{Transport: sim.Direct{Cloud: w.sim}}, Limits: rig.NoLimits()})
 	if err != nil {
 		t.Fatal(err)
 	}
