@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
+	clocktesting "k8s.io/utils/clock/testing"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/pkg/intent"
@@ -61,8 +62,9 @@ func TestPassTellsOfMachinesThatWait(t *testing.T) {
 	if err := nodes.Add(node); err != nil {
 		t.Fatal(err)
 	}
+	clock := clocktesting.NewFakePassiveClock(time.Now())
 	p := New(Options{
-		Client: client, Config: conf.Azure, Cluster: "kubernetes", Nodes: corelisters.NewNodeLister(nodes),
+		Client: client, Config: conf.Azure, Cluster: "kubernetes", Clock: clock, Nodes: corelisters.NewNodeLister(nodes),
 		Services: corelisters.NewServiceLister(cache.NewIndexer(cache.MetaNamespaceKeyFunc, nil)),
 	})
 	svc := &v1.Service{
@@ -74,10 +76,13 @@ func TestPassTellsOfMachinesThatWait(t *testing.T) {
 	}
 	in, _ := intent.New(svc, intent.Azure, intent.Annotations())
 	batch := provider.Batch{Nodes: []*v1.Node{node}, Items: []provider.Item{{Key: in.Key, Service: svc, Want: provider.Serve, Cause: provider.Nodes, Intent: in}}}
-	for state, want := range map[string]time.Duration{"Creating": firstLook, "Succeeded": 0} {
+	for _, c := range []struct {
+		state string
+		want  time.Duration
+	}{{"Creating", firstLook}, {"Succeeded", 0}} {
 		if err := sim.Edit(machine, func(doc map[string]any) {
 			properties, _ := doc["properties"].(map[string]any)
-			properties["provisioningState"] = state
+			properties["provisioningState"] = c.state
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -86,12 +91,13 @@ func TestPassTellsOfMachinesThatWait(t *testing.T) {
 			t.Fatal(err)
 		}
 		d := pass.Decide()
-		if d.Again.Round(firstLook) != want {
-			t.Errorf("while %s it is looked at again after %s, want %s", state, d.Again, want)
+		if d.Again != c.want {
+			t.Errorf("while %s it is looked at again after %s, want %s", c.state, d.Again, c.want)
 		}
 		told := slices.ContainsFunc(d.Notices[in.Key], func(n provider.Notice) bool { return n.Reason == provider.ReasonNoTargets })
-		if told != (want > 0) {
-			t.Errorf("while %s the Service is told %v", state, d.Notices[in.Key])
+		if told != (c.want > 0) {
+			t.Errorf("while %s the Service is told %v", c.state, d.Notices[in.Key])
 		}
+		clock.SetTime(clock.Now().Add(d.Again))
 	}
 }
