@@ -85,14 +85,21 @@ func (p *proxyPort) probe(_ context.Context, url string) error {
 	return agent.StatusError("503")
 }
 
+// behindProxy is a speaker whose Service is Local, and whose kube-proxy is not
+// ready for it.
+func behindProxy(t *testing.T) (*bench, *proxyPort) {
+	t.Helper()
+	b, port := newBench(t), &proxyPort{}
+	b.local(t)
+	b.opts.Probe = port.probe
+	b.start(t)
+	b.routers.waitRoutes(t, "x")
+	return b, port
+}
+
 func TestLocalEndpointWaitsForKubeProxy(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		b := newBench(t)
-		b.local(t)
-		var port proxyPort
-		b.opts.Probe = port.probe
-		b.start(t)
-		b.routers.waitRoutes(t, "x")
+		b, port := behindProxy(t)
 		service(t, b.api, "db", "192.0.2.2", v1.ServiceExternalTrafficPolicyCluster)
 		endpoint(t, b.api, "db", "node-b")
 		b.routers.waitRoutes(t, "x", "192.0.2.2/32") // others do not wait
@@ -109,12 +116,7 @@ func TestLocalEndpointWaitsForKubeProxy(t *testing.T) {
 
 func TestLocalEndpointWaitsForKubeProxyNoLongerThanItMay(t *testing.T) {
 	virtual(t, func(t *testing.T) {
-		b := newBench(t)
-		b.local(t)
-		var port proxyPort
-		b.opts.Probe = port.probe
-		b.start(t)
-		b.routers.waitRoutes(t, "x")
+		b, port := behindProxy(t)
 		b.routers.waitRoutes(t, "x", plain) // after three seconds
 		if n := port.asked.Load(); n < 10 {
 			t.Errorf("kube-proxy was asked %d times", n)
