@@ -15,7 +15,6 @@ import (
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure"
-	"github.com/fairlead/fairlead/pkg/provider/azure/names"
 )
 
 // What cannot be served is refused with a sentence, and nothing is written for
@@ -265,21 +264,6 @@ func TestAdoptionOfWhatThePeerReadBothWays(t *testing.T) {
 	}
 }
 
-func TestTagsOfSeveralServicesAndOtherClusters(t *testing.T) {
-	s := empty(t)
-	svc := newService("web", "TCP:80")
-	s.add(t, json.RawMessage(`{"name":"theirs","id":"`+s.pipID("theirs")+`","sku":{"name":"Standard"},"tags":{"k8s-azure-service":"shop/web","k8s-azure-cluster-name":"another"},"properties":{"ipAddress":"20.70.0.1","publicIPAddressVersion":"IPv4"}}`))
-	batch := s.batch(item(svc, provider.Serve, provider.Edit))
-	s.apply(t, batch, nil)
-	if s.doc(s.pipID("theirs")) == nil {
-		t.Error("the address of another cluster was deleted")
-	}
-	batch.Items[0].Want = provider.Remove
-	if got := targets(t, s.apply(t, batch, nil))["azure/publicIP"]; len(got) != 1 {
-		t.Errorf("deleted %v", got)
-	}
-}
-
 // A document that is not as Azure writes them fails the Services that it may be
 // about, and nobody else.
 func TestUnreadableDocumentsFailTheirServicesAlone(t *testing.T) {
@@ -323,80 +307,6 @@ func TestUnreadableDocumentsFailTheirServicesAlone(t *testing.T) {
 			}
 			if !slices.Equal(refused, tt.refused) || len(r.Places) != len(tt.services)-len(refused) {
 				t.Errorf("refused are %v, served %v", r.Refused, r.Places)
-			}
-		})
-	}
-}
-
-// What is removed where nobody could look is told of.
-func TestRemovalWithoutAResourceGroupWarns(t *testing.T) {
-	s := empty(t)
-	web := newService("web", "TCP:80")
-	web.Status.LoadBalancer.Ingress = []v1.LoadBalancerIngress{{IP: "20.60.0.101"}}
-	s.observed.MissingGroups = []string{"rig"}
-	r := s.compute(t, s.batch(item(web, provider.Remove, provider.Edit)))
-	want := `resource group "rig" (resourceGroup of the cloud config) is not there, and nothing of the Service was looked for in it; if that is the wrong group, look for what is left in the right one`
-	if n := r.Notices[keyOf("web")]; len(n) != 1 || n[0].Message != want {
-		t.Errorf("got %v", n)
-	}
-}
-
-// Other IP tags need another address: it goes in one pass, which asks for the
-// next, and comes in that.
-func TestOtherIPTagsMakeAnotherAddress(t *testing.T) {
-	s := empty(t)
-	web := dual(newService("web", "TCP:80"))
-	s.apply(t, s.batch(item(web, provider.Serve, provider.Edit)), nil)
-	tagged := with(web, "azure-pip-ip-tags", "RoutingPreference=Internet")
-	batch := s.batch(item(tagged, provider.Serve, provider.Edit))
-	for _, cause := range []provider.Cause{provider.Resync, provider.Drift} {
-		if r := s.compute(t, s.batch(item(tagged, provider.Serve, cause))); len(r.Steps) != 0 || len(r.Refused) != 1 {
-			t.Errorf("an address is lost without an edit:\n%s", text(t, r))
-		}
-	}
-	r := s.apply(t, batch, nil)
-	golden(t, "other IP tags", text(t, r))
-	if err := r.Refused[batch.Items[0].Key]; plan.KindOf(err) != plan.Conflict {
-		t.Errorf("got %v, want to look again", err)
-	}
-	r = s.apply(t, batch, nil)
-	if len(r.Refused) != 0 || len(r.Places[batch.Items[0].Key]) != 2 || !strings.Contains(string(s.doc(s.pipID("kubernetes-a1111111122223333444400000000075"))), "RoutingPreference") {
-		t.Errorf("got\n%s", text(t, r))
-	}
-	s.settled(t, batch)
-}
-
-// A load balancer without any node is made, and one Warning says what is missing.
-func TestNoNodeBehindALoadBalancerWarns(t *testing.T) {
-	labelled := func(key, value string) *v1.Node {
-		n := &v1.Node{}
-		n.Name, n.Labels = "n", map[string]string{key: value}
-		return n
-	}
-	for name, tt := range map[string]struct {
-		nodes   []*v1.Node
-		prepare func(*site)
-		want    string // begins the sentence; empty: none
-	}{
-		"none may serve":             {want: provider.WhyNoNode},
-		"none is Azure's":            {nodes: []*v1.Node{labelled("kubernetes.azure.com/managed", "false")}, want: "all nodes that load balancers may send to have label kubernetes.azure.com/managed=false, or are of the control plane"},
-		"one is":                     {nodes: []*v1.Node{labelled("kubernetes.azure.com/managed", "true")}},
-		"members are left to others": {prepare: func(s *site) { s.settings.Preconfigured = map[names.Exposure]bool{names.Public: true} }},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := empty(t)
-			s.nodes = tt.nodes
-			if tt.prepare != nil {
-				tt.prepare(s)
-			}
-			web := newService("web", "TCP:80")
-			r := s.compute(t, s.edits(web))
-			got := r.Notices[keyOf("web")]
-			switch {
-			case len(r.Places) != 1:
-				t.Errorf("not served: %v", r.Refused)
-			case tt.want == "" && len(got) > 0, tt.want != "" && (len(got) != 1 || got[0].Reason != provider.ReasonNoTargets || !got[0].Warning || !strings.Contains(got[0].Message, ": "+tt.want)):
-				t.Errorf("told %v, want %q", got, tt.want)
 			}
 		})
 	}

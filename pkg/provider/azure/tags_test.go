@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/azure"
 )
@@ -73,4 +74,44 @@ func TestLegacyTagsOfLoadBalancersArePlain(t *testing.T) {
 			t.Errorf("tags (-want +got):\n%s", diff)
 		}
 	}
+}
+
+func TestTagsOfSeveralServicesAndOtherClusters(t *testing.T) {
+	s := empty(t)
+	svc := newService("web", "TCP:80")
+	s.add(t, json.RawMessage(`{"name":"theirs","id":"`+s.pipID("theirs")+`","sku":{"name":"Standard"},"tags":{"k8s-azure-service":"shop/web","k8s-azure-cluster-name":"another"},"properties":{"ipAddress":"20.70.0.1","publicIPAddressVersion":"IPv4"}}`))
+	batch := s.batch(item(svc, provider.Serve, provider.Edit))
+	s.apply(t, batch, nil)
+	if s.doc(s.pipID("theirs")) == nil {
+		t.Error("the address of another cluster was deleted")
+	}
+	batch.Items[0].Want = provider.Remove
+	if got := targets(t, s.apply(t, batch, nil))["azure/publicIP"]; len(got) != 1 {
+		t.Errorf("deleted %v", got)
+	}
+}
+
+// Other IP tags need another address: it goes in one pass, which asks for the
+// next, and comes in that.
+func TestOtherIPTagsMakeAnotherAddress(t *testing.T) {
+	s := empty(t)
+	web := dual(newService("web", "TCP:80"))
+	s.apply(t, s.batch(item(web, provider.Serve, provider.Edit)), nil)
+	tagged := with(web, "azure-pip-ip-tags", "RoutingPreference=Internet")
+	batch := s.batch(item(tagged, provider.Serve, provider.Edit))
+	for _, cause := range []provider.Cause{provider.Resync, provider.Drift} {
+		if r := s.compute(t, s.batch(item(tagged, provider.Serve, cause))); len(r.Steps) != 0 || len(r.Refused) != 1 {
+			t.Errorf("an address is lost without an edit:\n%s", text(t, r))
+		}
+	}
+	r := s.apply(t, batch, nil)
+	golden(t, "other IP tags", text(t, r))
+	if err := r.Refused[batch.Items[0].Key]; plan.KindOf(err) != plan.Conflict {
+		t.Errorf("got %v, want to look again", err)
+	}
+	r = s.apply(t, batch, nil)
+	if len(r.Refused) != 0 || len(r.Places[batch.Items[0].Key]) != 2 || !strings.Contains(string(s.doc(s.pipID("kubernetes-a1111111122223333444400000000075"))), "RoutingPreference") {
+		t.Errorf("got\n%s", text(t, r))
+	}
+	s.settled(t, batch)
 }
