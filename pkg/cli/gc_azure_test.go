@@ -80,7 +80,7 @@ func azureStates(t *testing.T) []string {
 	return files
 }
 
-// traces are the ids of what is there of Services, and of load balancers.
+// traces are what is there of Services, and of load balancers.
 func traces(cloud *azuresim.Cloud) []string {
 	var out []string
 	for _, doc := range cloud.State() {

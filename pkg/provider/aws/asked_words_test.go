@@ -17,9 +17,7 @@ import (
 // AWS keeps the case of names in DNS, and the API server takes lower case alone.
 // What the status has already is not written again.
 func TestTheStatusHasNamesInLowerCase(t *testing.T) {
-	l := startLive(t, awssim.Options{})
-	claims(l.config)
-	l.restart(t)
+	l := startClaimed(t, awssim.Options{})
 	svc := newSite(t).service("web", external, with("name", "Front"))
 	l.add(t, svc)
 	host := l.must(t, -1, provider.Serve, provider.Edit, svc)[keyOf(svc)].Ingress[0].Hostname
@@ -36,22 +34,24 @@ func TestTheStatusHasNamesInLowerCase(t *testing.T) {
 
 // Blanks around the port of health checks are none of AWS's business.
 func TestBlanksAroundThePortOfHealthChecks(t *testing.T) {
-	for name, form := range map[string]func(*v1.Service){"classic": without("type"), "nlb": with("type", "nlb"), "external": external, "external by name": external} {
+	for name, c := range map[string]struct {
+		form       func(*v1.Service)
+		port, want string
+	}{
+		"classic":          {without("type"), " 8080 ", `"Target":"TCP:8080"`},
+		"nlb":              {with("type", "nlb"), " 8080 ", `"HealthCheckPort":"8080"`},
+		"external":         {external, " 8080 ", `"HealthCheckPort":"8080"`},
+		"external by name": {external, " http ", `"HealthCheckPort":"30080"`},
+	} {
 		t.Run(name, func(t *testing.T) {
-			l := startLive(t, awssim.Options{})
-			claims(l.config)
-			l.restart(t)
-			port := " 8080 "
-			if name == "external by name" {
-				port = " http "
-			}
-			svc := newSite(t).service("web", form, with("healthcheck-port", port), ports(tcp("http", 80, 30080)))
+			l := startClaimed(t, awssim.Options{})
+			svc := newSite(t).service("web", c.form, with("healthcheck-port", c.port), ports(tcp("http", 80, 30080)))
 			l.add(t, svc)
 			l.must(t, -1, provider.Serve, provider.Edit, svc)
 			l.restart(t)
 			l.must(t, 0, provider.Serve, provider.Drift, svc)
-			if want := strings.ReplaceAll(strings.TrimSpace(port), "http", "30080"); !strings.Contains(string(l.cloud.State()), want) {
-				t.Errorf("%s is not asked", want)
+			if state := string(l.cloud.State()); !strings.Contains(strings.ReplaceAll(state, `": "`, `":"`), c.want) {
+				t.Errorf("no %s in\n%s", c.want, state)
 			}
 		})
 	}
@@ -61,8 +61,7 @@ func TestBlanksAroundThePortOfHealthChecks(t *testing.T) {
 func TestAGroupThatIsNamedTwiceCountsOnce(t *testing.T) {
 	for name, form := range map[string]func(*v1.Service){"classic": without("type"), "nlb": with("type", "nlb"), "external": external} {
 		t.Run(name, func(t *testing.T) {
-			l := startLive(t, awssim.Options{})
-			claims(l.config)
+			l := startClaimed(t, awssim.Options{})
 			l.config.ManagedNLBSecurityGroups = true
 			l.restart(t)
 			groups := []string{l.site.Group("one"), l.site.Group("two")}
@@ -128,7 +127,6 @@ func TestWhyThereIsNoRoomStaysTheSame(t *testing.T) {
 	var told []string
 	for i := range 3 {
 		s.service(fmt.Sprint("small", i))
-		s.services = append(s.services[:i:i], s.services[i])
 		s.settle(t, s.all(provider.Serve, provider.Edit))
 		big := newSite(t).service("zbig", sourceRanges("192.0.2.0/25", "192.0.2.128/25", "198.51.100.0/24", "203.0.113.0/24", "203.0.114.0/24"))
 		b := s.all(provider.Serve, provider.Edit)

@@ -88,8 +88,7 @@ func TestEndpointsCountWherePodsAreTargets(t *testing.T) {
 // With the policy Local and nodes as targets a pass begins when the last ready
 // pod goes, or the first one comes: it tells, and asks AWS nothing.
 func TestEndpointsCountForLocalServicesThatNothingServes(t *testing.T) {
-	l := startLive(t, awssim.Options{})
-	claims(l.config)
+	l := startClaimed(t, awssim.Options{})
 	indexer := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})
 	l.slices = discoverylisters.NewEndpointSliceLister(indexer)
 	l.restart(t)

@@ -29,9 +29,7 @@ func TestUDPOnBothFamiliesIsRefusedBeforeAnythingIsMade(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := startLive(t, awssim.Options{})
-			claims(l.config)
-			l.restart(t)
+			l := startClaimed(t, awssim.Options{})
 			svc := newSite(t).service("web", external, with("ip-address-type", "dualstack"), change)
 			l.add(t, svc)
 			d, _, err := l.pass(t, provider.Serve, provider.Edit, svc)
@@ -51,9 +49,7 @@ func TestUDPOnBothFamiliesIsRefusedBeforeAnythingIsMade(t *testing.T) {
 
 // A port of UDP and addresses of IPv4 alone may come together.
 func TestUDPComesAfterTheAddressesOfIPv6AreGone(t *testing.T) {
-	l := startLive(t, awssim.Options{})
-	claims(l.config)
-	l.restart(t)
+	l := startClaimed(t, awssim.Options{})
 	svc := newSite(t).service("web", external, with("ip-address-type", "dualstack"))
 	l.add(t, svc)
 	l.must(t, -1, provider.Serve, provider.Edit, svc)
@@ -71,9 +67,7 @@ func TestUDPComesAfterTheAddressesOfIPv6AreGone(t *testing.T) {
 func TestUDPOnASharedLoadBalancerOfBothFamilies(t *testing.T) {
 	for name, together := range map[string]bool{"together": true, "later": false} {
 		t.Run(name, func(t *testing.T) {
-			l := startLive(t, awssim.Options{})
-			claims(l.config)
-			l.restart(t)
+			l := startClaimed(t, awssim.Options{})
 			s := newSite(t)
 			head := s.service("head", external, with("name", "front", "ip-address-type", "dualstack"))
 			other := s.service("other", external, with("name", "front"), ports(udp("dns", 53, 30053)))
@@ -129,9 +123,7 @@ func TestAServiceOfIPv6AloneGetsNoLoadBalancerByIPv4(t *testing.T) {
 
 // EC2 writes ranges of IPv6 as it likes: rules for those of subnets are made once.
 func TestRangesThatAreWrittenInAnotherWayAreTheSame(t *testing.T) {
-	l := startLive(t, awssim.Options{})
-	claims(l.config)
-	l.restart(t)
+	l := startClaimed(t, awssim.Options{})
 	svc := newSite(t).service("web", external, with("ip-address-type", "dualstack", "disable-nlb-sg", "true", "scheme", "internet-facing"), sourceRanges("192.0.2.0/24", "2001:db8::/32"), families(v1.IPv6Protocol))
 	l.add(t, svc)
 	l.must(t, -1, provider.Serve, provider.Edit, svc)

@@ -138,9 +138,7 @@ func TestPartsThatAreNotLeftOver(t *testing.T) {
 // Over the wire the listeners are found, and what lives is not touched.
 func TestPartsAreCollectedOverTheWire(t *testing.T) {
 	for _, gone := range []int{0, 1} {
-		l := startLive(t, awssim.Options{})
-		claims(l.config)
-		l.restart(t)
+		l := startClaimed(t, awssim.Options{})
 		before := string(l.cloud.State())
 		s := newSite(t)
 		list := []*v1.Service{

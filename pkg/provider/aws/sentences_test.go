@@ -104,9 +104,7 @@ func badValues() []badValue {
 func TestEachBadValueIsToldInOneSentence(t *testing.T) {
 	for _, form := range []string{"", "nlb", "external"} {
 		t.Run(form, func(t *testing.T) {
-			l := startLive(t, awssim.Options{Certificates: []string{theCertificate}})
-			claims(l.config)
-			l.restart(t)
+			l := startClaimed(t, awssim.Options{Certificates: []string{theCertificate}})
 			s := newSite(t)
 			for _, b := range badValues() {
 				for _, value := range b.values {

@@ -140,9 +140,7 @@ func (c *noAddress) sentence(t *testing.T, l *live, text, bad string) string {
 func TestAddressesThatAWSWouldRefuse(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(noAddresses(t, startLive(t, awssim.Options{})))) {
 		t.Run(name, func(t *testing.T) {
-			l := startLive(t, awssim.Options{})
-			claims(l.config)
-			l.restart(t)
+			l := startClaimed(t, awssim.Options{})
 			c := noAddresses(t, l)[name]
 			bad := c.bad(l)
 			wrong := strings.Join(append(slices.Clone(c.good[:2]), bad), ",")
@@ -270,9 +268,7 @@ func TestAddressesOfWhatThePeerMade(t *testing.T) {
 // TestAddressesMoveToTheLoadBalancerThatIsMadeInstead changes the scheme, for
 // which another load balancer is made: what the old one has goes over.
 func TestAddressesMoveToTheLoadBalancerThatIsMadeInstead(t *testing.T) {
-	l := startLive(t, awssim.Options{})
-	claims(l.config)
-	l.restart(t)
+	l := startClaimed(t, awssim.Options{})
 	addresses := []string{"2600:1f18:1000::50", "2600:1f18:1000:1::50", "2600:1f18:1000:2::50"}
 	svc := newSite(t).service("web", external, with("scheme", "internal", "ip-address-type", "dualstack",
 		"subnets", strings.Join(l.site.Public, ","), "ipv6-addresses", strings.Join(addresses, ",")))

@@ -122,9 +122,7 @@ func TestWhatAWSRefusesIsSaidByItsAnnotation(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := startLive(t, awssim.Options{Certificates: []string{theCertificate}})
-			claims(l.config)
-			l.restart(t)
+			l := startClaimed(t, awssim.Options{Certificates: []string{theCertificate}})
 			s := newSite(t)
 			bad := s.service("bad", tt.change...)
 			l.add(t, bad)
@@ -167,9 +165,7 @@ func shortened(text string) string {
 // TestAStepOfSeveralServicesTellsNoAnnotations has Services of two namespaces
 // whose rules at the nodes are one step: neither is told what the other says.
 func TestAStepOfSeveralServicesTellsNoAnnotations(t *testing.T) {
-	l := startLive(t, awssim.Options{})
-	claims(l.config)
-	l.restart(t)
+	l := startClaimed(t, awssim.Options{})
 	s := newSite(t)
 	x, y := s.service("x", external, sourceRanges("192.0.2.0/24")), s.service("y", external, sourceRanges("198.51.100.0/24"))
 	y.Namespace = "tenant"

@@ -59,9 +59,7 @@ func TestLoadBalancerWhoseNameChangesWhileTheControllerIsDown(t *testing.T) {
 		"the name of somebody else's one": {with("name", "theirs"), true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := startLive(t, awssim.Options{})
-			claims(l.config)
-			l.restart(t)
+			l := startClaimed(t, awssim.Options{})
 			s := newSite(t)
 			theirs := s.service("theirs", external, with("name", "theirs"))
 			l.add(t, theirs)

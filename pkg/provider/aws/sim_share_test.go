@@ -19,9 +19,7 @@ import (
 // One that is protected from deletion is let go of by all Services but the last,
 // which waits and leaves it as it is.
 func TestSharedLoadBalancerThatIsProtected(t *testing.T) {
-	l := startLive(t, awssim.Options{})
-	claims(l.config)
-	l.restart(t)
+	l := startClaimed(t, awssim.Options{})
 	s := newSite(t)
 	first := s.service("first", external, with("name", "front", "attributes", "deletion_protection.enabled=true"))
 	second := s.service("second", external, with("name", "front"), ports(tcp("a", 81, 30081)))
@@ -54,9 +52,7 @@ func TestSharedLoadBalancerThatIsProtected(t *testing.T) {
 // The targets of a follower are told with their health, those of others are not
 // read.
 func TestExplainsAFollowerOverTheWire(t *testing.T) {
-	l := startLive(t, awssim.Options{})
-	claims(l.config)
-	l.restart(t)
+	l := startClaimed(t, awssim.Options{})
 	s := newSite(t)
 	list := []*v1.Service{
 		s.service("first", external, with("name", "front")),
@@ -89,9 +85,7 @@ func TestExplainsAFollowerOverTheWire(t *testing.T) {
 // Who is refused when a step is computed again without others is no part of what
 // it writes, and is told so.
 func TestAFollowerWhoseHeadIsLeftOutOfAStepFailsToo(t *testing.T) {
-	l := startLive(t, awssim.Options{})
-	claims(l.config)
-	l.restart(t)
+	l := startClaimed(t, awssim.Options{})
 	s := newSite(t)
 	b := provider.Batch{Group: "aws", Nodes: l.nodes}
 	for _, svc := range []*v1.Service{s.service("first", external, with("name", "front")), s.service("second", external, with("name", "front"), ports(tcp("a", 81, 30081))), s.service("third")} {

@@ -67,6 +67,16 @@ func startLive(t *testing.T, o awssim.Options) *live {
 	return l
 }
 
+// startClaimed is startLive where Services of the AWS Load Balancer Controller are
+// ours.
+func startClaimed(t *testing.T, o awssim.Options) *live {
+	t.Helper()
+	l := startLive(t, o)
+	claims(l.config)
+	l.restart(t)
+	return l
+}
+
 // restart is a new process.
 func (l *live) restart(t *testing.T) {
 	t.Helper()
@@ -126,9 +136,9 @@ func (l *live) must(t *testing.T, n int, want provider.Want, cause provider.Caus
 	return status
 }
 
-const theCertificate = "arn:aws:acm:us-east-1:123456789012:certificate/7342f8ec-3b62-426b-90be-4147ce5be218"
-
 func claims(c *cloudconfig.AWS) { c.Controller.Claim = true }
+
+const theCertificate = "arn:aws:acm:us-east-1:123456789012:certificate/7342f8ec-3b62-426b-90be-4147ce5be218"
 
 func total(counts map[string]int) int {
 	var n int

@@ -54,9 +54,7 @@ func TestAServedServiceOfTheControllersFormKeepsIt(t *testing.T) {
 	for _, form := range []string{"nlb", ""} {
 		for name, edits := range map[string][]func(*v1.Service){"by default": {}, "named": {with("name", "own")}} {
 			t.Run(form+" "+name, func(t *testing.T) {
-				l := startLive(t, awssim.Options{})
-				claims(l.config)
-				l.restart(t)
+				l := startClaimed(t, awssim.Options{})
 				before := l.picture(t)
 				svc := newSite(t).service("web", append([]func(*v1.Service){external}, edits...)...)
 				l.served(t, svc)
@@ -85,9 +83,7 @@ func TestAServedServiceOfTheControllersFormKeepsIt(t *testing.T) {
 func TestSharedLoadBalancersKeepWhomTheyServe(t *testing.T) {
 	for _, name := range []string{"head", "follower"} {
 		t.Run(name, func(t *testing.T) {
-			l := startLive(t, awssim.Options{})
-			claims(l.config)
-			l.restart(t)
+			l := startClaimed(t, awssim.Options{})
 			before := l.picture(t)
 			s := newSite(t)
 			front := func(svc *v1.Service) { external(svc); with("name", "front")(svc) }

@@ -29,9 +29,7 @@ func TestTheVPCIsReadForThoseThatNeedIt(t *testing.T) {
 		"internet-facing":       {all(none, with("scheme", "internet-facing")), 0, `"CidrIp":"0.0.0.0/0"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := startLive(t, awssim.Options{})
-			claims(l.config)
-			l.restart(t)
+			l := startClaimed(t, awssim.Options{})
 			svc := newSite(t).service("web", external, c.change)
 			l.add(t, svc)
 			l.cloud.ResetCalls()
@@ -53,9 +51,7 @@ func TestTheVPCIsReadForThoseThatNeedIt(t *testing.T) {
 
 // TestAVPCThatMayNotBeReadFailsThoseThatNeedIt names the action.
 func TestAVPCThatMayNotBeReadFailsThoseThatNeedIt(t *testing.T) {
-	l := startLive(t, awssim.Options{})
-	claims(l.config)
-	l.restart(t)
+	l := startClaimed(t, awssim.Options{})
 	l.cloud.SetFault(func(c awssim.Call) *awssim.Fault {
 		if c.Action != "DescribeVpcs" {
 			return nil
