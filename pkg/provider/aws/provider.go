@@ -26,6 +26,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws/api"
 	"github.com/fairlead/fairlead/pkg/provider/aws/names"
+	"github.com/fairlead/fairlead/pkg/provider/wire"
 )
 
 // group is the one group: the Services of a cluster share reads and the rules
@@ -87,6 +88,7 @@ type Provider struct {
 	// yet, what of it nobody waits for any more, instances that do not run though
 	// their nodes are ready, and nodes of which something cannot be read.
 	unlisted provider.Sought
+	unfound  *wire.Lately // security groups that AWS did not list when it was asked for them
 	lost     map[string]bool
 	sleepers provider.Sought
 	unread   provider.Sought
@@ -102,7 +104,7 @@ func New(o Options) *Provider {
 	p := &Provider{
 		client: o.Client, cluster: o.Cluster, registry: intent.Annotations(), services: o.Services, slices: o.Slices, nodes: o.Nodes, clock: o.Clock,
 		changed: provider.NewAgain(), moved: provider.NewAgain(), unlisted: newUnlisted(), sleepers: newUnlisted(), unread: provider.Sought{First: firstListing, Longest: longestListing}, unlooked: map[string]bool{},
-		creations: newCreations(),
+		creations: newCreations(), unfound: wire.NewLately(o.Clock, firstListing),
 	}
 	p.config.Store(o.Config)
 	p.machines = p.newMachines(o.Client, o.Clock, o.Nodes)

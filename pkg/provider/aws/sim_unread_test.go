@@ -161,3 +161,47 @@ func TestSecurityGroupsThatCannotBeRead(t *testing.T) {
 	l.must(t, 1, provider.Serve, provider.Nodes, svc) // the rules
 	l.must(t, 0, provider.Serve, provider.Nodes, svc)
 }
+
+// TestSecurityGroupsAreNotAskedForInEachPass while instances cannot be read that
+// had them: what is not there is asked for again later.
+func TestSecurityGroupsAreNotAskedForInEachPass(t *testing.T) {
+	l := startLive(t, awssim.Options{})
+	now := testclock.NewFakeClock(time.Now())
+	l.clock = now
+	l.restart(t)
+	svc := newSite(t).service("web")
+	l.add(t, svc)
+	group := l.launch(t, "new")
+	l.must(t, -1, provider.Serve, provider.Edit, svc)
+	asked := 0
+	l.hide(func(c awssim.Call) *awssim.Fault {
+		if c.Action == "DescribeInstances" {
+			return awssim.Denied(c)
+		}
+		asked++
+		return nil
+	})
+	id := idOf(l.nodes[len(l.nodes)-1])
+	if err := l.cloud.Apply("ec2.ModifyInstanceAttribute", url.Values{"InstanceId": {id}, "GroupId.1": {l.site.NodeGroup}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.cloud.Apply("ec2.DeleteSecurityGroup", url.Values{"GroupId": {group}}); err != nil {
+		t.Fatal(err)
+	}
+	for want := 1; want <= 3; want++ {
+		for range 5 {
+			if _, _, err := l.pass(t, provider.Serve, provider.Repair, svc); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if asked != want {
+			t.Errorf("asked %d times, want %d", asked, want)
+		}
+		now.Step(firstLook)
+	}
+	l.cloud.SetFault(nil)
+	l.must(t, 0, provider.Serve, provider.Repair, svc)
+}
+
+// firstLook is how long what EC2 does not list is not asked for again.
+const firstLook = 10 * time.Second

@@ -100,7 +100,7 @@ func (p *Provider) lookAtNodes(ctx context.Context, s *Settings, o *Observed, ba
 // findGroups reads the security groups of instances that are newer than what is
 // remembered, or belong to a VPC that shares them, and tells which it asked for.
 func (p *Provider) findGroups(ctx context.Context, s *Settings, o *Observed) ([]string, error) {
-	asked := p.unlisted.Due(p.clock.Now(), o.unlistedGroups(s))
+	asked := slices.DeleteFunc(p.unlisted.Due(p.clock.Now(), o.unlistedGroups(s)), p.unfound.Is)
 	asked = asked[:min(len(asked), groupsPerFilter)]
 	if len(asked) == 0 {
 		return nil, nil
@@ -108,6 +108,11 @@ func (p *Provider) findGroups(ctx context.Context, s *Settings, o *Observed) ([]
 	found, err := listGroups(ctx, p.client, []ec2types.Filter{{Name: awssdk.String("group-id"), Values: asked}})
 	if err != nil {
 		return nil, err
+	}
+	for _, id := range asked {
+		if found[id] == nil { // which nothing else notes while instances cannot be read
+			p.unfound.Note(id)
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
