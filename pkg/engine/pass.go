@@ -199,10 +199,19 @@ func (s *scheduler) execute(ctx context.Context, look provider.Pass, step plan.S
 	log := klog.FromContext(ctx).WithValues("action", step.Action, "target", step.Target, "took", s.Clock.Since(start))
 	if err != nil {
 		log.Info("Step failed", "err", err)
-		return fmt.Errorf("%s %s: %w", step.Action, step.Target, err)
+		return stepError(step, err)
 	}
 	log.V(2).Info("Wrote")
 	return nil
+}
+
+// stepError is why a step failed. The sentence of a provider names what was
+// written; any other error is told which step it is of.
+func stepError(step plan.Step, err error) error {
+	if _, ok := errors.AsType[*plan.Error](err); ok {
+		return err
+	}
+	return fmt.Errorf("%s %s: %w", step.Action, step.Target, err)
 }
 
 // end tells the user and the scheduler how it went for one Service.

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -39,7 +38,7 @@ func Sweep(ctx context.Context, pass provider.Pass, p plan.Plan, tell func(plan.
 		defer mu.Unlock()
 		tell(step, err)
 		if err != nil {
-			return fmt.Errorf("%s %s: %w", step.Action, step.Target, err)
+			return stepError(step, err)
 		}
 		return nil
 	})

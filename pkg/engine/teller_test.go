@@ -4,7 +4,9 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -64,6 +66,33 @@ func TestEventsAreSaidOnce(t *testing.T) {
 			t.Errorf("events %q, want one", said)
 		}
 	})
+}
+
+// The sentence of a provider names what it was about, so nothing is put before it.
+func TestWhatFailedIsNamedOnce(t *testing.T) {
+	tests := map[string]struct {
+		err  error
+		want string
+	}{
+		"by the provider": {invalid("write address web: denied; grant it"), "write address web: denied; grant it"},
+		"by the engine":   {errors.New("no such file"), "create address " + keyOf("web").String() + ": no such file"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCloud()
+				c.fault = always(tt.err)
+				r := start(t, c)
+				if err := r.ensure(t, r.put(t, service("web", 80))); err == nil || err.Error() != tt.want {
+					t.Errorf("the caller got %q, want %q", err, tt.want)
+				}
+				synctest.Wait()
+				if said := r.said(); len(said) != 1 || !strings.HasSuffix(said[0], " "+tt.want) {
+					t.Errorf("events %q, want one with %q", said, tt.want)
+				}
+			})
+		})
+	}
 }
 
 func TestNoticesOfQuickPassesAreAllTold(t *testing.T) {

@@ -145,10 +145,10 @@ type Pass interface {
 	// without are left as they were observed, or as an earlier execution wrote
 	// them: a shared step may be executed several times in one pass, with other
 	// Services left out, so a conditional write uses the newest etag. Every step
-	// can be done again after a lost answer. Errors are *plan.Error, or a
-	// *plan.LeftOutError when it was done but for parts that the cloud refuses, or
-	// that could not be in it any more. Steps that do not need each other run side by
-	// side.
+	// can be done again after a lost answer. Errors are *plan.Error, whose sentence
+	// names what was to be written, as nobody adds it; or a *plan.LeftOutError when it
+	// was done but for parts that the cloud refuses, or that could not be in it any
+	// more. Steps that do not need each other run side by side.
 	Execute(ctx context.Context, step plan.Step, without map[plan.Key]bool) error
 	// Status is the status of the Service after the steps that serve it are
 	// done, never nil for a Service with Want Serve that was not refused. Every

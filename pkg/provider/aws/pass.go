@@ -87,7 +87,7 @@ func (p *pass) send(ctx context.Context, st *plan.Step, c Call) error {
 	call, err := Resolve(c, p.known)
 	p.mu.Unlock()
 	if err != nil {
-		return err
+		return named(st.Target, err)
 	}
 	answer, err := p.provider.call(ctx, call)
 	if api.Code(err) == "InvalidGroup.NotFound" && plan.KindOf(err) != plan.Conflict && !reflect.DeepEqual(call, c) {
@@ -96,7 +96,7 @@ func (p *pass) send(ctx context.Context, st *plan.Step, c Call) error {
 	if part, ok := errors.AsType[*partError](err); ok {
 		call = part.done
 	} else if err != nil {
-		return err
+		return named(st.Target, err)
 	}
 	p.provider.remember(call, answer, st.Serves)
 	p.mu.Lock()
@@ -105,6 +105,15 @@ func (p *pass) send(ctx context.Context, st *plan.Step, c Call) error {
 		p.known[st.Target] = made
 	}
 	return err
+}
+
+// named names the target of a call where the sentence has another name for it: AWS
+// knows listeners by ARNs, and security groups by ids.
+func named(target plan.ID, err error) error {
+	if _, ok := errors.AsType[*plan.Error](err); !ok || strings.Contains(err.Error(), target.Name) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", target, err)
 }
 
 // again is what a shared step writes by what is known now, and the Services of it

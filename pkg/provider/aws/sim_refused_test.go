@@ -14,6 +14,7 @@ import (
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 	"github.com/fairlead/fairlead/pkg/provider/aws"
+	"github.com/fairlead/fairlead/pkg/provider/providertest"
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
 )
 
@@ -92,3 +93,38 @@ func idOf(n *v1.Node) string {
 }
 
 func keyOf(svc *v1.Service) plan.Key { return plan.Key{Namespace: svc.Namespace, Name: svc.Name} }
+
+// TestFailedStepsNameTheirTargetOnce has AWS refuse a call, whose sentence names
+// what the plan calls otherwise by both names.
+func TestFailedStepsNameTheirTargetOnce(t *testing.T) {
+	for name, tt := range map[string]struct{ action, want string }{
+		"of the same name in both": {"CreateLoadBalancer", "create load balancer "},
+		"by an ARN at AWS":         {"CreateListener", "aws/listener "},
+		"by an id at AWS":          {"AuthorizeSecurityGroupIngress", "aws/securityGroupRules "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := startClaimed(t, awssim.Options{})
+			svc := newSite(t).service("web", external)
+			l.add(t, svc)
+			l.cloud.SetFault(func(c awssim.Call) *awssim.Fault {
+				if c.Action != tt.action {
+					return nil
+				}
+				return &awssim.Fault{When: awssim.Before, Status: http.StatusBadRequest, Code: "InvalidConfigurationRequest", Message: "Not so."}
+			})
+			p, err := l.provider.Observe(t.Context(), provider.Batch{Group: "aws", Nodes: l.nodes, Items: []provider.Item{item(svc, provider.Serve, provider.Edit)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, st := range providertest.Decide(t, p).Plan.Steps {
+				if err := p.Execute(t.Context(), st, nil); err != nil {
+					if text := err.Error(); !strings.HasPrefix(text, tt.want) || strings.Count(text, st.Target.Name) != 1 {
+						t.Errorf("%s failed: %s", st.Target, text)
+					}
+					return
+				}
+			}
+			t.Error("no step failed")
+		})
+	}
+}

@@ -204,7 +204,7 @@ func (p *pass) remove(ctx context.Context, w Write) error {
 func (p *pass) removable(doc json.RawMessage, id string) (string, error) {
 	now, err := loadPublicIP(doc)
 	if err != nil {
-		return "", &plan.Error{Kind: plan.Transient, Reason: ReasonUnreadableResource, Err: err}
+		return "", &plan.Error{Kind: plan.Transient, Reason: ReasonUnreadableResource, Err: fmt.Errorf("%s is not as Azure writes it, and is not deleted: %w; see whether Azure shows it as it should be", id, err)}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
