@@ -31,7 +31,7 @@ func TestClientsAreToldOfAnotherHostname(t *testing.T) {
 		"a classic one that somebody deleted":       {[]func(*v1.Service){classic}, func(s *site) { clear(s.observed.Classics) }, "load balancer NAME is made" + clients},
 		"a shared one that is left":                 {front, edits(with("name", "other")), "load balancer other is made" + clients},
 		"another shared one":                        {front, func(s *site) { with("name", "second")(s.named("last")) }, "load balancer second serves the Service from now on" + clients},
-		"a shared one that somebody deleted":        {append(front, with("disable-nlb-sg", "true")), gone, "load balancer front serves the Service from now on" + clients},
+		"a shared one that somebody deleted":        {front, gone, "load balancer front serves the Service from now on" + clients},
 		"another port":                              {nil, edits(ports(tcp("b", 90, 30090))), ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbv2types "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/fairlead/fairlead/pkg/intent"
@@ -30,10 +31,13 @@ type realm struct {
 // there alone.
 func (t *turn) realmOf(a *ask, lb *Network) realm {
 	out := realm{own: map[int32]bool{}, others: map[int32]bool{}, rest: true, head: true}
-	if lb == nil || (a.share == nil && !slices.Contains(a.leaves, lb)) {
+	serves := a.share != nil && a.share.lb == lb
+	if !serves && !slices.Contains(a.leaves, lb) {
 		return out
 	}
-	serves := a.share != nil && a.share.lb == lb
+	if lb == nil { // it is made, and its group may be there
+		lb = &Network{LoadBalancer: elbv2types.LoadBalancer{LoadBalancerName: awssdk.String(a.share.name)}}
+	}
 	if serves {
 		for _, m := range a.mappings {
 			out.own[int32(m.port)] = true

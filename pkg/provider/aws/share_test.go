@@ -5,6 +5,7 @@ package aws_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -267,4 +268,16 @@ func TestWhatHappensToAShareIsCutAtEachStep(t *testing.T) {
 			whole.empty(t)
 		})
 	}
+}
+
+// A shared load balancer that somebody deleted is made with the group that it
+// had, in which each Service leaves the rules of the others: one pass is enough.
+func TestASharedLoadBalancerThatIsMadeAnewKeepsTheRulesOfAll(t *testing.T) {
+	s := sharing(t)
+	s.pass(t)
+	clear(s.observed.Networks)
+	if got := s.pass(t); strings.Contains(got, "aws/securityGroupRules") {
+		t.Errorf("rules of clients are changed:\n%s", got)
+	}
+	s.quiet(t, "made anew")
 }
