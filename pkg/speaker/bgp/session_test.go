@@ -177,13 +177,15 @@ func TestSessionSaysWhyItIsDown(t *testing.T) {
 	t.Run("the router resets it", func(t *testing.T) {
 		parallel(t)
 		r := router(t, remoteASN)
-		l := open(t, newHost(), config(r))
+		l := open(t, newHost(), config(r), speaker.Route{Prefix: prefix("192.0.2.1/32")})
 		// A router that closes with our messages unread sends an RST, which may
-		// overtake its NOTIFICATION: then nobody knows why.
+		// overtake its NOTIFICATION: then nobody knows why. So it reads first; a
+		// keepalive may come all the same.
 		told := false
 		for tries := 0; !told && tries < 5; tries++ {
 			l.wait(t, "it is up", isUp)
 			r.WaitUp(t, addr("127.0.0.11"), true)
+			r.WaitTable(t, "the route is fresh", func(rs []testrouter.Route) bool { return len(rs) == 1 && !rs[0].Stale })
 			r.Reset(t)
 			st := l.wait(t, "it is down", func(s speaker.SessionStatus) bool { return !isUp(s) })
 			told = strings.Contains(st.LastError, "administrative reset")
