@@ -3,8 +3,8 @@
 package providertest
 
 import (
+	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -65,17 +65,17 @@ func (r Reasons) constants(t *testing.T) []string {
 	constant := regexp.MustCompile(`(?m)^(?:const|\t) ?[rR]eason\w+ += "(\w+)"`)
 	var out []string
 	for _, folder := range r.Folders {
-		files, err := filepath.Glob(filepath.Join(folder, "*.go"))
+		files, err := fs.Glob(os.DirFS(folder), "*.go")
 		if err != nil || len(files) == 0 {
 			t.Fatalf("there is no code in %s (%v)", folder, err)
 		}
 		for _, file := range files {
-			code, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
 			if strings.HasSuffix(file, "_test.go") {
 				continue
+			}
+			code, err := fs.ReadFile(os.DirFS(folder), file)
+			if err != nil {
+				t.Fatal(err)
 			}
 			for _, m := range constant.FindAllStringSubmatch(string(code), -1) {
 				out = append(out, m[1])
