@@ -158,7 +158,7 @@ func (s *scene) judge(t *testing.T, tr trial, results []Result, changes []RouteC
 // which knows nothing of them (RFC 2992 on disruption). Kept connections break so,
 // too.
 func cutOff(l Lost, changes []RouteChange) bool {
-	const lag = 10 * time.Millisecond // a change is seen a little later
+	const lag = 100 * time.Millisecond // a change is seen a little later, on a busy machine too
 	return strings.Contains(l.Error, "connection reset by peer") && slices.ContainsFunc(changes, func(c RouteChange) bool {
 		return c.At.After(l.Start.Add(-lag)) && c.At.Before(l.End.Add(lag))
 	})
@@ -172,7 +172,7 @@ func TestOnlyResetsWhileAPathChangesAreCutOff(t *testing.T) {
 		want   bool
 	}{
 		"reset while it changes":         {"read: connection reset by peer", time.Millisecond, true},
-		"reset, the change is seen late": {"read: connection reset by peer", 7 * time.Millisecond, true},
+		"reset, the change is seen late": {"read: connection reset by peer", 70 * time.Millisecond, true},
 		"reset long after":               {"read: connection reset by peer", -time.Second, false},
 		"reset long before":              {"read: connection reset by peer", time.Second, false},
 		"refused while it changes":       {"connect: connection refused", time.Millisecond, false},

@@ -68,7 +68,6 @@ func (w *world) check(t *testing.T, what string, reads, writes, both float64) {
 // all of them.
 func TestFiftyServicesComeAndGo(t *testing.T) {
 	const n = 50
-	const soon = 6 * time.Second // the same as in the issue of the tables
 	for _, k := range kinds() {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
@@ -77,11 +76,7 @@ func TestFiftyServicesComeAndGo(t *testing.T) {
 			w.sim.SetLatency(awssim.BenchmarkLatencies())
 			start := time.Now()
 			syncAll(t, w)
-			if took := time.Since(start); took > harness.Slower*soon {
-				t.Errorf("%d load balancers took %s, want %s at most", n, took, soon)
-			} else {
-				t.Logf("%d load balancers took %s", n, took)
-			}
+			t.Logf("%d load balancers took %s", n, time.Since(start))
 			w.check(t, "created", n*k.created, n*k.created, n*k.created)
 			w.sim.SetLatency(awssim.Latencies{})
 			syncAll(t, w)
