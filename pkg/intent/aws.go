@@ -164,10 +164,18 @@ func awsOther(key string) string {
 // the key that counts for the Service's form.
 func AWSSays(svc *v1.Service, key string) string {
 	text, _ := AWSWritten(svc, key)
-	if _, first := svc.Annotations[key]; !first {
-		key = awsOther(key)
+	return annotationName(AWSKey(svc, key)) + isValue + quote(text)
+}
+
+// AWSKey is the key that the user wrote: the other one where that alone is there,
+// and counts; or else the key itself.
+func AWSKey(svc *v1.Service, key string) string {
+	_, first := svc.Annotations[key]
+	_, other := svc.Annotations[awsOther(key)]
+	if other && !first && AWSFormOf(svc) == AWSExternal {
+		return awsOther(key)
 	}
-	return annotationName(key) + isValue + quote(text)
+	return key
 }
 
 // AWSKeysLike are the keys of the Service's annotations that begin with the key,

@@ -5,6 +5,7 @@
 package rack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -110,6 +111,8 @@ func (t *RouteTable) fail(err error) {
 	}
 	if t.lost == nil {
 		t.lost = fmt.Errorf("follow routes: %w", err)
+		close(t.wake)
+		t.wake = make(chan struct{})
 	}
 }
 
@@ -161,7 +164,9 @@ func (t *RouteTable) fence() error {
 		select {
 		case <-wake:
 		case <-t.ended:
-			return errors.New("the following of routes has ended")
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			return cmp.Or(t.lost, errors.New("the following of routes has ended"))
 		}
 	}
 }

@@ -154,7 +154,7 @@ func (t *turn) createClassic(a *ask, b *classicBalancer) error {
 		st.Why = []plan.Diff{{Field: "scheme", Have: awssdk.ToString(had.Scheme), Want: string(a.scheme)}}
 		calls = []Call{&elb.DeleteLoadBalancerInput{LoadBalancerName: had.LoadBalancerName}, in}
 	} else {
-		a.warnNewHostname(fmt.Sprintf("load balancer %s is made", b.name))
+		t.warnNewHostname(a, fmt.Sprintf("load balancer %s is made", b.name))
 	}
 	t.add(a, st, calls...)
 	b.now, b.needs = newClassic(in, t.settings.VPC), []plan.ID{st.Target}

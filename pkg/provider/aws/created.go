@@ -5,96 +5,155 @@ package aws
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
+	elbv2 "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
 )
 
-// creations are what this process has made a moment ago: lists may not show it
-// yet, and AWS may not know it when it is to be deleted. A Service that is removed
-// meanwhile takes it along. For one that is served lists alone count, as what they
-// do not show may have been deleted by hand.
-type creations struct {
-	by map[string]creation // by ARN, by id, or by the name of a classic load balancer
-	// unlisted are those that no list has shown yet, as calls since then left them.
-	unlisted *Observed
-}
+// longestUnlisted is how long a Service that is removed waits for lists to show
+// what was made for it. What they do not show by then was deleted by hand.
+const longestUnlisted = 15 * time.Second
+
+// creations are the calls by which this process made something lately, in their
+// order: lists may not show it yet, and AWS may not know it when it is to be
+// deleted.
+type creations []creation
 
 type creation struct {
-	done   time.Time // when AWS answered
+	call   Call
+	id     string // ARN, id, or name of a classic load balancer; of rules, that of their group
+	host   string // of a load balancer, in DNS
+	done   time.Time
 	serves []plan.Key
 }
 
-func newCreations() creations {
-	return creations{by: map[string]creation{}, unlisted: NewObserved()}
+// madeBy is what the call made, but for what goes with a load balancer.
+func madeBy(c Call, answer any) (id, host string) {
+	switch in := c.(type) {
+	case *elbv2.CreateLoadBalancerInput:
+		if out, ok := answer.(*elbv2.CreateLoadBalancerOutput); ok && len(out.LoadBalancers) > 0 {
+			return awssdk.ToString(out.LoadBalancers[0].LoadBalancerArn), awssdk.ToString(out.LoadBalancers[0].DNSName)
+		}
+	case *elbv2.CreateTargetGroupInput:
+		if out, ok := answer.(*elbv2.CreateTargetGroupOutput); ok && len(out.TargetGroups) > 0 {
+			return awssdk.ToString(out.TargetGroups[0].TargetGroupArn), ""
+		}
+	case *elb.CreateLoadBalancerInput:
+		if out, ok := answer.(*elb.CreateLoadBalancerOutput); ok {
+			return awssdk.ToString(in.LoadBalancerName), awssdk.ToString(out.DNSName)
+		}
+	case *ec2.CreateSecurityGroupInput:
+		if out, ok := answer.(*ec2.CreateSecurityGroupOutput); ok {
+			return awssdk.ToString(out.GroupId), ""
+		}
+	case *ec2.AuthorizeSecurityGroupIngressInput:
+		return awssdk.ToString(in.GroupId), ""
+	}
+	return "", ""
 }
 
 // learn notes a call that AWS took, which was made for some Services.
 func (m *creations) learn(c Call, answer any, serves []plan.Key, now time.Time) {
-	id := m.unlisted.Learn(c, answer)
-	if in, ok := c.(*elb.CreateLoadBalancerInput); ok {
-		id = awssdk.ToString(in.LoadBalancerName)
-	}
-	if m.unlisted.has(id) {
-		m.by[id] = creation{now, serves}
-	}
-	delete(m.by, removedBy(c))
-}
-
-// listed forgets what lists show, and what is too old to be waited for.
-func (m *creations) listed(o *Observed, now time.Time) {
-	for id, x := range m.by {
-		old := now.Sub(x.done) > longestLate
-		if old {
-			delete(m.by, id)
-		}
-		if old || o.has(id) {
-			m.unlisted.drop(id)
-		}
+	*m = slices.DeleteFunc(*m, func(x creation) bool { return x.goneBy(c) || now.Sub(x.done) > longestLate })
+	if id, host := madeBy(c, answer); id != "" {
+		*m = append(*m, creation{c, id, host, now, serves})
 	}
 }
 
-// apply adds to what was read what the Services have that are removed. All of it
-// is known, and AWS might not know it when asked.
-func (m *creations) apply(o *Observed, batch provider.Batch) {
-	removed := map[plan.Key]bool{}
+// goneBy reports whether the call takes away what was made, or a part of it.
+func (x *creation) goneBy(c Call) bool {
+	revoke, ok := c.(*ec2.RevokeSecurityGroupIngressInput)
+	if !ok {
+		return x.id == removedBy(c)
+	}
+	rules := x.rules()
+	for r := range rulesOf(revoke.IpPermissions) {
+		if _, both := rules[r]; both && x.id == awssdk.ToString(revoke.GroupId) {
+			return true
+		}
+	}
+	return false
+}
+
+// rules are those that were made in a security group; none of anything else.
+func (x *creation) rules() described {
+	if in, ok := x.call.(*ec2.AuthorizeSecurityGroupIngressInput); ok {
+		return rulesOf(in.IpPermissions)
+	}
+	return nil
+}
+
+// shown reports whether what was read has it, with what it belongs to.
+func (x *creation) shown(o *Observed) bool {
+	switch x.call.(type) {
+	case *elbv2.CreateLoadBalancerInput:
+		return o.Networks[x.id] != nil
+	case *elbv2.CreateTargetGroupInput:
+		g := o.TargetGroups[x.id]
+		return g != nil && !slices.ContainsFunc(g.LoadBalancerArns, func(lb string) bool { return o.Networks[lb] == nil })
+	case *elb.CreateLoadBalancerInput:
+		return o.Classics[x.id] != nil
+	case *ec2.CreateSecurityGroupInput:
+		return o.Groups[x.id] != nil
+	}
+	g := o.Groups[x.id]
+	if g == nil {
+		return true // a group that nobody asks for
+	}
+	have := rulesOf(g.IpPermissions)
+	for r := range x.rules() {
+		if _, ok := have[r]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// waits are the Services of the batch that are removed and have something that
+// was not among what was read. Without it they would count as done, and leave it
+// behind. For those that are served lists alone count: what they do not show may
+// have been deleted by hand.
+func (m creations) waits(o *Observed, batch provider.Batch, now time.Time) map[plan.Key]error {
+	out := map[plan.Key]error{}
 	for i := range batch.Items {
-		removed[batch.Items[i].Key] = batch.Items[i].Want == provider.Remove
-	}
-	var ids []string
-	for id, x := range m.by {
-		if m.unlisted.has(id) && slices.ContainsFunc(x.serves, func(key plan.Key) bool { return removed[key] }) {
-			m.unlisted.copyTo(o, id)
-			ids = append(ids, id)
+		key := batch.Items[i].Key
+		at := slices.IndexFunc(m, func(x creation) bool {
+			return now.Sub(x.done) < longestUnlisted && slices.Contains(x.serves, key) && !x.shown(o)
+		})
+		if at >= 0 && batch.Items[i].Want == provider.Remove {
+			out[key] = &plan.Error{Kind: plan.Transient, Reason: ReasonChangedMeanwhile, Err: fmt.Errorf("AWS does not list yet %s, or what belongs to it, which was made a moment ago; it is deleted when it is listed", m[at].id)}
 		}
 	}
-	if len(ids) == 0 {
-		return
+	return out
+}
+
+// hosts are the names in DNS, in lower case, of load balancers that were not among
+// what was read.
+func (m creations) hosts(o *Observed) map[string]bool {
+	out := map[string]bool{}
+	for i := range m {
+		if m[i].host != "" && !m[i].shown(o) {
+			out[strings.ToLower(m[i].host)] = true
+		}
 	}
-	fresh := Reads{}
-	if o.Fresh != nil {
-		fresh = *o.Fresh
-	}
-	for _, list := range fresh.lists() {
-		*list = slices.Compact(slices.Sorted(slices.Values(slices.Concat(*list, ids))))
-	}
-	o.Fresh = &fresh
+	return out
 }
 
 // notYet turns AWS's answer that it does not know what is to be taken away into an
-// error, once, when that was made a moment ago. The next try goes by what lists
-// show then.
+// error, once, when that was made a moment ago.
 func (m *creations) notYet(c Call, err error) error {
-	id := removedBy(c)
-	if _, ok := m.by[id]; !ok {
+	n := len(*m)
+	*m = slices.DeleteFunc(*m, func(x creation) bool { return x.goneBy(c) })
+	if len(*m) == n {
 		return nil
 	}
-	delete(m.by, id)
-	m.unlisted.drop(id)
 	return &plan.Error{Kind: plan.Transient, Reason: ReasonChangedMeanwhile, Err: fmt.Errorf("AWS does not see everywhere yet what was made a moment ago: %w", err)}
 }
 
@@ -105,33 +164,4 @@ func removedBy(c Call) string {
 		return awssdk.ToString(in.LoadBalancerName)
 	}
 	return deletedBy(c)
-}
-
-// has reports whether the object is known.
-func (o *Observed) has(id string) bool {
-	return o.Networks[id] != nil || o.TargetGroups[id] != nil || o.Classics[id] != nil || o.Groups[id] != nil
-}
-
-// drop forgets the object.
-func (o *Observed) drop(id string) {
-	delete(o.Networks, id)
-	delete(o.TargetGroups, id)
-	delete(o.Classics, id)
-	delete(o.Groups, id)
-}
-
-// copyTo makes another observation know the object, too.
-func (o *Observed) copyTo(to *Observed, id string) {
-	if lb, ok := o.Networks[id]; ok {
-		to.Networks[id] = new(*lb)
-	}
-	if g, ok := o.TargetGroups[id]; ok {
-		to.TargetGroups[id] = new(*g)
-	}
-	if c, ok := o.Classics[id]; ok {
-		to.Classics[id] = new(*c)
-	}
-	if g, ok := o.Groups[id]; ok {
-		to.Groups[id] = new(*g)
-	}
 }

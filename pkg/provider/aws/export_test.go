@@ -7,6 +7,9 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider"
 )
 
+// LongestUnlisted is longestUnlisted.
+const LongestUnlisted = longestUnlisted
+
 // Explain tells of a Service what a pass would, without its reads.
 func Explain(in Input, r *Result, look Look, key plan.Key) ([]provider.Part, error) {
 	e, err := newExplanation(in, r, key)

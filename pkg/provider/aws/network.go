@@ -151,7 +151,7 @@ func (t *turn) createNetwork(a *ask, b *balancer, instead *Network) error {
 		return refuse(intent.ReasonInvalidAnnotation, "load balancer %s is not there any more, and %s cannot be; correct it, as it would be made with other addresses", a.name, intent.AWSSays(a.item.Service, left[0]))
 	}
 	if instead == nil {
-		a.warnNewHostname(fmt.Sprintf("load balancer %s is made", a.name))
+		t.warnNewHostname(a, fmt.Sprintf("load balancer %s is made", a.name))
 	}
 	subnets, err := t.subnetsFor(a)
 	if err != nil {

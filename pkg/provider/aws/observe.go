@@ -5,6 +5,7 @@ package aws
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -48,12 +49,18 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 			return nil, err
 		}
 	}
+	p.mu.Lock()
+	waits := p.creations.waits(observed, batch, p.clock.Now())
+	observed.Unlisted = p.creations.hosts(observed)
+	p.mu.Unlock()
+	batch.Items = slices.DeleteFunc(slices.Clone(batch.Items), func(it provider.Item) bool { return waits[it.Key] != nil })
 	batch.Before = nil // it is done with
 	in := Input{Settings: s, Observed: observed, Batch: batch}
 	result, err := p.compute(ctx, in)
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(result.Refused, waits)
 	out := newPass(p, in, result)
 	out.next = again
 	return out, nil
@@ -140,24 +147,16 @@ func (p *Provider) read(ctx context.Context, s *Settings, batch provider.Batch, 
 // begin is what lists tell. What the same pass has read a moment ago is not read
 // again: who came meanwhile has nothing yet, or what is new of him is read next.
 func (p *Provider) begin(ctx context.Context, s *Settings, batch provider.Batch, old *Observed) (*Observed, error) {
-	before, ok := batch.Before.(*pass)
-	again := ok && old != nil && before.in.Observed.Fresh != nil
-	var o *Observed
-	if again {
-		o = old.fork()
-	} else {
-		var err error
-		if o, err = p.lists(ctx, s); err != nil {
-			return nil, err
-		}
-		o.keepDetails(old)
+	if before, ok := batch.Before.(*pass); ok && old != nil && before.in.Observed.Fresh != nil {
+		return old.fork(), nil
 	}
+	o, err := p.lists(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	o.keepDetails(old)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !again {
-		p.creations.listed(o, p.clock.Now())
-	}
-	p.creations.apply(o, batch)
 	p.deletions.apply(o)
 	return o, nil
 }
@@ -334,7 +333,10 @@ func (p *Provider) call(ctx context.Context, c Call) (any, error) {
 	defer p.mu.Unlock()
 	p.deletions.end(c, err, p.clock.Now())
 	if takesAway(c) && api.NotFound(err) {
-		return answer, p.creations.notYet(c, err)
+		if err = p.creations.notYet(c, err); err != nil {
+			p.memory, p.forgotten = nil, p.forgotten+1
+		}
+		return answer, err
 	}
 	return answer, p.overtaken(c, err)
 }

@@ -53,6 +53,10 @@ type Observed struct {
 	// name of a classic load balancer. The Services that need it are refused.
 	Unread map[string]error
 
+	// Unlisted are the names in DNS, in lower case, of load balancers that were made
+	// a moment ago, and that lists do not show yet.
+	Unlisted map[string]bool
+
 	// Services are all of the cluster that want a load balancer or have one.
 	Services []*v1.Service
 

@@ -103,8 +103,7 @@ func New(o Options) *Provider {
 	}
 	p := &Provider{
 		client: o.Client, cluster: o.Cluster, registry: intent.Annotations(), services: o.Services, slices: o.Slices, nodes: o.Nodes, clock: o.Clock,
-		changed: provider.NewAgain(), moved: provider.NewAgain(), unlisted: newUnlisted(), sleepers: newUnlisted(), unread: provider.Sought{First: firstListing, Longest: longestListing}, unlooked: map[string]bool{},
-		creations: newCreations(), unfound: wire.NewLately(o.Clock, firstListing),
+		changed: provider.NewAgain(), moved: provider.NewAgain(), unlisted: newUnlisted(), sleepers: newUnlisted(), unread: provider.Sought{First: firstListing, Longest: longestListing}, unlooked: map[string]bool{}, unfound: wire.NewLately(o.Clock, firstListing),
 	}
 	p.config.Store(o.Config)
 	p.machines = p.newMachines(o.Client, o.Clock, o.Nodes)

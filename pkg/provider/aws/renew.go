@@ -28,7 +28,7 @@ func (t *turn) replaced(a *ask, have elbv2types.LoadBalancerSchemeEnum) bool {
 	case len(left) > 0:
 		a.warn(ReasonAdoptedAsIs, fmt.Sprintf("%s; it stays so while annotation %s is there, which cannot be then", differs, left[0]))
 	default:
-		a.warnNewHostname(differs + ", which AWS cannot change: it is made anew")
+		t.warnNewHostname(a, differs+", which AWS cannot change: it is made anew")
 		return true
 	}
 	return false
@@ -37,16 +37,19 @@ func (t *turn) replaced(a *ask, have elbv2types.LoadBalancerSchemeEnum) bool {
 // schemeKey is the annotation that says the scheme, or would.
 func (a *ask) schemeKey() string {
 	if a.external && a.written(intent.KeyAWSScheme) != "" {
-		return intent.KeyAWSScheme
+		return intent.AWSKey(a.item.Service, intent.KeyAWSScheme)
 	}
-	return intent.KeyAWSInternal
+	return intent.AWSKey(a.item.Service, intent.KeyAWSInternal)
 }
 
 // warnNewHostname tells clients of the hostname that the status shows to follow
 // to another one. A pass that looks for drift gives none.
-func (a *ask) warnNewHostname(why string) {
+func (t *turn) warnNewHostname(a *ask, why string) {
 	var hosts []string
 	for _, i := range a.item.Service.Status.LoadBalancer.Ingress {
+		if t.observed.Unlisted[strings.ToLower(i.Hostname)] {
+			return // it is made with the name that it has
+		}
 		if i.Hostname != "" {
 			hosts = append(hosts, i.Hostname)
 		}

@@ -27,12 +27,15 @@ func TestClientsAreToldOfAnotherHostname(t *testing.T) {
 		"a network load balancer of another scheme": {nil, edits(with("internal", "true")), "load balancer NAME is internet-facing, and annotation internal asks for internal, which AWS cannot change: it is made anew" + clients},
 		"a classic one of another scheme":           {[]func(*v1.Service){classic, with("internal", "true")}, edits(with("internal", "false")), "load balancer NAME is internal, and annotation internal asks for internet-facing, which AWS cannot change: it is made anew" + clients},
 		"an external one of another scheme":         {[]func(*v1.Service){external}, edits(with("scheme", "internet-facing")), "load balancer NAME is internal, and annotation scheme asks for internet-facing, which AWS cannot change: it is made anew" + clients},
-		"one that somebody deleted":                 {nil, gone, "load balancer NAME is made" + clients},
-		"a classic one that somebody deleted":       {[]func(*v1.Service){classic}, func(s *site) { clear(s.observed.Classics) }, "load balancer NAME is made" + clients},
-		"a shared one that is left":                 {front, edits(with("name", "other")), "load balancer other is made" + clients},
-		"another shared one":                        {front, func(s *site) { with("name", "second")(s.named("last")) }, "load balancer second serves the Service from now on" + clients},
-		"a shared one that somebody deleted":        {front, gone, "load balancer front serves the Service from now on" + clients},
-		"another port":                              {nil, edits(ports(tcp("b", 90, 30090))), ""},
+		"one with the other key for the scheme": {[]func(*v1.Service){external}, edits(func(svc *v1.Service) {
+			svc.Annotations["service.kubernetes.io/aws-load-balancer-scheme"] = "internet-facing"
+		}), "load balancer NAME is internal, and annotation service.kubernetes.io/aws-load-balancer-scheme asks for internet-facing, which AWS cannot change: it is made anew" + clients},
+		"one that somebody deleted":           {nil, gone, "load balancer NAME is made" + clients},
+		"a classic one that somebody deleted": {[]func(*v1.Service){classic}, func(s *site) { clear(s.observed.Classics) }, "load balancer NAME is made" + clients},
+		"a shared one that is left":           {front, edits(with("name", "other")), "load balancer other is made" + clients},
+		"another shared one":                  {front, func(s *site) { with("name", "second")(s.named("last")) }, "load balancer second serves the Service from now on" + clients},
+		"a shared one that somebody deleted":  {front, gone, "load balancer front serves the Service from now on" + clients},
+		"another port":                        {nil, edits(ports(tcp("b", 90, 30090))), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)

@@ -32,7 +32,7 @@ func (t *turn) followNetwork(a *ask) error {
 	}
 	a.network = lb
 	if lb == nil || len(a.leaves) > 0 && !shows(a.item.Service, lb.DNSName) {
-		a.warnNewHostname(fmt.Sprintf("load balancer %s serves the Service from now on", a.name))
+		t.warnNewHostname(a, fmt.Sprintf("load balancer %s serves the Service from now on", a.name))
 	}
 	if err := t.carriesUDP(a, lb); err != nil {
 		return err

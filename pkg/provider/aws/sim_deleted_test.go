@@ -84,38 +84,6 @@ func TestWhatAWSDidNotKnowIsThereIfListsShowIt(t *testing.T) {
 	}
 }
 
-// What was made a moment ago is not done with when AWS does not know it yet.
-func TestServiceIsNotDoneWithWhatAWSDoesNotKnowYet(t *testing.T) {
-	for action, code := range map[string]string{
-		"DeleteSecurityGroup": "InvalidGroup.NotFound", "DeleteTargetGroup": "TargetGroupNotFound", "DeleteLoadBalancer": "LoadBalancerNotFound",
-	} {
-		t.Run(action, func(t *testing.T) {
-			l := startLive(t, awssim.Options{})
-			l.config.ManagedNLBSecurityGroups = true
-			l.restart(t)
-			before := l.picture(t)
-			svc := newSite(t).service("web")
-			l.add(t, svc)
-			l.must(t, -1, provider.Serve, provider.Edit, svc)
-			unknown := false
-			l.cloud.SetFault(func(c awssim.Call) *awssim.Fault {
-				if c.Action != action || unknown {
-					return nil
-				}
-				unknown = true
-				return awssim.Refuse(http.StatusBadRequest, code)
-			})
-			if _, _, err := l.pass(t, provider.Remove, provider.Edit, svc); plan.KindOf(err) != plan.Transient || api.Code(err) != code {
-				t.Errorf("the first pass ends with %v", err)
-			}
-			l.must(t, -1, provider.Remove, provider.Edit, svc)
-			if diff := cmp.Diff(before, l.picture(t)); diff != "" {
-				t.Errorf("-before +after:\n%s", diff)
-			}
-		})
-	}
-}
-
 // A pass may have looked before the last one deletes the group that load
 // balancers share: that is no fault of the Service.
 func TestAGroupThatIsDeletedMeanwhileIsAConflict(t *testing.T) {

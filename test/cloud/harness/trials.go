@@ -108,6 +108,7 @@ type end struct {
 	left    string // when all Services are deleted
 	writes  int
 	struck  bool
+	at      int // the write that was struck
 }
 
 // live plays the scenario, disturbed if there is a disturbance, and returns what
@@ -157,7 +158,9 @@ func (x Trials[S]) live(ctx context.Context, d *Disturbance[S], nth int) (e end,
 // one that is chosen: then the next one is struck at the last that it had.
 func (x Trials[S]) trial(ctx context.Context, d *Disturbance[S], nth int) (e end, err error) {
 	for {
-		if e, err = x.live(ctx, d, nth); err != nil || e.struck {
+		e, err = x.live(ctx, d, nth)
+		e.at = nth
+		if err != nil || e.struck {
 			return e, err
 		}
 		if e.writes >= nth || e.writes == 0 {
@@ -187,7 +190,7 @@ func (x Trials[S]) Run(t *testing.T) {
 		n = min(n, x.Short/Slower)
 	}
 	var wg sync.WaitGroup
-	var same atomic.Int32
+	var same, earlier atomic.Int32
 	slots := make(chan struct{}, atOnce)
 	for _, at := range spread(n, len(x.Ways), want.writes) {
 		slots <- struct{}{}
@@ -196,22 +199,25 @@ func (x Trials[S]) Run(t *testing.T) {
 			d := x.Ways[at.way]
 			got, err := x.trial(ctx, &d, at.write)
 			if err != nil {
-				t.Errorf("write %d %s: %v", at.write, d.Name, err)
+				t.Errorf("write %d %s: %v", got.at, d.Name, err)
 				return
+			}
+			if got.at < at.write {
+				earlier.Add(1)
 			}
 			diff, left := Diff(want.picture, got.picture), Diff(want.left, got.left)
 			switch {
 			case diff != "":
-				t.Errorf("write %d %s: the end differs (-undisturbed +disturbed):\n%s", at.write, d.Name, diff)
+				t.Errorf("write %d %s: the end differs (-undisturbed +disturbed):\n%s", got.at, d.Name, diff)
 			case left != "":
-				t.Errorf("write %d %s: when all is deleted (-undisturbed +disturbed):\n%s", at.write, d.Name, left)
+				t.Errorf("write %d %s: when all is deleted (-undisturbed +disturbed):\n%s", got.at, d.Name, left)
 			default:
 				same.Add(1)
 			}
 		})
 	}
 	wg.Wait()
-	t.Logf("%d writes, %d trials, %d with the same end", want.writes, n, same.Load())
+	t.Logf("%d writes, %d trials, %d with the same end; %d struck an earlier write, the last of their life", want.writes, n, same.Load(), earlier.Load())
 }
 
 // nothingLeft judges what is left of an undisturbed life.
