@@ -120,15 +120,15 @@ func (x *creation) shown(o *Observed) bool {
 // was not among what was read. Without it they would count as done, and leave it
 // behind. For those that are served lists alone count: what they do not show may
 // have been deleted by hand.
-func (m creations) waits(o *Observed, batch provider.Batch, now time.Time) map[plan.Key]error {
+func (m *creations) waits(o *Observed, batch provider.Batch, now time.Time) map[plan.Key]error {
 	out := map[plan.Key]error{}
 	for i := range batch.Items {
 		key := batch.Items[i].Key
-		at := slices.IndexFunc(m, func(x creation) bool {
+		at := slices.IndexFunc(*m, func(x creation) bool {
 			return now.Sub(x.done) < longestUnlisted && slices.Contains(x.serves, key) && !x.shown(o)
 		})
 		if at >= 0 && batch.Items[i].Want == provider.Remove {
-			out[key] = &plan.Error{Kind: plan.Transient, Reason: ReasonChangedMeanwhile, Err: fmt.Errorf("AWS does not list yet %s, or what belongs to it, which was made a moment ago; it is deleted when it is listed", m[at].id)}
+			out[key] = &plan.Error{Kind: plan.Transient, Reason: ReasonChangedMeanwhile, Err: fmt.Errorf("AWS does not list yet %s, or what belongs to it, which was made a moment ago; it is deleted when it is listed", (*m)[at].id)}
 		}
 	}
 	return out
@@ -136,11 +136,11 @@ func (m creations) waits(o *Observed, batch provider.Batch, now time.Time) map[p
 
 // hosts are the names in DNS, in lower case, of load balancers that were not among
 // what was read.
-func (m creations) hosts(o *Observed) map[string]bool {
+func (m *creations) hosts(o *Observed) map[string]bool {
 	out := map[string]bool{}
-	for i := range m {
-		if m[i].host != "" && !m[i].shown(o) {
-			out[strings.ToLower(m[i].host)] = true
+	for _, x := range *m {
+		if x.host != "" && !x.shown(o) {
+			out[strings.ToLower(x.host)] = true
 		}
 	}
 	return out
