@@ -19,9 +19,9 @@ import (
 func TestCertificatesOfElsewhere(t *testing.T) {
 	const far = "arn:aws:acm:eu-west-1:123456789012:certificate/0a1b2c3d"
 	const cure = "; request or import it there, and write that ARN"
-	region := `annotation ssl-cert is "` + far + `", but certificate certificate/0a1b2c3d is of region eu-west-1, and the load balancer of us-east-1` + cure
+	region := `annotation ssl-cert is "` + far + `", but certificate/0a1b2c3d is of region eu-west-1, and the load balancer of us-east-1` + cure
 	chinese := "arn:aws-cn:acm:us-east-1:123456789012:certificate/0a1b2c3d"
-	other := `annotation ssl-cert is "` + chinese + `", but certificate certificate/0a1b2c3d is of partition aws-cn, and the load balancer of aws` + cure
+	other := `annotation ssl-cert is "` + chinese + `", but certificate/0a1b2c3d is of partition aws-cn, and the load balancer of aws` + cure
 	for name, c := range map[string]struct {
 		change []func(*v1.Service)
 		region string

@@ -70,6 +70,12 @@ type Result struct {
 	// NewAddresses are the addresses that load balancers get and do not have, elastic
 	// IPs by their allocation ids, and the Services that ask for them.
 	NewAddresses map[string]plan.Key
+	// Awaited are the load balancers that Services beside the batch share: when one
+	// is made, they are to be looked at.
+	Awaited map[plan.ID]bool
+	// HeadNeeded: a Service of the batch waits for a load balancer that is not there
+	// any more, and whose head is not in the batch.
+	HeadNeeded bool
 }
 
 // Place is the load balancer that serves a Service.

@@ -65,9 +65,9 @@ func (t *turn) certificatesFit(a *ask, arns ...string) error {
 		partition, service, region, problem := fields[1], fields[2], fields[3], ""
 		switch here := t.partition(); {
 		case strings.EqualFold(service, "acm") && t.settings.Region != "" && !strings.EqualFold(region, t.settings.Region):
-			problem = fmt.Sprintf("certificate %s is of region %s, and the load balancer of %s", fields[arnParts-1], region, t.settings.Region)
+			problem = fmt.Sprintf("%s is of region %s, and the load balancer of %s", fields[arnParts-1], region, t.settings.Region)
 		case here != "" && !strings.EqualFold(partition, here):
-			problem = fmt.Sprintf("certificate %s is of partition %s, and the load balancer of %s", fields[arnParts-1], partition, here)
+			problem = fmt.Sprintf("%s is of partition %s, and the load balancer of %s", fields[arnParts-1], partition, here)
 		}
 		if problem != "" {
 			return refuse(intent.ReasonInvalidAnnotation, "%s, but %s; request or import it there, and write that ARN", intent.AWSSays(a.item.Service, intent.KeyAWSCertificates), problem)

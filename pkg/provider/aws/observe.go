@@ -61,9 +61,17 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 		return nil, err
 	}
 	maps.Copy(result.Refused, waits)
+	if result.HeadNeeded && slices.ContainsFunc(batch.Items, asksAnew) {
+		p.changed.Ask()
+	}
 	out := newPass(p, in, result)
 	out.next = again
 	return out, nil
+}
+
+// asksAnew reports whether a Service is looked at for itself: not as all are.
+func asksAnew(it provider.Item) bool {
+	return it.Cause != provider.Config && it.Cause != provider.Drift
 }
 
 func asksForRepair(b provider.Batch) bool {

@@ -71,8 +71,8 @@ func (p *pass) Execute(ctx context.Context, st plan.Step, without map[plan.Key]b
 			return err
 		}
 	}
-	if st.Target.Kind == kindOwner {
-		p.provider.changed.Ask() // the next head may be no part of this pass
+	if made := st.Action != plan.Delete && p.result.Awaited[st.Target]; made || st.Target.Kind == kindOwner {
+		p.provider.changed.Ask() // the next head, or who shares it, may be no part of this pass
 	}
 	if len(out.Failed) > 0 || out.Owed != nil {
 		return out

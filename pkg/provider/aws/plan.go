@@ -56,6 +56,7 @@ func (t *turn) result(refused map[plan.Key]error) *Result {
 	r := &Result{
 		Refused: refused, Notices: map[plan.Key][]provider.Notice{}, Steps: t.steps, Writes: t.writes, Places: map[plan.Key]Place{}, NewAddresses: t.newAddresses,
 	}
+	r.Awaited, r.HeadNeeded = t.besides()
 	for _, a := range t.asks {
 		if len(a.notices) > 0 {
 			r.Notices[a.key] = a.notices

@@ -103,6 +103,27 @@ func (t *turn) findShares() {
 	}
 }
 
+// besides are the load balancers that Services beside the batch share with the
+// head, and whether one of the batch needs a head that is beside it: that one has
+// an address, and its load balancer is not there any more.
+func (t *turn) besides() (awaited map[plan.ID]bool, headNeeded bool) {
+	awaited = map[plan.ID]bool{}
+	for name, s := range t.sharing {
+		if s.head == nil {
+			continue
+		}
+		apart := func(svc *v1.Service) bool { return t.inBatch[provider.KeyOf(svc)] == nil }
+		here := func(svc *v1.Service) bool { return !apart(svc) }
+		switch {
+		case here(s.head) && slices.ContainsFunc(s.members, apart):
+			awaited[plan.ID{Kind: kindNetwork, Name: name}] = true
+		case apart(s.head) && s.lb == nil && len(s.head.Status.LoadBalancer.Ingress) > 0:
+			headNeeded = headNeeded || slices.ContainsFunc(s.members, here)
+		}
+	}
+	return awaited, headNeeded
+}
+
 // namesPlace reports whether the load balancer has the name that the Service
 // asks for. A later change of the annotation does nothing as long as the Service
 // has one alone.

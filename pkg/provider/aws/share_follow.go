@@ -31,7 +31,7 @@ func (t *turn) followNetwork(a *ask) error {
 		return err
 	}
 	a.network = lb
-	if lb == nil || len(a.leaves) > 0 && !shows(a.item.Service, lb.DNSName) {
+	if lb == nil || !shows(a.item.Service, lb.DNSName) {
 		t.warnNewHostname(a, fmt.Sprintf("load balancer %s serves the Service from now on", a.name))
 	}
 	if err := t.carriesUDP(a, lb); err != nil {

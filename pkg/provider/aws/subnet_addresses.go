@@ -95,7 +95,7 @@ func (t *turn) inSubnets(key string, addresses, subnets []string) error {
 			return refuse(ReasonAddressUnavailable, "annotation %s asks for %s in subnet %s, which AWS keeps for itself, as the first four addresses and the last of each subnet; write another one of %s", key, text, subnets[i], ranges[0])
 		}
 		if len(ranges) > 0 && !inside {
-			return refuse(ReasonAddressesMismatch, "annotation %s asks for %s in subnet %s, whose range is %s; write an address of that range, in the order of the subnets", key, text, subnets[i], strings.Join(ranges, ", "))
+			return refuse(ReasonAddressesMismatch, "annotation %s asks for %s in subnet %s, whose range is %s; write one address of each subnet's range", key, text, subnets[i], strings.Join(ranges, ", "))
 		}
 	}
 	return nil
