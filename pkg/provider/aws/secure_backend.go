@@ -255,7 +255,7 @@ func (t *turn) narrowing() []*ask {
 	var all, out []*ask
 	for _, a := range t.asks {
 		ours := a.answers() || (a.serve() && t.behind(a))
-		if a.blind() || !ours {
+		if !ours || (a.blind() && !t.seesOthers(a)) {
 			continue
 		}
 		all = append(all, a)
@@ -267,6 +267,12 @@ func (t *turn) narrowing() []*ask {
 		return all[:min(len(all), 1)]
 	}
 	return out
+}
+
+// seesOthers reports whether no node may serve the Service, and the security
+// groups of those that may serve others are known.
+func (t *turn) seesOthers(a *ask) bool {
+	return len(a.targets) == 0 && len(t.nodes) > 0 && !slices.ContainsFunc(t.nodes, func(n node) bool { return t.guardOf(n.instance).hidden })
 }
 
 // answers reports whether the Service's pass sets right what all share.
