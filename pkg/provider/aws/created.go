@@ -17,8 +17,8 @@ import (
 	"github.com/fairlead/fairlead/pkg/provider"
 )
 
-// longestUnlisted is how long a Service that is removed waits for lists to show
-// what was made for it. What they do not show by then was deleted by hand.
+// longestUnlisted is how long lists may not show what was made. What they do not
+// show by then was deleted by hand.
 const longestUnlisted = 15 * time.Second
 
 // creations are the calls by which this process made something lately, in their
@@ -116,6 +116,11 @@ func (x *creation) shown(o *Observed) bool {
 	return true
 }
 
+// unlisted reports whether it was not among what was read, and may come yet.
+func (x *creation) unlisted(o *Observed, now time.Time) bool {
+	return now.Sub(x.done) < longestUnlisted && !x.shown(o)
+}
+
 // waits are the Services of the batch that are removed and have something that
 // was not among what was read. Without it they would count as done, and leave it
 // behind. For those that are served lists alone count: what they do not show may
@@ -124,9 +129,7 @@ func (m *creations) waits(o *Observed, batch provider.Batch, now time.Time) map[
 	out := map[plan.Key]error{}
 	for i := range batch.Items {
 		key := batch.Items[i].Key
-		at := slices.IndexFunc(*m, func(x creation) bool {
-			return now.Sub(x.done) < longestUnlisted && slices.Contains(x.serves, key) && !x.shown(o)
-		})
+		at := slices.IndexFunc(*m, func(x creation) bool { return slices.Contains(x.serves, key) && x.unlisted(o, now) })
 		if at >= 0 && batch.Items[i].Want == provider.Remove {
 			out[key] = &plan.Error{Kind: plan.Transient, Reason: ReasonChangedMeanwhile, Err: fmt.Errorf("AWS does not list yet %s, or what belongs to it, which was made a moment ago; it is deleted when it is listed", (*m)[at].id)}
 		}
@@ -136,10 +139,10 @@ func (m *creations) waits(o *Observed, batch provider.Batch, now time.Time) map[
 
 // hosts are the names in DNS, in lower case, of load balancers that were not among
 // what was read.
-func (m *creations) hosts(o *Observed) map[string]bool {
+func (m *creations) hosts(o *Observed, now time.Time) map[string]bool {
 	out := map[string]bool{}
 	for _, x := range *m {
-		if x.host != "" && !x.shown(o) {
+		if x.host != "" && x.unlisted(o, now) {
 			out[strings.ToLower(x.host)] = true
 		}
 	}

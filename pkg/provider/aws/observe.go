@@ -49,9 +49,10 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 			return nil, err
 		}
 	}
+	now := p.clock.Now()
 	p.mu.Lock()
-	waits := p.creations.waits(observed, batch, p.clock.Now())
-	observed.Unlisted = p.creations.hosts(observed)
+	waits := p.creations.waits(observed, batch, now)
+	observed.Unlisted = p.creations.hosts(observed, now)
 	p.mu.Unlock()
 	batch.Items = slices.DeleteFunc(slices.Clone(batch.Items), func(it provider.Item) bool { return waits[it.Key] != nil })
 	batch.Before = nil // it is done with

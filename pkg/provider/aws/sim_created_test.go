@@ -5,6 +5,7 @@ package aws_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -142,19 +143,28 @@ func TestServiceThatGoesDoesNotWaitForEver(t *testing.T) {
 }
 
 // A Service that is edited before lists show its load balancer keeps its name.
-func TestNobodyIsToldOfAnotherHostnameBeforeListsShowTheFirst(t *testing.T) {
+// One whose load balancer is not listed for longer lost it.
+func TestAnotherHostnameIsToldOfWhenListsShouldShowTheFirst(t *testing.T) {
 	for name, form := range map[string]func(*v1.Service){"network": external, "classic": classic} {
 		t.Run(name, func(t *testing.T) {
-			l := startClaimed(t, awssim.Options{Lag: awssim.Lag{ELB: time.Minute}})
+			l := startClaimed(t, awssim.Options{Lag: awssim.Lag{ELB: time.Hour}})
+			now := testclock.NewFakeClock(time.Now())
+			l.clock = now
+			l.restart(t)
 			svc := newSite(t).service("web", form)
 			l.add(t, svc)
 			status := l.must(t, -1, provider.Serve, provider.Edit, svc)
 			svc.Status.LoadBalancer = *status[provider.KeyOf(svc)]
-			d, _, _ := l.pass(t, provider.Serve, provider.Edit, svc) // AWS may say that it is there
-			for _, n := range d.Notices[provider.KeyOf(svc)] {
-				if n.Reason == aws.ReasonAddressChanged {
-					t.Errorf("told: %s", n.Message)
-				}
+			told := func() bool {
+				d, _, _ := l.pass(t, provider.Serve, provider.Edit, svc) // AWS may say that it is there
+				return slices.ContainsFunc(d.Notices[provider.KeyOf(svc)], func(n provider.Notice) bool { return n.Reason == aws.ReasonAddressChanged })
+			}
+			if told() {
+				t.Error("told though lists may be late")
+			}
+			now.Step(aws.LongestUnlisted)
+			if !told() {
+				t.Error("not told though lists cannot be so late")
 			}
 		})
 	}
