@@ -195,8 +195,7 @@ func (p *planner) report(ctx context.Context, client kubernetes.Interface, keys 
 			return err
 		case len(plans) == 0 && len(keys) > 0:
 			return notOurs(o.services, keys[0], classes)
-		}
-		if len(plans) == 0 {
+		case len(plans) == 0:
 			none, err = noneText(o.services, classes)
 			return err
 		}

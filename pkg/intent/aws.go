@@ -145,10 +145,7 @@ func isMeant(key, provider string) bool {
 // AWSWritten is what the user wrote in an annotation, under any of the keys that
 // count for the Service's form, and false where it is not there.
 func AWSWritten(svc *v1.Service, key string) (text string, ok bool) {
-	text, ok = svc.Annotations[key]
-	if other := awsOther(key); !ok && other != key && AWSFormOf(svc) == AWSExternal {
-		text, ok = svc.Annotations[other]
-	}
+	text, ok = svc.Annotations[AWSKey(svc, key)]
 	return text, ok
 }
 

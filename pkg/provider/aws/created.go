@@ -73,13 +73,11 @@ func (x *creation) goneBy(c Call) bool {
 	if !ok {
 		return x.id == removedBy(c)
 	}
-	rules := x.rules()
-	for r := range rulesOf(revoke.IpPermissions) {
-		if _, both := rules[r]; both && x.id == awssdk.ToString(revoke.GroupId) {
-			return true
-		}
+	if x.id != awssdk.ToString(revoke.GroupId) {
+		return false
 	}
-	return false
+	rules := x.rules()
+	return len(rules.minus(rulesOf(revoke.IpPermissions))) < len(rules)
 }
 
 // rules are those that were made in a security group; none of anything else.
@@ -103,46 +101,44 @@ func (x *creation) shown(o *Observed) bool {
 	case *ec2.CreateSecurityGroupInput:
 		return o.Groups[x.id] != nil
 	}
-	g := o.Groups[x.id]
-	if g == nil {
-		return true // a group that nobody asks for
-	}
-	have := rulesOf(g.IpPermissions)
-	for r := range x.rules() {
-		if _, ok := have[r]; !ok {
-			return false
+	g := o.Groups[x.id] // nil: a group that nobody asks for
+	return g == nil || len(x.rules().minus(rulesOf(g.IpPermissions))) == 0
+}
+
+// unlisted are those that were not among what was read, and may come yet.
+func (m *creations) unlisted(o *Observed, now time.Time) creations {
+	var out creations
+	for _, x := range *m {
+		if now.Sub(x.done) < longestUnlisted && !x.shown(o) {
+			out = append(out, x)
 		}
 	}
-	return true
+	return out
 }
 
-// unlisted reports whether it was not among what was read, and may come yet.
-func (x *creation) unlisted(o *Observed, now time.Time) bool {
-	return now.Sub(x.done) < longestUnlisted && !x.shown(o)
-}
-
-// waits are the Services of the batch that are removed and have something that
-// was not among what was read. Without it they would count as done, and leave it
-// behind. For those that are served lists alone count: what they do not show may
-// have been deleted by hand.
-func (m *creations) waits(o *Observed, batch provider.Batch, now time.Time) map[plan.Key]error {
+// waits are the Services of the batch that are removed and have something that is
+// not listed. Without it they would count as done, and leave it behind. For those
+// that are served lists alone count: what they do not show may have been deleted by
+// hand.
+func (m *creations) waits(batch provider.Batch) map[plan.Key]error {
 	out := map[plan.Key]error{}
 	for i := range batch.Items {
+		if batch.Items[i].Want != provider.Remove {
+			continue
+		}
 		key := batch.Items[i].Key
-		at := slices.IndexFunc(*m, func(x creation) bool { return slices.Contains(x.serves, key) && x.unlisted(o, now) })
-		if at >= 0 && batch.Items[i].Want == provider.Remove {
+		if at := slices.IndexFunc(*m, func(x creation) bool { return slices.Contains(x.serves, key) }); at >= 0 {
 			out[key] = &plan.Error{Kind: plan.Transient, Reason: ReasonChangedMeanwhile, Err: fmt.Errorf("AWS does not list yet %s, or what belongs to it, which was made a moment ago; it is deleted when it is listed", (*m)[at].id)}
 		}
 	}
 	return out
 }
 
-// hosts are the names in DNS, in lower case, of load balancers that were not among
-// what was read.
-func (m *creations) hosts(o *Observed, now time.Time) map[string]bool {
+// hosts are the names in DNS, in lower case, of load balancers.
+func (m *creations) hosts() map[string]bool {
 	out := map[string]bool{}
 	for _, x := range *m {
-		if x.host != "" && x.unlisted(o, now) {
+		if x.host != "" {
 			out[strings.ToLower(x.host)] = true
 		}
 	}
@@ -158,13 +154,4 @@ func (m *creations) notYet(c Call, err error) error {
 		return nil
 	}
 	return &plan.Error{Kind: plan.Transient, Reason: ReasonChangedMeanwhile, Err: fmt.Errorf("AWS does not see everywhere yet what was made a moment ago: %w", err)}
-}
-
-// removedBy is the ARN, the id, or the name of a classic load balancer that the
-// call deletes; empty for other calls.
-func removedBy(c Call) string {
-	if in, ok := c.(*elb.DeleteLoadBalancerInput); ok {
-		return awssdk.ToString(in.LoadBalancerName)
-	}
-	return deletedBy(c)
 }

@@ -48,13 +48,22 @@ func deletedBy(c Call) string {
 	return ""
 }
 
+// removedBy is deletedBy, and the name of the classic load balancer that the call
+// deletes.
+func removedBy(c Call) string {
+	if in, ok := c.(*elb.DeleteLoadBalancerInput); ok {
+		return awssdk.ToString(in.LoadBalancerName)
+	}
+	return deletedBy(c)
+}
+
 // takesAway reports whether a call deletes an object, or targets of one.
 func takesAway(c Call) bool {
 	switch c.(type) {
-	case *elb.DeleteLoadBalancerInput, *elb.DeregisterInstancesFromLoadBalancerInput, *elbv2.DeregisterTargetsInput:
+	case *elb.DeregisterInstancesFromLoadBalancerInput, *elbv2.DeregisterTargetsInput:
 		return true
 	}
-	return deletedBy(c) != ""
+	return removedBy(c) != ""
 }
 
 // begin notes that an object is being deleted.

@@ -49,11 +49,11 @@ func (p *Provider) Observe(ctx context.Context, batch provider.Batch) (provider.
 			return nil, err
 		}
 	}
-	now := p.clock.Now()
 	p.mu.Lock()
-	waits := p.creations.waits(observed, batch, now)
-	observed.Unlisted = p.creations.hosts(observed, now)
+	unlisted := p.creations.unlisted(observed, p.clock.Now())
 	p.mu.Unlock()
+	waits := unlisted.waits(batch)
+	observed.Unlisted = unlisted.hosts()
 	batch.Items = slices.DeleteFunc(slices.Clone(batch.Items), func(it provider.Item) bool { return waits[it.Key] != nil })
 	batch.Before = nil // it is done with
 	in := Input{Settings: s, Observed: observed, Batch: batch}
@@ -343,7 +343,7 @@ func (p *Provider) call(ctx context.Context, c Call) (any, error) {
 	p.deletions.end(c, err, p.clock.Now())
 	if takesAway(c) && api.NotFound(err) {
 		if err = p.creations.notYet(c, err); err != nil {
-			p.memory, p.forgotten = nil, p.forgotten+1
+			p.forgetHeld()
 		}
 		return answer, err
 	}
@@ -367,6 +367,11 @@ func (p *Provider) remember(c Call, answer any, serves []plan.Key) {
 func (p *Provider) forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.forgetHeld()
+}
+
+// forgetHeld is forget with mu held.
+func (p *Provider) forgetHeld() {
 	p.memory = nil
 	p.forgotten++
 }

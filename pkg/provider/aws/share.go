@@ -112,13 +112,17 @@ func (t *turn) besides() (awaited map[plan.ID]bool, headNeeded bool) {
 		if s.head == nil {
 			continue
 		}
-		apart := func(svc *v1.Service) bool { return t.inBatch[provider.KeyOf(svc)] == nil }
-		here := func(svc *v1.Service) bool { return !apart(svc) }
-		switch {
-		case here(s.head) && slices.ContainsFunc(s.members, apart):
+		here := 0 // members in the batch
+		for _, svc := range s.members {
+			if t.inBatch[provider.KeyOf(svc)] != nil {
+				here++
+			}
+		}
+		switch head := t.inBatch[provider.KeyOf(s.head)]; {
+		case head != nil && here < len(s.members):
 			awaited[plan.ID{Kind: kindNetwork, Name: name}] = true
-		case apart(s.head) && s.lb == nil && len(s.head.Status.LoadBalancer.Ingress) > 0:
-			headNeeded = headNeeded || slices.ContainsFunc(s.members, here)
+		case head == nil && here > 0 && s.lb == nil && len(s.head.Status.LoadBalancer.Ingress) > 0:
+			headNeeded = true
 		}
 	}
 	return awaited, headNeeded
