@@ -11,7 +11,6 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	testclock "k8s.io/utils/clock/testing"
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
@@ -153,9 +152,7 @@ func TestPodsThatNobodyKnowsOf(t *testing.T) {
 // says that it is ready: nobody tells when it runs again.
 func TestInstancesThatDoNotRunAreLookedAtAgain(t *testing.T) {
 	l := startLive(t, awssim.Options{})
-	now := testclock.NewFakeClock(time.Now())
-	l.clock = now
-	l.restart(t)
+	now := l.stopClock(t)
 	svc := newSite(t).service("web")
 	l.add(t, svc)
 	ready(l.nodes[1], v1.ConditionTrue)

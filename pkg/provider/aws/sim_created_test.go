@@ -12,7 +12,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	v1 "k8s.io/api/core/v1"
-	testclock "k8s.io/utils/clock/testing"
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
@@ -129,9 +128,7 @@ func TestServiceThatGoesWaitsForWhatIsNotListedYet(t *testing.T) {
 // What lists do not show in time was deleted by hand: nobody waits for it.
 func TestServiceThatGoesDoesNotWaitForEver(t *testing.T) {
 	l := startLive(t, awssim.Options{Lag: awssim.Lag{ELB: time.Hour}})
-	now := testclock.NewFakeClock(time.Now())
-	l.clock = now
-	l.restart(t)
+	now := l.stopClock(t)
 	svc := newSite(t).service("web")
 	l.add(t, svc)
 	l.must(t, -1, provider.Serve, provider.Edit, svc)
@@ -148,9 +145,7 @@ func TestAnotherHostnameIsToldOfWhenListsShouldShowTheFirst(t *testing.T) {
 	for name, form := range map[string]func(*v1.Service){"network": external, "classic": classic} {
 		t.Run(name, func(t *testing.T) {
 			l := startClaimed(t, awssim.Options{Lag: awssim.Lag{ELB: time.Hour}})
-			now := testclock.NewFakeClock(time.Now())
-			l.clock = now
-			l.restart(t)
+			now := l.stopClock(t)
 			svc := newSite(t).service("web", form)
 			l.add(t, svc)
 			status := l.must(t, -1, provider.Serve, provider.Edit, svc)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
-	testclock "k8s.io/utils/clock/testing"
 
 	"github.com/fairlead/fairlead/pkg/provider"
 	awssim "github.com/fairlead/fairlead/test/cloud/aws"
@@ -92,9 +91,7 @@ func TestNodesThatStayDownAreReadSeldom(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := startLive(t, awssim.Options{})
-			now := testclock.NewFakeClock(time.Now())
-			l.clock = now
-			l.restart(t)
+			now := l.stopClock(t)
 			svc := newSite(t).service("web")
 			l.add(t, svc)
 			for _, n := range l.nodes {

@@ -21,6 +21,7 @@ import (
 	discoverylisters "k8s.io/client-go/listers/discovery/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
+	testclock "k8s.io/utils/clock/testing"
 
 	"github.com/fairlead/fairlead/pkg/cloudconfig"
 	"github.com/fairlead/fairlead/pkg/plan"
@@ -85,6 +86,15 @@ func (l *live) restart(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.provider = aws.New(aws.Options{Client: client, Config: l.config, Cluster: "rig", Services: corelisters.NewServiceLister(l.services), Clock: l.clock, Slices: l.slices, Nodes: l.known})
+}
+
+// stopClock is a new process whose clock goes on when the test says so.
+func (l *live) stopClock(t *testing.T) *testclock.FakeClock {
+	t.Helper()
+	now := testclock.NewFakeClock(time.Now())
+	l.clock = now
+	l.restart(t)
+	return now
 }
 
 func (l *live) add(t *testing.T, svc *v1.Service) {

@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	testclock "k8s.io/utils/clock/testing"
 
 	"github.com/fairlead/fairlead/pkg/plan"
 	"github.com/fairlead/fairlead/pkg/provider"
@@ -47,9 +46,7 @@ func TestInstancesThatCannotBeRead(t *testing.T) {
 	for name, answer := range map[string]func(awssim.Call) *awssim.Fault{"denied": awssim.Denied, "throttled": awssim.Throttled} {
 		t.Run(name, func(t *testing.T) {
 			l := startLive(t, awssim.Options{})
-			now := testclock.NewFakeClock(time.Now())
-			l.clock = now
-			l.restart(t)
+			now := l.stopClock(t)
 			s := newSite(t)
 			old, late := s.service("old"), s.service("late", ports(tcp("a", 81, 30081)))
 			l.add(t, old)
@@ -166,9 +163,7 @@ func TestSecurityGroupsThatCannotBeRead(t *testing.T) {
 // had them: what is not there is asked for again later.
 func TestSecurityGroupsAreNotAskedForInEachPass(t *testing.T) {
 	l := startLive(t, awssim.Options{})
-	now := testclock.NewFakeClock(time.Now())
-	l.clock = now
-	l.restart(t)
+	now := l.stopClock(t)
 	svc := newSite(t).service("web")
 	l.add(t, svc)
 	group := l.launch(t, "new")

@@ -73,7 +73,7 @@ func TestSecurityGroupInUseHoldsUpItsServiceAlone(t *testing.T) {
 func TestLoadBalancersThatShareAHealthPort(t *testing.T) {
 	for name, config := range map[string][]string{
 		"bare":   {"clusterServiceLoadBalancerHealthProbeMode: Shared"},
-		"groups": {"clusterServiceLoadBalancerHealthProbeMode: Shared", "nlbSecurityGroupMode: Managed"},
+		"groups": {"clusterServiceLoadBalancerHealthProbeMode: Shared", managed},
 	} {
 		for _, first := range []string{"a", "b"} {
 			t.Run(name+" "+first+" goes", func(t *testing.T) {

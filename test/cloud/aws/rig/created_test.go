@@ -18,7 +18,7 @@ func TestServiceThatIsDeletedBeforeAWSListsWhatItHas(t *testing.T) {
 		"of ELB":  {ELB: time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := begun(t, awssim.Options{Lag: lag}, "nlbSecurityGroupMode: Managed", "loadBalancerController: {claim: true, clusterName: rig}")
+			w := begun(t, awssim.Options{Lag: lag}, managed, claim)
 			w.Do(t, harness.Create(newService("first", 9, "TCP:80")))
 			w.sim.Advance(2 * time.Hour)
 			before := pictureOf(t, w)

@@ -23,8 +23,6 @@ type variant struct {
 func variants() []variant {
 	// late is how old answers of reads are: longer than a pass, and than a restart.
 	const late = 300 * time.Millisecond
-	managed := "nlbSecurityGroupMode: Managed"
-	claim := "loadBalancerController: {claim: true, clusterName: rig}"
 	return []variant{
 		{name: "bare", steps: scenario},
 		{

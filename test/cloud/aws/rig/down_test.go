@@ -43,7 +43,7 @@ func TestServicesThatGoWhileTheControllerIsDown(t *testing.T) {
 		},
 	}
 	outsiders := kind{
-		name: "external", config: []string{"loadBalancerController: {claim: true, clusterName: rig}"},
+		name: "external", config: []string{claim},
 		of: func(svc *v1.Service) *v1.Service { return external(svc, "instance") },
 	}
 	for _, k := range append(kinds(), outsiders) {
@@ -84,7 +84,7 @@ func TestNamespaceThatGoesWhileTheControllerIsDown(t *testing.T) {
 		"as they are": func(map[string]string) {}, "without annotations": func(all map[string]string) { clear(all) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := begun(t, awssim.Options{}, "nlbSecurityGroupMode: Managed", "loadBalancerController: {claim: true, clusterName: rig}")
+			w := begun(t, awssim.Options{}, managed, claim)
 			before := pictureOf(t, w)
 			w.Do(t, harness.Create(
 				newService("web", 1, "TCP:80"), classic(newService("old", 2, "TCP:80")), newService("dns", 3, "UDP:53"),

@@ -29,7 +29,7 @@ func kinds() []kind {
 	same := func(svc *v1.Service) *v1.Service { return svc }
 	return []kind{
 		{name: "network", of: same, config: []string{limit}, created: 6, restart: 3.3, delete: 3.5},
-		{name: "network with groups", of: same, config: []string{"nlbSecurityGroupMode: Managed"}, created: 7, restart: 3.3, delete: 3.5},
+		{name: "network with groups", of: same, config: []string{managed}, created: 7, restart: 3.3, delete: 3.5},
 		{name: "classic", of: classic, config: []string{limit}, created: 8, restart: 1.5, delete: 3.5},
 	}
 }

@@ -61,7 +61,7 @@ type overlap struct {
 func overlaps() []overlap {
 	network := []string{"CreateLoadBalancer", "CreateTargetGroup", "CreateListener"}
 	bare, groups, old := kinds()[0], kinds()[1], kinds()[2]
-	claimed := kind{name: "external", config: []string{"loadBalancerController: {claim: true, clusterName: rig}"}, of: func(svc *v1.Service) *v1.Service {
+	claimed := kind{name: "external", config: []string{claim}, of: func(svc *v1.Service) *v1.Service {
 		return with(svc, "type", "external", "nlb-target-type", "instance", "scheme", "internet-facing")
 	}}
 	open := claimed

@@ -23,7 +23,7 @@ func TestAllSharersGoToTheLoadBalancerThatIsMadeAnew(t *testing.T) {
 	for _, repaired := range []string{"first", "second"} {
 		t.Run(repaired, func(t *testing.T) {
 			t.Parallel()
-			w := begun(t, awssim.Options{}, "loadBalancerController: {claim: true, clusterName: rig}")
+			w := begun(t, awssim.Options{}, claim)
 			var all []*v1.Service
 			for i, name := range []string{"first", "second", "third"} {
 				all = append(all, with(external(newService(name, i+1, "TCP:"+[]string{"80", "81", "82"}[i]), "instance"), "name", "front"))

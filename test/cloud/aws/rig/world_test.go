@@ -23,6 +23,12 @@ import (
 
 const prefix = "service.beta.kubernetes.io/aws-load-balancer-"
 
+// Keys of the cloud-config.
+const (
+	managed = "nlbSecurityGroupMode: Managed"
+	claim   = "loadBalancerController: {claim: true, clusterName: rig}"
+)
+
 // TestMain lets this program be a controller as well, in a process of its own
 // that tests can kill.
 func TestMain(m *testing.M) {
